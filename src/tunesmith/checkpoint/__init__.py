@@ -1,0 +1,1 @@
+"""Files that survive a crash: written whole, hashed, owned by one process."""

@@ -1,0 +1,62 @@
+"""``tunesmith check`` and ``tunesmith launchable``: a recipe file looked at, or made a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tunesmith.errors import UserError
+from tunesmith.recipe.launchable import LAST_LINE, LAUNCH_KEY, LAUNCH_LINE, is_launchable, make_launchable
+from tunesmith.recipe.load import load_recipe, variants
+from tunesmith.recipe.yaml_text import MAX_BYTES
+
+
+def check_file(path: Path, overrides: Sequence[str]) -> str:
+    """Check a recipe, and that Python can run it if it has the launch line; gives what to say.
+
+    Raises:
+        UserError: everything that is wrong with it.
+    """
+    recipe = load_recipe(path, overrides)
+    count = len(variants(path, overrides)) if recipe.run.variants else 0
+    text = path.read_text(encoding="utf-8")
+    launchable = is_launchable(text)
+    if not launchable and any(line.startswith(LAUNCH_KEY) for line in text.splitlines()):
+        hint = f"`tunesmith launchable {path}` mends both lines"
+        what = f"Python cannot run it: the first key must be `{LAUNCH_LINE}` and the last line `{LAST_LINE}`"
+        raise UserError(what, where=str(path), hint=hint)
+    words = [f"task {recipe.task}", f"run directory {recipe.run.dir}"]
+    words += [f"{count} variants"] if count else []
+    words += [] if launchable else [f"`tunesmith launchable {path}` would let `accelerate launch` run it"]
+    return f"{path}: good ({', '.join(words)})"
+
+
+def make_file_launchable(path: Path) -> str:
+    """Add the launch lines to a file, in place; gives what to say.
+
+    Raises:
+        UserError: the file cannot be read, or cannot hold the lines.
+    """
+    from tunesmith.checkpoint.atomic import write_text
+
+    try:
+        if not path.is_file():
+            raise UserError(
+                f"there is no file `{path}`", hint="`tunesmith init` writes a recipe to start from"
+            )
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read `{path}`: {error.strerror}") from error
+    try:
+        text = raw.decode() if len(raw) <= MAX_BYTES else ""
+    except UnicodeDecodeError:
+        raise UserError("the file is not UTF-8", where=str(path), hint="save it as UTF-8") from None
+    if not text.strip():
+        raise UserError("this is no recipe: empty, or too large", where=str(path), hint="name a recipe file")
+    changed = make_launchable(text, str(path))
+    if changed == text:
+        return f"{path}: has both lines already"
+    mode = path.stat().st_mode
+    write_text(path, changed)
+    path.chmod(mode)
+    return f"{path}: now a program; `accelerate launch {path}` runs it"

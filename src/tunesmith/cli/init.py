@@ -1,0 +1,167 @@
+"""``tunesmith init``: a shipped recipe in the user's folder, fitted to the user's data file."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tunesmith.cli.fill import fill_rows, replace_scalars, set_value
+from tunesmith.cli.guess import Guess, guesses
+from tunesmith.cli.look import LOOKED_AT, DataFile, look
+from tunesmith.cli.templates import choose, fitting, listing, templates
+from tunesmith.errors import UserError
+from tunesmith.recipe.finding import shorten
+from tunesmith.recipe.launchable import LAUNCH_LINE
+from tunesmith.recipe.load import load_recipe
+from tunesmith.recipe.nodes import get, leaves, to_plain
+from tunesmith.recipe.read import read_tree
+from tunesmith.recipe.source_syntax import kind_of
+
+
+def start_recipe(template: str | None, data: Path | None, out: Path | None, *, force: bool) -> str:
+    """Write a recipe to start from; gives what to say about it.
+
+    Args:
+        template: name of a shipped recipe, or a path to any; None lets the data choose, or lists them all.
+        data: the user's rows.
+        out: the file to write; default: the template's name in the working directory.
+        force: whether ``out`` may be replaced.
+
+    Raises:
+        UserError: no such template or data, data that fits no task, or a file that is there already.
+    """
+    shipped = templates()
+    if template is None and data is None:
+        return listing(shipped)
+    seen = look(data) if data is not None else None
+    found = guesses(seen.columns, seen.rows) if seen is not None else []
+    source = choose(template, shipped, seen, found)
+    target = out or Path(source.name)
+    if target.exists() and (not force or target.resolve() == source.resolve()):
+        hint = "give another name with `--out FILE`, or replace it with `--force`"
+        raise UserError(f"`{target}` is there already, and nothing was changed", hint=hint)
+    text = _adapted(source, target)
+    guess = None
+    if seen is not None:
+        task = str(to_plain(read_tree(source)).get("task"))
+        guess = fitting(found, task, source.stem, seen)
+        text = _fitted(text, seen, guess, target)
+    _write(target, text)
+    return _story(target, source, seen, guess)
+
+
+def _adapted(source: Path, target: Path) -> str:
+    """The template's text, with its paths and its own name right for the new place."""
+    text = source.read_text(encoding="utf-8")
+    name = f"recipes/{source.name}"
+    lines = [line.replace(name, str(target)) if line.startswith("#") else line for line in text.split("\n")]
+    folder = target.absolute().parent
+
+    def moved(path: tuple[str, ...], value: str) -> str | None:
+        is_source = path[-1:] in (("source",), ("extends",)) and kind_of(value) == "path"
+        return _relative(source.absolute().parent / value, folder) if is_source else None
+
+    text = replace_scalars("\n".join(lines), moved)
+    return set_value(text, ("run", "dir"), f"runs/{target.stem}")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    relative = os.path.relpath(path, folder)
+    if relative.startswith("../../.."):
+        return os.path.normpath(path)
+    return relative if relative.startswith("..") else f"./{relative}"
+
+
+def _fitted(text: str, seen: DataFile, guess: Guess, target: Path) -> str:
+    text = fill_rows(text, _relative(seen.path.absolute(), target.absolute().parent), guess.fields)
+    node = get(_tree(text, target), ("data", "eval"))
+    current = to_plain(node) if node is not None else None
+    if not isinstance(current, dict):
+        return text
+    count = current.get("holdout", 0.1)
+    too_many = seen.whole and isinstance(count, int | float) and count > len(seen.rows) / 3
+    wanted: dict[str, object] = {"holdout": 0.2 if too_many or not isinstance(count, int | float) else count}
+    if "stratify" in current and "label" in guess.fields:
+        wanted["stratify"] = guess.fields["label"]
+    return text if wanted == current else set_value(text, ("data", "eval"), wanted)
+
+
+def _tree(text: str, target: Path) -> Any:
+    from tunesmith.recipe.yaml_nodes import parse
+
+    return parse(text, str(target), target.absolute().parent)
+
+
+def _write(target: Path, text: str) -> None:
+    from tunesmith.checkpoint.atomic import write_text
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # the user said --force
+            mode = target.stat().st_mode
+            write_text(target, text)
+            target.chmod(mode)
+        else:
+            with target.open("x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise UserError(
+            f"cannot write `{target}`: {error.strerror}", hint="choose another `--out FILE`"
+        ) from error
+
+
+def _story(target: Path, source: Path, seen: DataFile | None, guess: Guess | None) -> str:
+    lines = [f"{target}: from recipe `{source.stem}`" + (f", for {seen.path}" if seen is not None else "")]
+    checks = ["`data.train`: name your own rows"]
+    if seen is not None and guess is not None:
+        lines += ["", *_saw(seen, guess)]
+        checks = [*guess.doubts, "`stop`: its target was measured on the recipe's own data"]
+    checks += _modules(target, source)
+    problem = _problem(target)
+    checks += [f"this first: {problem}"] if problem else []
+    lines += ["", *_labelled("check", checks)]
+    start = "accelerate launch" if LAUNCH_LINE in target.read_text(encoding="utf-8") else "tunesmith run"
+    lines += [
+        "",
+        *_labelled("next", [f"tunesmith preview {target}", f"tunesmith plan {target}", f"{start} {target}"]),
+    ]
+    return "\n".join(lines)
+
+
+def _saw(seen: DataFile, guess: Guess) -> list[str]:
+    many = "row" if len(seen.rows) == 1 else "rows"
+    count = f"{len(seen.rows):,} {many}" if seen.whole else f"the first {LOOKED_AT:,} rows"
+    malformed = f", {seen.skipped} more that cannot be read" if seen.skipped else ""
+    first = islice(((name, seen.rows[0].get(name)) for name in dict.fromkeys(guess.fields.values())), 4)
+    return [
+        *_labelled("saw", [f"{count}{malformed}; columns {', '.join(seen.columns[:12])}"]),
+        *_labelled("fields", [f"{field}: column `{column}`" for field, column in guess.fields.items()]),
+        *_labelled("first", [f"{name}: {shorten(str(value), 72)}" for name, value in first]),
+    ]
+
+
+def _labelled(label: str, lines: Sequence[str]) -> list[str]:
+    return [f"  {label if number == 0 else '':<8}{line}" for number, line in enumerate(lines)]
+
+
+def _modules(target: Path, source: Path) -> list[str]:
+    """Modules that stand beside the template and are not beside its copy."""
+    missing: list[str] = []
+    for path, node in leaves(_tree(target.read_text(encoding="utf-8"), target)):
+        module = node.text.removeprefix("python:").partition(":")[0]
+        file = source.absolute().parent / f"{module}.py"
+        if path[-1] == "source" and node.text.startswith("python:") and file.is_file():
+            there = target.absolute().parent / file.name
+            missing += [] if there.exists() else [f"`{node.text}`: copy {file} beside the recipe"]
+    return list(dict.fromkeys(missing))
+
+
+def _problem(target: Path) -> str:
+    try:
+        load_recipe(target)
+    except UserError as error:
+        return str(error).split("\n", maxsplit=1)[0]
+    return ""

@@ -1,0 +1,201 @@
+"""The command line: a function a command, heavy imports inside."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tunesmith import __version__
+from tunesmith.cli.messages import guarded
+from tunesmith.errors import UserError
+
+app = typer.Typer(
+    name="tunesmith",
+    help="Fine-tune until it is good enough, then stop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Errors end with status 2, faults with 1, a preempted run with 75; run it again to go on.",
+)
+
+Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY.PATH=VALUE", help="Changes to the recipe.")
+]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")]
+
+
+def run() -> None:
+    """The ``tunesmith`` program."""
+    sys.exit(command_line(sys.argv[1:]))
+
+
+def command_line(arguments: Sequence[str]) -> int:
+    """Carry out a command line; gives the exit status."""
+
+    def act() -> int:
+        if arguments and arguments[0].endswith((".yaml", ".yml")):
+            hint = f"write `tunesmith run {' '.join(arguments)}`"
+            raise UserError(f"`{arguments[0]}` is not a command", hint=hint)
+        status = app(args=list(arguments), prog_name="tunesmith", standalone_mode=True)
+        return int(status or 0)
+
+    return guarded(act)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tunesmith {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command("run")
+def run_command(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start again, in a new directory, whatever is there.")
+    ] = False,
+) -> None:
+    """Train; the same command again goes on."""
+    from tunesmith.cli.entry import run_from_arguments
+
+    raise typer.Exit(run_from_arguments(str(recipe), [*(overrides or []), *(["--fresh"] if fresh else [])]))
+
+
+@app.command()
+def plan(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Print what would be trained, and how long.
+
+    Steps, tokens, parameters trained and frozen, and the command; nothing is trained.
+    """
+    _checked(recipe, overrides)
+    from tunesmith.cli.plan import plan_text
+
+    typer.echo(plan_text(recipe, overrides or []))
+
+
+@app.command()
+def preview(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="How many rows to show.")] = 3,
+) -> None:
+    """Show rows as the model will see them.
+
+    Special tokens and blanks are visible, and tokens that carry loss are marked.
+    """
+    import os
+
+    _checked(recipe, overrides)
+    from tunesmith.cli.messages import wants_colour
+    from tunesmith.cli.preview import render
+    from tunesmith.train.preview import preview_rows
+
+    shown = preview_rows(recipe, overrides or [], rows)
+    typer.echo(render(shown, colour=wants_colour(sys.stdout, os.environ)), color=True)
+
+
+@app.command()
+def check(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Say everything that is wrong with a recipe."""
+    from tunesmith.cli.check import check_file
+
+    typer.echo(check_file(recipe, overrides or []))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a recipe, for editors."""
+    import json
+
+    from tunesmith.recipe.json_schema import recipe_schema
+
+    typer.echo(json.dumps(recipe_schema(), indent=2))
+
+
+@app.command()
+def init(
+    template: Annotated[
+        str | None, typer.Argument(metavar="[TEMPLATE]", help="Which recipe to start from.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Your rows; the recipe is fitted to them.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write; default: TEMPLATE.yaml.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Start a recipe from a shipped one.
+
+    With --data, it is fitted to your rows. Without arguments, the shipped recipes are listed.
+    """
+    from tunesmith.cli.init import start_recipe
+
+    typer.echo(start_recipe(template, data, out, force=force))
+
+
+@app.command()
+def launchable(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recipe; it is changed in place.")],
+) -> None:
+    """Let `accelerate launch FILE` run it.
+
+    Adds a first and a last line that make the recipe a Python program too.
+    """
+    from tunesmith.cli.check import make_file_launchable
+
+    typer.echo(make_file_launchable(file))
+
+
+@app.command()
+def chat(run_dir: Run) -> None:
+    """Talk to a finished model."""
+    from tunesmith.infer.chat import chat as chat_with
+
+    chat_with(run_dir)
+
+
+@app.command()
+def generate(
+    run_dir: Run,
+    *,
+    input: Annotated[Path, typer.Option("--input", "-i", help="Rows to answer.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON Lines with the answers.")],
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows at once.")] = 16,
+    force: Annotated[bool, typer.Option("--force", help="Replace the output if it is there.")] = False,
+) -> None:
+    """Run a file of rows through a finished model."""
+    from tunesmith.infer.generate import generate_file
+
+    options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
+    count = generate_file(run_dir, input, output, **options, overwrite=force)
+    typer.echo(f"{output}: {count} rows")
+
+
+@app.command()
+def report(run_dir: Run) -> None:
+    """Write a run's report.html again from its files."""
+    from tunesmith.report.page import write_report
+
+    typer.echo(str(write_report(run_dir)))
+
+
+def _checked(recipe: Path, overrides: list[str] | None) -> None:
+    """A mistake in the recipe is reported before anything heavy is imported."""
+    from tunesmith.recipe.load import load_recipe
+
+    load_recipe(recipe, overrides or [])

@@ -1,0 +1,33 @@
+"""What a recipe would do, without its weights: the text of ``tunesmith plan``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def plan_text(path: Path, overrides: Sequence[str] = ()) -> str:
+    """The arithmetic block of a run, and the command that would start it."""
+    from tunesmith.recipe.launchable import is_launchable
+    from tunesmith.recipe.load import load_recipe, variants
+    from tunesmith.train.accelerator import take_place
+    from tunesmith.plan.arithmetic import text_of
+    from tunesmith.train.build import arithmetic_of, dtype_of, outline
+    from tunesmith.train.parts import prepare
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    path = Path(path)
+    recipe, several = load_recipe(path, overrides), variants(path, overrides)
+    place = take_place(recipe.run)
+    blocks = []
+    for name, each in several or [("", recipe)]:
+        parts = prepare(each, path.resolve().parent)
+        model = outline(parts, dtype_of(parts, place)).model
+        blocks.append((f"variant {name}\n" if name else "") + text_of(arithmetic_of(parts, place, model)))
+    start = (
+        ["accelerate", "launch"] if is_launchable(path.read_text(encoding="utf-8")) else ["tunesmith", "run"]
+    )
+    command = shlex.join([*start, str(path), *overrides])
+    return "\n\n".join(blocks) + f"\ncommand    {command}"

@@ -1,0 +1,1 @@
+"""Rows: read, mapped to fields, cleaned, parted, ordered and encoded."""

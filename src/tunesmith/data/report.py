@@ -1,0 +1,131 @@
+"""The data report: what was read, found, dropped and kept; ``data.json`` of the run directory."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tunesmith.data.findings import Finding, Findings
+from tunesmith.data.row import Skip
+
+REASONS = (
+    "empty",
+    "malformed",
+    "duplicates",
+    "near_duplicates",
+    "conflicts",
+    "leakage",
+    "too_long",
+    "no_loss",
+    "truncated",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRows:
+    """One source of the recipe.
+
+    Attributes:
+        source: as the recipe writes it.
+        rows: read from it, those that could not be used included.
+    """
+
+    source: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Lengths of the encoded training rows, in tokens."""
+
+    total: int
+    supervised: int
+    longest: int
+    median: float
+
+
+@dataclass(frozen=True, slots=True)
+class DataReport:
+    """What became of the data.
+
+    Attributes:
+        sources: in the order of the recipe, the evaluation's last if it has its own.
+        train: rows to learn from.
+        eval: rows to evaluate on.
+        findings: counts and examples per reason.
+        looked_for_near: whether near duplicates were sought at all.
+        tokens: known once rows are encoded.
+        fingerprint: SHA-256 over all rows that are left, in order.
+    """
+
+    sources: tuple[SourceRows, ...]
+    train: int
+    eval: int
+    findings: Findings
+    looked_for_near: bool
+    fingerprint: str
+    tokens: Tokens | None = None
+
+    def with_encoding(
+        self,
+        skipped: Sequence[Skip],
+        *,
+        train: int,
+        eval: int,
+        truncated: Sequence[str] = (),
+        lengths: Sequence[int] = (),
+        supervised: int = 0,
+    ) -> DataReport:
+        """The report after encoding.
+
+        Args:
+            skipped: rows that the task left out, of both parts.
+            train: encoded rows to learn from.
+            eval: encoded rows to evaluate on.
+            truncated: ids of rows whose prompt was cut; they are kept.
+            lengths: tokens of each training row.
+            supervised: tokens that carry loss, over all training rows.
+        """
+        findings = self.findings
+        for reason in dict.fromkeys(skip.reason for skip in skipped):
+            more = [Finding(skip.id, skip.id, skip.detail) for skip in skipped if skip.reason == reason]
+            findings = findings.with_more(reason, more, dropped=True)
+        cut = [Finding(row_id, row_id, "its start was cut") for row_id in truncated]
+        findings = findings.with_more("truncated", cut, dropped=False)
+        tokens = None
+        if lengths:
+            tokens = Tokens(sum(lengths), supervised, max(lengths), float(statistics.median(lengths)))
+        return replace(self, train=train, eval=eval, findings=findings, tokens=tokens)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as ``data.json`` holds it; near duplicates are absent where they were not sought."""
+        found = _counts(self.findings.found)
+        dropped = _counts(self.findings.dropped)
+        if not self.looked_for_near:
+            del found["near_duplicates"], dropped["near_duplicates"]
+        tokens = self.tokens
+        return {
+            "sources": [{"source": source.source, "rows": source.rows} for source in self.sources],
+            "train": self.train,
+            "eval": self.eval,
+            "found": found,
+            "dropped": dropped,
+            "examples_of": {
+                reason: [{"id": each.id, "detail": each.detail} for each in examples]
+                for reason, examples in self.findings.examples.items()
+            },
+            "tokens": tokens
+            and {
+                "total": tokens.total,
+                "supervised": tokens.supervised,
+                "longest": tokens.longest,
+                "median": tokens.median,
+            },
+            "fingerprint": self.fingerprint,
+        }
+
+
+def _counts(counts: Mapping[str, int]) -> dict[str, int]:
+    return {reason: counts.get(reason, 0) for reason in dict.fromkeys((*REASONS, *counts))}

@@ -1,0 +1,160 @@
+"""Which columns become which fields: named in the recipe, or seen from the columns' names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tunesmith.data.template import Template, parse_field
+from tunesmith.errors import UserError
+from tunesmith.recipe.schema import Rows
+from tunesmith.sources.nearest import listed
+
+Needs = tuple[frozenset[str], ...]
+
+# The spellings of a conversation: the columns that make one, and those that may stand beside them.
+CHATS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("messages",), ()),
+    (("conversations",), ()),
+    (("prompt", "completion"), ()),
+    (("instruction", "output"), ("input",)),
+)
+_PLAIN = ("text", "label", "target", "image")
+_CHAT_FIELDS = tuple(name for needed, optional in CHATS for name in (*needed, *optional))
+FIELDS = ("system", *_CHAT_FIELDS, *_PLAIN)
+_WAYS = {
+    "messages": "a conversation (`messages`, `conversations`, `prompt` and `completion`, "
+    "or `instruction` and `output`)"
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a raw row becomes fields.
+
+    Attributes:
+        chat: the columns that make the conversation, one of ``CHATS``; empty if there is none.
+        fields: field -> where its value comes from.
+    """
+
+    chat: tuple[str, ...]
+    fields: Mapping[str, Template]
+
+
+def choose_shape(rows: Rows, columns: Sequence[str], needs: Needs, where: str = "") -> Shape:
+    """Find out how the rows of one source become what the task needs.
+
+    Fields that the recipe names count, and those alone. If it names none (``system`` aside), a column
+    called like a field is that field.
+
+    Args:
+        rows: the recipe's description of the source.
+        columns: the columns that there are.
+        needs: alternatives, in order of preference, each a set of fields that the task can learn from.
+        where: the place in the recipe, for messages.
+
+    Raises:
+        UserError: a column is not there, the fields are not what the task needs, or contradict each other.
+    """
+    named = {field: spec for field in FIELDS if (spec := getattr(rows, field)) is not None}
+    if set(named) <= {"system"}:
+        chosen = _inferred(columns, needs) | named
+        if set(chosen) <= {"system"}:
+            raise _not_enough(rows.source, set(), columns, needs, where)
+    else:
+        chosen = named
+    chat = _chat(chosen, where)
+    _check_needs(rows.source, chosen, chat=chat, columns=columns, needs=needs, where=where)
+    fields = {
+        field: parse_field(spec, columns, field, where, literal=field == "system")
+        for field, spec in chosen.items()
+    }
+    for field in ("messages", "conversations"):
+        if field in fields and fields[field].column is None:
+            raise UserError(
+                f"`{field}: {chosen[field]}` is a template", where, "it takes the name of one column"
+            )
+    return Shape(chat, fields)
+
+
+def _inferred(columns: Sequence[str], needs: Needs) -> dict[str, str]:
+    for alternative in needs:
+        fields: list[str] = [name for name in _PLAIN if name in alternative]
+        if not set(fields) <= set(columns):
+            continue
+        if "messages" not in alternative:
+            return {name: name for name in fields}
+        for needed, optional in CHATS:
+            if set(needed) <= set(columns):
+                fields += [*needed, *(name for name in optional if name in columns)]
+                system = {"system": "{system}"} if "system" in columns else {}
+                return system | {name: name for name in fields}
+    return {}
+
+
+def _chat(chosen: Mapping[str, str], where: str) -> tuple[str, ...]:
+    present = [name for name in _CHAT_FIELDS if name in chosen]
+    if not present:
+        if "system" in chosen:
+            raise UserError(
+                "`system` is given without a conversation", where, "leave it out, or put it into `text`"
+            )
+        return ()
+    for needed, optional in CHATS:
+        if set(needed) <= set(present) <= {*needed, *optional}:
+            return tuple(present)
+    for needed, optional in CHATS:
+        if set(present) <= {*needed, *optional}:
+            missing = [name for name in needed if name not in present]
+            raise UserError(
+                f"{listed(present)} is given without {listed(missing)}", where, "name both columns"
+            )
+    raise UserError(f"{listed(present)} are two spellings of one conversation", where, "keep one of them")
+
+
+def _check_needs(
+    source: str,
+    chosen: Mapping[str, str],
+    *,
+    chat: tuple[str, ...],
+    columns: Sequence[str],
+    needs: Needs,
+    where: str,
+) -> None:
+    gives = {name for name in _PLAIN if name in chosen} | ({"messages"} if chat else set())
+    if gives in needs:
+        return
+    fitting = [alternative for alternative in needs if alternative <= gives]
+    if not fitting:
+        raise _not_enough(source, gives, columns, needs, where)
+    useless = sorted(gives - fitting[0])
+    raise UserError(
+        f"{listed(useless)} means nothing to this task",
+        where,
+        f"leave it out; the task learns from {_say(needs)}",
+    )
+
+
+def _not_enough(
+    source: str, gives: Iterable[str], columns: Sequence[str], needs: Needs, where: str
+) -> UserError:
+    gives = sorted(gives)
+    state = (
+        f"the recipe maps {listed(gives)} alone"
+        if gives
+        else "no column is named so, and the recipe maps none"
+    )
+    missing = min((sorted(need - set(gives)) for need in needs), key=len) if needs else []
+    example = f"name the columns, e.g. `{missing[0]}: {columns[0]}`; " if missing and columns else ""
+    return UserError(
+        f"the task needs {_say(needs)} from `{source}`, but {state}",
+        where,
+        f"{example}the columns are {listed(columns, 20)}",
+    )
+
+
+def _say(needs: Needs) -> str:
+    names = [
+        " and ".join(_WAYS.get(name, f"`{name}`") for name in sorted(need, reverse=True)) for need in needs
+    ]
+    return ", or ".join(names)

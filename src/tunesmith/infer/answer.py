@@ -1,0 +1,157 @@
+"""Questions in, answers out: one batch at a time, the same bits whatever the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.errors import UserError
+from tunesmith.infer.load import Opened
+from tunesmith.infer.questions import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says: text, label or number; ``probability`` for labels."""
+
+    output: str | float
+    probability: float | None = None
+
+
+def prompt_tokens(opened: Opened, question: Question) -> list[int]:
+    """The question as training showed it: through the chat template, up to where the answer begins.
+
+    Raises:
+        UserError: if the chat template refuses the conversation.
+    """
+    from tunesmith.tasks import chat
+
+    assert opened.tokenizer is not None
+    if question.messages is None:
+        return chat.encode_text(opened.tokenizer, question.text)[0]
+    if not opened.templated:
+        text, _ = chat.plain_spans(opened.tokenizer, question.messages)
+    else:
+        text = chat.render(opened.tokenizer, question.messages, ask=True)
+    return chat.encode_text(opened.tokenizer, text, add_special_tokens=False)[0]
+
+
+def answer(
+    opened: Opened, questions: Sequence[Question], *, max_new_tokens: int, batch_size: int
+) -> Iterator[tuple[int, Answer]]:
+    """Answer every question, as ``(index, answer)`` in batches of similar length.
+
+    Args:
+        opened: the model.
+        questions: none of them empty.
+        max_new_tokens: most tokens of a generated answer; language models only.
+        batch_size: questions a forward pass.
+
+    Raises:
+        UserError: for a question that is too long for the model, or is no image.
+    """
+    if opened.recipe.task == "causal-lm":
+        return _generated(opened, questions, max_new_tokens, batch_size)
+    if opened.recipe.task == "image-classification":
+        return _labelled_images(opened, questions, batch_size)
+    return _scored_texts(opened, questions, batch_size)
+
+
+def _generated(
+    opened: Opened, questions: Sequence[Question], max_new_tokens: int, batch_size: int
+) -> Iterator[tuple[int, Answer]]:
+    from tunesmith.tasks.generation import end_tokens_of, generate
+
+    prompts = [prompt_tokens(opened, question) for question in questions]
+    for question, prompt in zip(questions, prompts, strict=True):
+        _refuse_too_long(opened, len(prompt) + max_new_tokens, f"row `{question.id}`", max_new_tokens)
+    tokenizer: Any = opened.tokenizer
+    ends = end_tokens_of(tokenizer, getattr(opened.model, "generation_config", None))
+    for chosen in _batches([len(prompt) for prompt in prompts], batch_size):
+        rows = generate(
+            opened.model,
+            [prompts[index] for index in chosen],
+            end_tokens=ends,
+            pad_token=tokenizer.pad_token_id or 0,
+            max_new_tokens=max_new_tokens,
+            batch_size=len(chosen),
+        )
+        for index, row in zip(chosen, rows, strict=True):
+            yield index, Answer(tokenizer.decode(row, skip_special_tokens=True).strip())
+
+
+def _refuse_too_long(opened: Opened, length: int, what: str, max_new_tokens: int) -> None:
+    positions = opened.positions()
+    if positions is None or length <= positions:
+        return
+    raise UserError(
+        f"{what} has {length - max_new_tokens} tokens, and with {max_new_tokens} new ones that is more than "
+        f"the model's {positions} positions",
+        hint="shorten it, or ask for fewer new tokens",
+    )
+
+
+def _scored_texts(
+    opened: Opened, questions: Sequence[Question], batch_size: int
+) -> Iterator[tuple[int, Answer]]:
+    from tunesmith.tasks.encoder_inputs import encode_text, pad_batch
+
+    tokenizer: Any = opened.tokenizer
+    most = opened.recipe.data.max_length or opened.positions() or 10**9
+    encoded = [encode_text(tokenizer, q.text, q.id, most, opened.recipe.data.overflow) for q in questions]
+    for question, row in zip(questions, encoded, strict=True):
+        if isinstance(row, int):
+            raise UserError(
+                f"row `{question.id}` has {row} tokens, and the model was trained on at most {most}",
+                hint="shorten or delete the row",
+            )
+    examples: Any = encoded
+    for chosen in _batches([example["length"] for example in examples], batch_size):
+        yield from _scores(opened, chosen, pad_batch(tokenizer, [examples[index] for index in chosen]))
+
+
+def _labelled_images(
+    opened: Opened, questions: Sequence[Question], batch_size: int
+) -> Iterator[tuple[int, Answer]]:
+    import torch
+
+    for chosen in _batches([1] * len(questions), batch_size):
+        images = [_open_image(questions[index]) for index in chosen]
+        pixels = [opened.processor(image, return_tensors="pt")["pixel_values"][0] for image in images]  # type: ignore[misc]
+        yield from _scores(opened, chosen, {"pixel_values": torch.stack(pixels)})
+
+
+def _open_image(question: Question) -> Any:
+    from tunesmith.tasks.image_classification import open_image
+
+    try:
+        return open_image(question.image)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"row `{question.id}` is no image: {error}", hint="mend or delete the row") from error
+
+
+def _scores(opened: Opened, chosen: Sequence[int], batch: dict[str, Any]) -> Iterator[tuple[int, Answer]]:
+    import torch
+
+    with torch.no_grad():
+        inputs = {name: _placed(opened.model, value) for name, value in batch.items()}
+        logits = opened.model(**inputs).logits.float()
+    if opened.recipe.task == "regression":
+        yield from zip(chosen, (Answer(number) for number in logits.squeeze(-1).tolist()), strict=True)
+        return
+    labels = opened.labels()
+    best = logits.softmax(-1).max(-1)
+    for index, share, label in zip(chosen, best.values.tolist(), best.indices.tolist(), strict=True):
+        yield index, Answer(labels[label], share)
+
+
+def _placed(model: Any, value: Any) -> Any:
+    """On the model's device; numbers with a fraction in the model's type."""
+    return value.to(model.device, model.dtype) if value.is_floating_point() else value.to(model.device)
+
+
+def _batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    order = sorted(range(len(lengths)), key=lambda index: lengths[index])
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]

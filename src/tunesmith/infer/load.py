@@ -1,0 +1,194 @@
+"""Open what a run made: the folder ``model/``, with plain transformers, or peft if it is an adapter."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tunesmith.errors import UserError
+from tunesmith.recipe.finding import RecipeTrouble, to_error
+from tunesmith.recipe.fit import fit
+from tunesmith.recipe.nodes import to_plain
+from tunesmith.recipe.read import read_tree
+from tunesmith.recipe.schema import Recipe
+
+AUTO_MODELS = {
+    "causal-lm": "AutoModelForCausalLM",
+    "sequence-classification": "AutoModelForSequenceClassification",
+    "regression": "AutoModelForSequenceClassification",
+    "image-classification": "AutoModelForImageClassification",
+}
+"""Task to the transformers class that opens its models."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A finished model, ready to answer.
+
+    Attributes:
+        run_dir: the run it comes from.
+        recipe: the recipe of that run.
+        model: in evaluation mode, on the best device there is.
+        tokenizer: for tasks on text, else ``None``.
+        processor: the image processor for tasks on images, else ``None``.
+    """
+
+    run_dir: Path
+    recipe: Recipe
+    model: Any
+    tokenizer: Any | None
+    processor: Any | None
+
+    def labels(self) -> list[str]:
+        """Class names in the order of the logits."""
+        names = self.model.config.id2label
+        return [str(names[index]) for index in sorted(names)]
+
+    @property
+    def templated(self) -> bool:
+        """Whether conversations go through a chat template, or are joined as they are."""
+        has_one = self.tokenizer is not None and bool(self.tokenizer.chat_template)
+        return has_one and self.recipe.model.chat_template != "none"
+
+    def positions(self) -> int | None:
+        """Longest sequence that the model can see, if it has a limit."""
+        config = self.model.config.get_text_config()
+        for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
+            value = getattr(config, name, None)
+            if isinstance(value, int) and 0 < value < 10**9:
+                return value
+        return None
+
+
+def read_recipe(run_dir: Path) -> Recipe:
+    """The recipe of a run, as the run resolved it. Its data need not be there any more.
+
+    Raises:
+        UserError: if the folder is no run directory, or its recipe is not one.
+    """
+    path = run_dir / "recipe.yaml"
+    if not path.is_file():
+        raise UserError(
+            f"`{run_dir}` is not a run directory: there is no recipe.yaml in it",
+            hint="give the folder that `run.dir` names, by default `runs/<recipe name>`",
+        )
+    try:
+        return Recipe.model_validate(to_plain(fit(Recipe, read_tree(path))))
+    except RecipeTrouble as trouble:
+        raise to_error(trouble.findings) from None
+    except ValidationError as error:
+        raise UserError(
+            f"the run's recipe is not one: {str(error).splitlines()[0]}",
+            str(path),
+            "it was changed by hand, or written by another version of tunesmith",
+        ) from error
+
+
+def open_run(run_dir: Path) -> Opened:
+    """Open the model of a run.
+
+    Raises:
+        UserError: if the folder is no run directory, or has no finished model; the message says why.
+    """
+    recipe = read_recipe(run_dir)
+    folder = run_dir / "model"
+    if not any(folder.glob("*config.json")):
+        raise _no_model(run_dir)
+    on_images = recipe.task == "image-classification"
+    model = _load_model(folder, recipe.task)
+    return Opened(
+        run_dir=run_dir,
+        recipe=recipe,
+        model=model.to(_device()).eval(),
+        tokenizer=None if on_images else _load_tokenizer(folder),
+        processor=_load_processor(folder) if on_images else None,
+    )
+
+
+def _no_model(run_dir: Path) -> UserError:
+    """Why there is no model, as far as the run's own files tell."""
+    what = f"the run `{run_dir}` has no finished model (`model/`)"
+    if (names := _variants(run_dir)) is not None:
+        return UserError(
+            f"{what}: it compares variants, each a run of its own", hint=f"choose one of: {names}"
+        )
+    result = _json(run_dir / "result.json")
+    if not isinstance(result, dict):
+        hint = "let it finish; if it was cut off, run the same command again and it goes on"
+        return UserError(f"{what}: it is still going, or was cut off", hint=hint)
+    status, stop = result.get("status"), result.get("stop")
+    if status == "preempted":
+        return UserError(f"{what}: it was interrupted", hint="run the same command again and it goes on")
+    if status == "failed":
+        reason = result.get("error") or (stop.get("reason") if isinstance(stop, dict) else None)
+        return UserError(f"{what}: it failed" + (f": {reason}" if reason else ""), hint="see its report.html")
+    hint = "the folder was moved or deleted; restore it, or run the recipe again with `--fresh`"
+    return UserError(f"{what}, although it finished", hint=hint)
+
+
+def _variants(run_dir: Path) -> str | None:
+    found = _json(run_dir / "variants.json")
+    rows = found.get("variants") if isinstance(found, dict) else None
+    return ", ".join(f"`{row.get('dir')}`" for row in rows if isinstance(row, dict)) if rows else None
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # an absent or broken file only makes the message less precise
+
+
+def _load_model(folder: Path, task: str) -> Any:
+    import transformers
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # loading takes a moment, and its bar would stand between the answers
+    auto = getattr(transformers, AUTO_MODELS[task])
+    try:
+        if (folder / "adapter_config.json").is_file():
+            return _load_adapter(folder, auto, task)
+        return auto.from_pretrained(folder, dtype="auto", local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        hint = "if the folder was copied, see that every file came along"
+        raise UserError(f"the model cannot be opened: {first[:300]}", str(folder), hint) from error
+
+
+def _load_adapter(folder: Path, auto: Any, task: str) -> Any:
+    """An adapter on the base that it names; a head for classes is as wide as the classes in its folder."""
+    from peft import PeftConfig, PeftModel
+
+    base = PeftConfig.from_pretrained(folder).base_model_name_or_path
+    config = _json(folder / "config.json")
+    names = config.get("id2label") if isinstance(config, dict) else None
+    options: dict[str, Any] = {"num_labels": 1, "problem_type": "regression"} if task == "regression" else {}
+    if names and task.endswith("classification"):
+        options = {"id2label": {int(index): name for index, name in names.items()}, "num_labels": len(names)}
+    model = auto.from_pretrained(base, dtype="auto", **options)
+    return PeftModel.from_pretrained(model, folder)
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _load_processor(folder: Path) -> Any:
+    from transformers import AutoImageProcessor
+
+    return AutoImageProcessor.from_pretrained(folder, use_fast=False, local_files_only=True)
+
+
+def _device() -> Any:
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,241 @@
+"""Rows of a file as questions to a model, mapped as the recipe maps its training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.data.messages import Message, normalise_messages, split_answer
+from tunesmith.data.raw import RawRow, RawRows
+from tunesmith.data.read import read_rows
+from tunesmith.data.template import Template, parse_field
+from tunesmith.data.text import BadRow, plain
+from tunesmith.errors import UserError
+from tunesmith.recipe.schema import Recipe, Rows
+from tunesmith.sources.nearest import listed
+
+ASKING: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "causal-lm": (
+        ("messages",),
+        ("conversations",),
+        ("prompt",),
+        ("instruction", "input"),
+        ("instruction",),
+        ("text",),
+    ),
+    "sequence-classification": (("text",),),
+    "regression": (("text",),),
+    "image-classification": (("image",),),
+}
+"""Task to the sets of fields that ask something, the first that is there wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Which columns of a file ask, and which one answers.
+
+    Attributes:
+        asking: the fields that make the question, one entry of ``ASKING``.
+        templates: those fields, and ``system`` if there is one.
+        reference: the field of the right answer, if there is one.
+    """
+
+    asking: tuple[str, ...]
+    templates: Mapping[str, Template]
+    reference: Template | None
+
+
+ANSWERING = ("reference", "completion", "output", "label", "target")
+_SUFFIXES = (".json", ".csv", ".tsv", ".tab", ".parquet", ".pq", ".txt", ".text")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one row asks.
+
+    Attributes:
+        id: the row's own ``id`` if it has one, else file and line.
+        messages: the conversation so far; ``None`` for plain text and images.
+        text: the last thing said, or the text itself; of an image its path.
+        image: a path or pixels, ``None`` for text.
+        reference: the right answer, if the row has one.
+    """
+
+    id: str
+    messages: list[Message] | None
+    text: str
+    image: Any
+    reference: Any
+
+
+def read_questions(path: Path, recipe: Recipe) -> list[Question]:
+    """Read a file of rows to be answered, in the order of the file.
+
+    A file is JSON Lines unless its ending says otherwise. Fields are those that the recipe names for its
+    training rows where the file has their columns; else columns called like a field.
+
+    Raises:
+        UserError: the file is not there, is empty, has a malformed row, or lacks the columns.
+    """
+    raw = _read(path)
+    fields, values = choose_fields(recipe, raw.columns(), str(path)), _values(recipe)
+    return [_question(_rewritten(row, values), raw, fields) for row in raw.rows]
+
+
+def _read(path: Path) -> RawRows:
+    if not path.is_file():
+        raise UserError(f"there is no file `{path}`", hint="check the path after `--input`")
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in {".gz", ".bz2", ".xz"}]
+    known = bool(suffixes) and suffixes[-1] in _SUFFIXES
+    raw = read_rows(Rows(source=str(path.absolute()), format="auto" if known else "jsonl"))
+    malformed = [skip for skip in raw.skips if skip.reason == "malformed"]
+    if malformed:
+        more = f" ({len(malformed) - 1} more rows are malformed)" if len(malformed) > 1 else ""
+        hint = "mend or delete the row; no answer was generated"
+        raise UserError(f"malformed row: {malformed[0].detail}{more}", raw.where(malformed[0].id), hint)
+    if not raw.rows:
+        raise UserError("the file holds no rows", str(path), "give at least one row to answer")
+    return raw
+
+
+def choose_fields(recipe: Recipe, columns: Sequence[str], where: str) -> Fields:
+    """Which columns ask and which one answers: as the recipe names them, else by their own names.
+
+    Raises:
+        UserError: no set of fields fits the columns; the message names what there is.
+    """
+    sources = [*recipe.data.train, *([recipe.data.eval] if isinstance(recipe.data.eval, Rows) else [])]
+    for source in sources:
+        for asking in ASKING[recipe.task]:
+            specs = {name: spec for name in asking if (spec := getattr(source, name)) is not None}
+            found = _parsed(specs, columns)
+            if len(specs) == len(asking) and found is not None:
+                return Fields(asking, found | _system(source, columns), _reference(source, columns))
+    for asking in ASKING[recipe.task]:
+        if set(asking) <= set(columns):
+            named = {name: parse_field(name, columns, name) for name in asking}
+            first = sources[0]
+            return Fields(asking, named | _system(first, columns), _reference(first, columns))
+    raise _no_fields(recipe, sources, columns, where)
+
+
+def _parsed(specs: Mapping[str, str], columns: Sequence[str]) -> dict[str, Template] | None:
+    try:
+        return {name: parse_field(spec, columns, name) for name, spec in specs.items()}
+    except UserError:
+        return None  # the file lacks these columns; it may have others that serve
+
+
+def _system(source: Rows, columns: Sequence[str]) -> dict[str, Template]:
+    """The system message: the row's own if it has one, else what the model was trained with."""
+    if "system" in columns:
+        return {"system": parse_field("{system}", columns, "system")}
+    if source.system is None:
+        return {}
+    return {"system": parse_field(source.system, columns, "system", literal=True)}
+
+
+def _reference(source: Rows, columns: Sequence[str]) -> Template | None:
+    for name in ANSWERING:
+        spec = getattr(source, name, None)
+        found = _parsed({name: spec}, columns) if spec is not None else None
+        if found is not None:
+            return found[name]
+    known = next((name for name in ANSWERING if name in columns), None)
+    return parse_field(known, columns, known) if known is not None else None
+
+
+def _no_fields(recipe: Recipe, sources: Sequence[Rows], columns: Sequence[str], where: str) -> UserError:
+    asked = [name for way in ASKING[recipe.task] for name in way]
+    named = {f"{name}: {getattr(sources[0], name)}": None for name in asked if getattr(sources[0], name)}
+    mapping = f"the recipe maps {listed(list(named))}" if named else "the recipe maps no columns"
+    return UserError(
+        f"no column says what to ask: {mapping}, and the file has {listed(list(columns), 20)}",
+        where,
+        f"give the file the columns that the recipe names, or one of {listed(list(dict.fromkeys(asked)))}",
+    )
+
+
+def _values(recipe: Recipe) -> dict[str, dict[str, str]]:
+    merged: dict[str, dict[str, str]] = {}
+    for source in recipe.data.train:
+        for column, mapping in source.values.items():
+            merged.setdefault(column, {}).update(mapping)
+    return merged
+
+
+def _rewritten(row: RawRow, values: Mapping[str, Mapping[str, str]]) -> RawRow:
+    """The row with the recipe's ``values`` applied; a value that training never saw stays as it is."""
+    columns = row.columns.items()
+    return RawRow(row.id, {name: values.get(name, {}).get(str(value), value) for name, value in columns})
+
+
+def _question(row: RawRow, raw: RawRows, fields: Fields) -> Question:
+    columns, templates = row.columns, fields.templates
+    own = columns.get("id")
+    name = str(own) if isinstance(own, str | int) and not isinstance(own, bool) else row.id
+    try:
+        right = _right_answer(fields.reference, columns)
+        if fields.asking == ("image",):
+            return _image_question(name, templates["image"], columns, raw.folder, right)
+        if fields.asking == ("text",):
+            return Question(name, None, _text(templates["text"], columns, "text"), None, right)
+        messages, answered = _messages(fields, columns)
+    except BadRow as bad:
+        raise UserError(
+            f"{bad.reason} row: {bad.detail}", raw.where(row.id), "mend or delete the row"
+        ) from bad
+    return Question(name, messages, messages[-1]["content"], None, right if answered is None else answered)
+
+
+def _right_answer(reference: Template | None, columns: Mapping[str, Any]) -> Any:
+    if reference is None:
+        return None
+    value = plain(reference.column.value(columns)) if reference.column else reference.render(columns)[0]
+    return None if isinstance(value, list | tuple | dict) or value == "" else value
+
+
+def _image_question(
+    name: str, field: Template, columns: Mapping[str, Any], folder: Path | None, right: Any
+) -> Question:
+    value = field.column.value(columns) if field.column else field.render(columns)[0]
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise BadRow("empty", "`image` is empty")
+    if not isinstance(value, str | Path):
+        return Question(name, None, name, value, right)
+    path = (folder or Path()) / Path(value).expanduser()
+    if not path.is_file():
+        raise BadRow("malformed", f"the image `{path}` does not exist")
+    return Question(name, None, str(path), str(path), right)
+
+
+def _text(field: Template, columns: Mapping[str, Any], name: str) -> str:
+    text, _ = field.render(columns)
+    if not text.strip():
+        raise BadRow("empty", f"`{name}` is empty")
+    return text
+
+
+def _messages(fields: Fields, columns: Mapping[str, Any]) -> tuple[list[Message], str | None]:
+    """The conversation up to the question, and the answer if the row's conversation goes on."""
+    answered, asking, templates = None, fields.asking, fields.templates
+    if asking[0] in ("messages", "conversations"):
+        slot = templates[asking[0]].column
+        if slot is None:
+            raise BadRow("malformed", f"`{asking[0]}` is a template, and needs to be a column")
+        messages = normalise_messages(slot.value(columns), slot.name)
+        if messages and messages[-1]["role"] == "assistant":
+            before, after = split_answer(messages)
+            messages, answered = list(before), after[0]["content"]
+    else:
+        parts = [_text(templates[asking[0]], columns, asking[0])]
+        parts += [extra for name in asking[1:] if (extra := templates[name].render(columns)[0]).strip()]
+        messages = [{"role": "user", "content": "\n\n".join(parts)}]
+    if not messages or messages[-1]["role"] != "user":
+        raise BadRow("malformed", "the conversation does not end with a user's message")
+    system = templates["system"].render(columns)[0] if "system" in templates else ""
+    if system.strip() and messages[0]["role"] != "system":
+        messages = [{"role": "system", "content": system}, *messages]
+    return messages, answered

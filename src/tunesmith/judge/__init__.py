@@ -1,0 +1,1 @@
+"""Measurements in, verdicts out: when to stop, and which weights are best."""

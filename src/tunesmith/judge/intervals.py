@@ -1,0 +1,131 @@
+"""How far a measured value can be trusted: 95 % intervals over the evaluation examples.
+
+They speak of the choice of examples alone: another draw of as many examples from the same source.
+Examples are drawn whole, so that the tokens of one example stay together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.metrics.compute import per_example
+from tunesmith.metrics.statistics import Statistics, ratio_statistics, statistics
+from tunesmith.metrics.table import METRICS
+
+Interval = tuple[float, float]
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+_NUMBERS_AT_ONCE = 500_000  # one block of resamples stays near the processor: some 12 MB
+
+
+def wilson_interval(successes: float, trials: int, confidence: float = CONFIDENCE) -> Interval:
+    """Interval of a proportion (Wilson 1927, JASA 22:209-212).
+
+    With p = successes/trials, n = trials and z the normal quantile:
+    ``(p + z²/2n ± z·sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)``.
+    Unlike ``p ± z·sqrt(p(1-p)/n)`` it stays within 0 and 1 and has width at p = 0 and p = 1.
+
+    Raises:
+        ValueError: if there is no trial, or more successes than trials.
+    """
+    if trials <= 0 or not 0 <= successes <= trials:
+        raise ValueError(f"{successes} successes of {trials} trials are not a proportion")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    p, spread = successes / trials, z * z / trials
+    middle = (p + spread / 2) / (1 + spread)
+    half = math.sqrt(z * z * p * (1 - p) / trials + spread * spread / 4) / (1 + spread)
+    return max(0.0, min(p, middle - half)), min(1.0, max(p, middle + half))
+
+
+def bootstrap_interval(
+    values: Sequence[float],
+    weights: Sequence[float] | None = None,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> Interval | None:
+    """Percentile bootstrap (Efron 1979) of ``sum(values) / sum(weights)`` over examples.
+
+    Args:
+        values: per example; with weights, totals such as the loss summed over its tokens.
+        weights: per example, what the total is a total of; default 1 each, which makes a mean.
+        seed: same seed, same interval.
+        resamples: how many data sets of the same size are drawn, with replacement.
+        confidence: share of them between the two ends.
+
+    Returns:
+        Low and high end; ``None`` for fewer than two examples or non-finite values.
+    """
+    counts = [1.0] * len(values) if weights is None else weights
+    return bootstrap(ratio_statistics(values, counts), seed=seed, resamples=resamples, confidence=confidence)
+
+
+def bootstrap(
+    stats: Statistics, *, seed: int = 0, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
+) -> Interval | None:
+    """Percentile bootstrap of any function of sums; see ``bootstrap_interval``.
+
+    Resamples for which the metric has no value (a correlation of constants) are left out.
+    """
+    if len(stats.rows) < 2 or not np.isfinite(stats.rows).all():
+        return None
+    values = stats.combine(_resampled_sums(stats.rows, np.random.default_rng(seed), resamples))
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _resampled_sums(
+    rows: NDArray[np.float64], generator: np.random.Generator, resamples: int
+) -> NDArray[np.float64]:
+    """Sums of rows over ``resamples`` draws, shape ``[resamples, k]``; one matrix product a block."""
+    examples = len(rows)
+    block = max(1, min(resamples, _NUMBERS_AT_ONCE // examples))
+    sums = []
+    for start in range(0, resamples, block):
+        size = min(block, resamples - start)
+        drawn = generator.integers(0, examples, (size, examples)) + np.arange(size)[:, None] * examples
+        times = np.bincount(drawn.ravel(), minlength=size * examples).reshape(size, examples)
+        sums.append(times.astype(np.float64) @ rows)
+    return np.concatenate(sums)
+
+
+def metric_interval(
+    name: str, predictions: Sequence[Any], references: Sequence[Any], *, seed: int = 0
+) -> Interval | None:
+    """95 % interval of a metric over predictions.
+
+    Wilson's for proportions (exact match, accuracy), else the bootstrap; ``None`` where neither
+    applies (chrF, metrics of the hub, fewer than two examples).
+    """
+    if len(references) < 2:
+        return None
+    spec = METRICS.get(name)
+    if spec is not None and spec.proportion:
+        hits = per_example(name, predictions, references) or []
+        return wilson_interval(sum(hits), len(hits))
+    stats = statistics(name, predictions, references)
+    return None if stats is None else bootstrap(stats, seed=seed)
+
+
+def sums_interval(
+    name: str, losses: Sequence[float], counts: Sequence[int], correct: Sequence[int], *, seed: int = 0
+) -> Interval | None:
+    """95 % interval of ``loss``, ``perplexity`` or ``token_accuracy``; arguments as in ``from_sums``."""
+    if name == "token_accuracy":
+        return bootstrap_interval([float(hits) for hits in correct], [float(n) for n in counts], seed=seed)
+    interval = bootstrap_interval(losses, [float(n) for n in counts], seed=seed)
+    if interval is None or name == "loss":
+        return interval
+    assert name == "perplexity", f"{name} is not made of sums"
+    low, high = np.exp(np.minimum(interval, 700.0))  # exp is monotone, so it keeps percentiles
+    return float(low), float(high)

@@ -1,0 +1,109 @@
+"""The end of a run in a few plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunesmith.judge.best import at_least_as_good, best_index, gain, known, primary_metric
+from tunesmith.judge.budget import duration
+from tunesmith.judge.measurement import History, Measurement, Verdict
+from tunesmith.judge.rules import better_word, show
+from tunesmith.recipe.schema import StopRule
+
+_OPENING = {
+    "target": "The model is good enough",
+    "plateau": "Training no longer helps",
+    "divergence": "Training made the model worse",
+    "non-finite": "Training broke down",
+    "budget": "The budget is spent",
+}
+
+
+def explain(history: History, verdict: Verdict, rules: Sequence[StopRule]) -> str:
+    """Why the run ended, what was gained, and which weights are kept.
+
+    Args:
+        history: all measurements, oldest first; the first at step 0 is the baseline.
+        verdict: the last one.
+        rules: the recipe's ``stop``.
+    """
+    sentences = [_why(verdict)]
+    if not history:
+        return f"{sentences[0]} Nothing was measured."
+    best = history[best_index(history, rules)]
+    sentences += [
+        _gain(history, best, primary_metric(rules)),
+        _kept(best, history[-1]),
+        *_doubts(best, rules),
+    ]
+    if verdict.rule != "target":
+        sentences += _missed(best, rules)
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _why(verdict: Verdict) -> str:
+    if verdict.decision == "unknown":
+        return f"The run ended without a judgement by `{verdict.rule}`: {verdict.reason}."
+    opening = (
+        _OPENING.get(verdict.rule, "The run ended") if verdict.stop else "The run ended before a rule said so"
+    )
+    return f"{opening}: {verdict.reason}."
+
+
+def _gain(history: History, best: Measurement, metric: str) -> str:
+    value, baseline = known(best, metric), known(history[0], metric)
+    if value is None:
+        return f"No finite value of {metric} was ever measured."
+    if history[0].progress.step:
+        return f"The best {metric} is {_with_interval(best, metric)}; no baseline was measured."
+    if best is history[0] or baseline is None or gain(metric, value, baseline) <= 0:
+        before = "unknown" if baseline is None else show(baseline)
+        return f"Against the baseline ({metric} {before}) nothing was gained."
+    took = duration(best.progress.seconds)
+    return (
+        f"{metric} went from {show(baseline)} before the first step to {_with_interval(best, metric)} "
+        f"in {best.progress.step} steps and {took}."
+    )
+
+
+def _with_interval(measurement: Measurement, metric: str) -> str:
+    text = show(measurement.metrics[metric])
+    if metric in measurement.intervals:
+        low, high = measurement.intervals[metric]
+        text += f" (95 % interval {show(low)} to {show(high)} over {measurement.examples:,} examples)"
+    return text
+
+
+def _kept(best: Measurement, newest: Measurement) -> str:
+    step = best.progress.step
+    if step == 0:
+        return "The weights kept are those from before training (step 0)."
+    if best is newest:
+        return f"The weights kept are the last ones, of step {step}."
+    return f"The weights kept are those of step {step}, not the last ones of step {newest.progress.step}."
+
+
+def _doubts(best: Measurement, rules: Sequence[StopRule]) -> list[str]:
+    """A target inside the interval is reached by the number, but not beyond doubt: say so."""
+    doubts = []
+    for rule in rules:
+        for metric, wanted in (rule.target or {}).items():
+            value, interval = known(best, metric), best.intervals.get(metric)
+            if value is None or interval is None or not at_least_as_good(metric, value, wanted):
+                continue
+            if not all(at_least_as_good(metric, end, wanted) for end in interval):
+                doubts.append(
+                    f"The interval of {metric} also holds values short of {show(wanted)}; "
+                    "more evaluation rows would make this surer."
+                )
+    return doubts
+
+
+def _missed(best: Measurement, rules: Sequence[StopRule]) -> list[str]:
+    missed = []
+    for rule in rules:
+        for metric, wanted in (rule.target or {}).items():
+            value = known(best, metric)
+            if value is None or not at_least_as_good(metric, value, wanted):
+                missed.append(f"{metric} {show(wanted)} {better_word(metric)}")
+    return [f"The target was not reached: {', '.join(missed)}."] if missed else []

@@ -1,0 +1,1 @@
+"""What a prediction is worth: the metrics, each a number between named bounds."""

@@ -1,0 +1,130 @@
+"""The closed table of metrics: what each means, which way is better, and its range.
+
+Names are the field's, in lower case; values are fractions of 1 where others print percentages.
+Nothing heavy is imported here, because recipes are checked against this table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from tunesmith.metrics.match import exact_match, label_match, rouge_l, squared_error, token_f1
+
+Kind = Literal["text", "label", "number", "sums"]
+Direction = Literal["max", "min"]
+PerExample = Callable[[Any, Any], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """What is known of a metric before anything is measured.
+
+    Attributes:
+        name: as written in recipes and logs.
+        kind: what it compares; ``sums`` are made of the losses and counts of an evaluation pass.
+        direction: ``max`` if more is better.
+        low: smallest value it can have.
+        high: largest value it can have.
+        per_example: value of one prediction against one reference, where the metric is the mean of
+            those; ``None`` where it is not (BLEU, macro-F1, Pearson's r).
+        proportion: whether each example gives 0 or 1, so that a Wilson interval applies.
+        meaning: one line for people.
+    """
+
+    name: str
+    kind: Kind
+    direction: Direction = "max"
+    low: float = 0.0
+    high: float = 1.0
+    per_example: PerExample | None = None
+    proportion: bool = False
+    meaning: str = ""
+
+    @property
+    def needs_predictions(self) -> bool:
+        """Whether the model must predict (for language models: generate); sums come with the loss."""
+        return self.kind != "sums"
+
+
+_SPECS = (
+    MetricSpec(
+        name="loss",
+        kind="sums",
+        direction="min",
+        high=math.inf,
+        meaning="mean loss per supervised token or sample",
+    ),
+    MetricSpec(name="perplexity", kind="sums", direction="min", low=1.0, high=math.inf, meaning="exp(loss)"),
+    MetricSpec(
+        name="token_accuracy", kind="sums", meaning="share of supervised tokens that are the first choice"
+    ),
+    MetricSpec(
+        name="exact_match",
+        kind="text",
+        per_example=exact_match,
+        proportion=True,
+        meaning="share of answers equal to the reference, blanks aside",
+    ),
+    MetricSpec(name="f1", kind="text", per_example=token_f1, meaning="mean overlap of words, as in SQuAD"),
+    MetricSpec(
+        name="rouge_l",
+        kind="text",
+        per_example=rouge_l,
+        meaning="mean F-measure of the longest common subsequence",
+    ),
+    MetricSpec(name="bleu", kind="text", meaning="corpus BLEU of sacrebleu, divided by 100"),
+    MetricSpec(name="chrf", kind="text", meaning="corpus chrF2 of sacrebleu, divided by 100"),
+    MetricSpec(
+        name="accuracy",
+        kind="label",
+        per_example=label_match,
+        proportion=True,
+        meaning="share of right labels",
+    ),
+    MetricSpec(name="macro_f1", kind="label", meaning="F1 of each label, averaged over labels"),
+    MetricSpec(
+        name="mse",
+        kind="number",
+        direction="min",
+        high=math.inf,
+        per_example=squared_error,
+        meaning="mean squared error",
+    ),
+    MetricSpec(
+        name="pearson",
+        kind="number",
+        low=-1.0,
+        meaning="Pearson's r; not a number if either side is constant",
+    ),
+)
+
+METRICS = MappingProxyType({spec.name: spec for spec in _SPECS})
+"""Name to ``MetricSpec``, in the order in which they are listed to people."""
+
+HUB_PREFIXES = ("hub:", "evaluate:")
+"""``hub:NAME`` and ``evaluate:NAME`` both mean ``evaluate.load(NAME)``."""
+
+_ERROR_RATES = ("brier_score", "cer", "charcut_mt", "mae", "mape", "mase", "rmse", "smape", "ter", "wer")
+_SMALLER_IS_BETTER = frozenset((*_ERROR_RATES, "loss", "mse", "perplexity"))
+
+
+def is_hub_metric(name: str) -> bool:
+    """Whether ``name`` asks for a metric of the hub, such as ``hub:wer``."""
+    return name.startswith(HUB_PREFIXES)
+
+
+def metric_direction(name: str) -> Direction:
+    """Whether more or less of ``name`` is better.
+
+    Metrics outside the table count as ``max``, but for the hub's error rates known by name
+    (``hub:wer``, ``hub:mae`` …).
+    """
+    spec = METRICS.get(name)
+    if spec is not None:
+        return spec.direction
+    bare = name.rpartition(":")[2].rpartition("/")[2]
+    return "min" if bare in _SMALLER_IS_BETTER else "max"

@@ -1,0 +1,1 @@
+"""What can be said in a recipe, and how it is read."""

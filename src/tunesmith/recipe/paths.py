@@ -1,0 +1,88 @@
+"""Local paths in a recipe: found, made absolute, and looked for on the disk."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tunesmith.recipe.finding import Finding, nearest, shorten
+from tunesmith.recipe.nodes import Node, ScalarNode, dotted, leaves, replace_at
+from tunesmith.recipe.nodes import Path as NodePath
+from tunesmith.recipe.source_syntax import kind_of, source_problem
+
+_SOURCES = {
+    ("model", "source"),
+    ("model", "tokenizer", "source"),
+    ("data", "train", "source"),
+    ("data", "eval", "source"),
+}
+_TEMPLATE = ("model", "chat_template")
+
+
+def absolute_paths(root: Node) -> Node:
+    """The tree with every local path absolute; each is relative to the file in which it was written."""
+    for path, node in leaves(root):
+        name = _name(path[3:] if path[:2] == ("run", "variants") else path)
+        is_path = (
+            kind_of(node.text) == "path"
+            if name in _SOURCES
+            else name == _TEMPLATE and _is_template_path(node)
+        )
+        if is_path and isinstance(node.value, str):
+            full = os.path.normpath(node.spot.folder.absolute() / os.path.expanduser(node.value))
+            root = replace_at(root, path, replace(node, value=full, plain=False))
+    return root
+
+
+def source_findings(root: Node) -> Iterator[Finding]:
+    """Sources with bad syntax, and local files that are not there. ``root`` has absolute paths."""
+    for path, node in leaves(root):
+        if _name(path) == _TEMPLATE and _is_template_path(node):
+            yield from _missing(path, node, must_be_file=True)
+        if _name(path) not in _SOURCES or not isinstance(node.value, str):
+            continue
+        problem = source_problem(node.value)
+        if problem is not None:
+            yield Finding(f"`{dotted(path)}`: `{shorten(node.text)}` {problem[0]}", node.spot, problem[1])
+        elif kind_of(node.value) == "path":
+            yield from _missing(path, node, must_be_file=node.value.endswith((".yaml", ".yml")))
+        elif kind_of(node.value) == "python" and path[0] == "model":
+            hint = "name a model: `org/name`, `./folder` or `pypi:…`"
+            yield Finding(f"`{dotted(path)}` cannot come from a function", node.spot, hint)
+
+
+def _name(path: NodePath) -> tuple[str, ...]:
+    """The path without list positions, and with dotted keys (of variants) taken apart."""
+    return tuple(part for step in path for part in str(step).split(".") if not part.isdigit())
+
+
+def _is_template_path(node: ScalarNode) -> bool:
+    """Jinja text has braces or several lines; a path has neither."""
+    return isinstance(node.value, str) and node.value != "" and not any(sign in node.value for sign in "{}\n")
+
+
+def _missing(path: NodePath, node: ScalarNode, must_be_file: bool) -> Iterator[Finding]:
+    wanted = Path(str(node.value))
+    try:
+        if wanted.is_file() if must_be_file else wanted.exists():
+            return
+        near = (
+            nearest(wanted.name, sorted(os.listdir(wanted.parent))[:2000]) if wanted.parent.is_dir() else None
+        )
+    except OSError as error:
+        yield Finding(f"`{dotted(path)}`: {error.strerror}", node.spot)
+        return
+    kind = "file" if must_be_file else "file or folder"
+    folder = node.text.rpartition("/")[0] or "."
+    hint = f"did you mean `{folder}/{near}`?" if near else _relative_hint(node)
+    yield Finding(f"`{dotted(path)}`: there is no {kind} `{shorten(str(wanted), 120)}`", node.spot, hint)
+
+
+def _relative_hint(node: ScalarNode) -> str:
+    if node.text.startswith(("/", "~")):
+        return ""
+    if not node.spot.line:
+        return "paths on the command line are relative to the working directory"
+    return "paths in a recipe are relative to the recipe's folder"

@@ -1,0 +1,368 @@
+"""The grammar of a recipe: what can be said, with every default in one place.
+
+Everything here is frozen and refuses unknown keys. Rules across keys live in ``check.py``.
+Nothing in this file imports torch, so that a mistake is reported in well under a second.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AllowInfNan, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict
+
+TaskName = Literal["causal-lm", "sequence-classification", "regression", "image-classification"]
+
+
+class Section(BaseModel):
+    """Base of every section: immutable and strict about keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+# --- plain quantities: nothing is converted behind the user's back ----------------------------
+
+
+def parse_whole(value: object) -> object:
+    """Take ``1e6`` for the whole number it is; leave everything else for the strict check."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(parse_whole, json_schema_input_type=int), Strict()]
+Number = Annotated[float, Strict(), AllowInfNan(False)]
+Flag = Annotated[bool, Strict()]
+
+
+# --- quantities with a unit -------------------------------------------------------------------
+
+Unit = Literal["steps", "tokens", "epochs"]
+
+
+class Every(BaseModel):
+    """How often: ``20 steps``, ``50000 tokens``, ``0.5 epochs``."""
+
+    model_config = ConfigDict(frozen=True)
+    count: Number = Field(gt=0)
+    unit: Unit
+
+    def __str__(self) -> str:
+        count = int(self.count) if self.count.is_integer() else self.count
+        return f"{count} {self.unit.removesuffix('s') if count == 1 else self.unit}"
+
+
+_DECIMAL = r"[0-9]{1,15}(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?"
+_EVERY = re.compile(rf"\s*({_DECIMAL})\s*(step|token|epoch)s?\s*")
+_DURATION = re.compile(r"\s*(?:[0-9]{1,9}(?:\.[0-9]{1,9})?\s*[smhd]\s*){1,4}")
+
+
+def parse_every(value: object) -> object:
+    """Read ``20 steps`` (or a bare number of steps) as an ``Every``."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"count": value, "unit": "steps"}
+    match = _EVERY.fullmatch(value) if isinstance(value, str) else None
+    return {"count": float(match[1]), "unit": match[2] + "s"} if match else value
+
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(value: object) -> object:
+    """Read ``90s``, ``10m``, ``1h30m`` or a bare number as seconds."""
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        return value
+    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9.]+)\s*([smhd])", value))
+
+
+EveryField = Annotated[
+    Every,
+    BeforeValidator(parse_every, json_schema_input_type=str | float),
+    PlainSerializer(str, return_type=str, when_used="always"),
+]
+Seconds = Annotated[
+    float,
+    BeforeValidator(parse_duration, json_schema_input_type=str | float),
+    Strict(),
+    AllowInfNan(False),
+    Field(gt=0),
+]
+
+
+# --- model ------------------------------------------------------------------------------------
+
+
+class TrainedTokenizer(Section):
+    """A byte-level BPE tokenizer trained on the training rows, for models made from scratch."""
+
+    vocab_size: Whole = Field(gt=0)
+
+
+class TokenizerSpec(Section):
+    """Where the tokenizer comes from when it is not the model's own."""
+
+    source: str | None = None
+    train: TrainedTokenizer | None = None
+
+
+class Model(Section):
+    """The model to start from: a ``source``, or ``new`` for one made from a configuration."""
+
+    source: str | None = None
+    revision: str | None = None
+    sha256: str | None = None
+    new: dict[str, Any] | None = Field(
+        default=None, description="Transformers configuration with `model_type`, for random weights."
+    )
+    tokenizer: TokenizerSpec | None = None
+    chat_template: str | None = Field(default=None, description="Jinja text or a path to it.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="Type of the frozen weights and of the arithmetic; trained weights keep float32.",
+    )
+    image_size: int = Field(224, gt=0, description="Height and width in pixels, for a `new` vision model.")
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    trust_remote_code: Flag = False
+
+
+# --- data -------------------------------------------------------------------------------------
+
+
+class Rows(Section):
+    """One source of rows, and how its columns become the fields of the task.
+
+    A field is a column's name (``question``) or a template with braces (``"Q: {question}"``).
+    ``system`` is always a template, so that plain text stands for itself.
+    """
+
+    source: str
+    revision: str | None = None
+    sha256: str | None = None
+    name: str | None = Field(default=None, description="Configuration of a Hugging Face data set.")
+    split: str | None = None
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "text", "hf", "python"] = "auto"
+    encoding: str = "utf-8"
+    columns: tuple[str, ...] | None = Field(
+        default=None, description="Names for a CSV or TSV without a header."
+    )
+    pattern: str | None = Field(
+        default=None, description="Regex with named groups, for lines of a text file."
+    )
+    arguments: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments for `python:`.")
+    weight: Number | None = Field(
+        default=None, gt=0, description="Share in a mixture; default: all rows once."
+    )
+    limit: Whole | None = Field(default=None, gt=0, description="Use at most this many rows.")
+    values: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="Per column: how its values are rewritten."
+    )
+    # the fields
+    system: str | None = None
+    messages: str | None = None
+    prompt: str | None = None
+    completion: str | None = None
+    instruction: str | None = None
+    input: str | None = None
+    output: str | None = None
+    conversations: str | None = None
+    text: str | None = None
+    label: str | None = None
+    target: str | None = None
+    image: str | None = None
+
+
+class Holdout(Section):
+    """Hold out this many rows (1 or more) or this share of them (below 1) for evaluation."""
+
+    holdout: Number = Field(gt=0)
+    stratify: str | None = Field(default=None, description="Column whose shares are kept in both parts.")
+
+
+class Clean(Section):
+    """What happens to rows that should not be there. Everything found is counted and reported."""
+
+    empty: Literal["drop", "error"] = "drop"
+    malformed: Literal["error", "drop"] = "error"
+    duplicates: Literal["drop", "keep", "error"] = "drop"
+    near_duplicates: Literal["keep", "drop", "error"] = "keep"
+    near_threshold: Number = Field(
+        default=0.85, gt=0, le=1, description="Jaccard similarity of word 3-grams."
+    )
+    leakage: Literal["drop", "keep", "error"] = "drop"
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, dict) else value
+
+
+class Data(Section):
+    """Rows to learn from, rows to evaluate on, and how they are cleaned and encoded."""
+
+    train: Annotated[
+        tuple[Rows, ...], BeforeValidator(_as_list, json_schema_input_type=Rows | tuple[Rows, ...])
+    ] = Field(min_length=1)
+    eval: Rows | Holdout = Holdout(holdout=0.1)
+    clean: Clean = Clean()
+    max_length: Whole | None = Field(
+        default=None, gt=0, description="Tokens per example; default: the model's."
+    )
+    overflow: Literal["error", "drop", "truncate"] = Field(
+        default="error",
+        description="Over-long rows. `truncate` cuts the prompt's start, never what carries loss.",
+    )
+    loss_on: Literal["assistant", "last_assistant", "all"] = "assistant"
+    workers: Whole = Field(default=0, ge=0)
+    cache: Flag = True
+
+
+# --- what is trained --------------------------------------------------------------------------
+
+
+class LayerRange(Section):
+    """Layers by position (``last: 2``, ``first: 1``) or by a regex over parameter names."""
+
+    last: Whole | None = Field(default=None, gt=0)
+    first: Whole | None = Field(default=None, gt=0)
+    match: str | None = None
+
+
+LayerChoice = Literal["all", "head", "none"] | LayerRange
+
+
+class Lora(Section):
+    """Low-rank adapters (arXiv 2106.09685), through peft."""
+
+    rank: Whole = Field(default=8, gt=0)
+    alpha: Number | None = Field(default=None, gt=0, description="Default: twice the rank.")
+    targets: str | tuple[str, ...] = Field(
+        default="all-linear", description="`all-linear`, names, or a regex."
+    )
+    layers: LayerRange | None = Field(default=None, description="Only in these layers; default: all.")
+    dropout: Number = Field(default=0.0, ge=0, lt=1)
+    dora: Flag = False
+    rslora: Flag = False
+
+
+class Tune(Section):
+    """What learns: layers, adapters, or both. Default: everything."""
+
+    layers: LayerChoice | tuple[LayerChoice, ...] | None = None
+    lora: Lora | None = None
+    save_modules: tuple[str, ...] = Field(
+        default=(), description="Modules trained and saved whole beside it."
+    )
+
+
+# --- optimisation -----------------------------------------------------------------------------
+
+
+class Optimizer(Section):
+    """Optimiser, learning rate and its schedule."""
+
+    name: Literal["adamw", "adafactor"] = "adamw"
+    learning_rate: Number = Field(gt=0)
+    weight_decay: Number = Field(default=0.0, ge=0)
+    betas: tuple[Number, Number] = (0.9, 0.999)
+    eps: Number = Field(default=1e-8, gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: Number = Field(default=0.03, ge=0, description="Below 1: share of all steps; from 1: steps.")
+    final_learning_rate: Number = Field(
+        default=0.0, ge=0, le=1, description="At the end, as a share of the peak."
+    )
+    clip: Number | None = Field(default=1.0, gt=0, description="Largest global gradient norm.")
+
+
+class Batch(Section):
+    """The global batch: what one optimiser step sees, however many processes there are."""
+
+    size: Whole = Field(gt=0)
+    micro: Literal["auto"] | Annotated[Whole, Field(gt=0)] = "auto"
+    layout: Literal["auto", "packed", "padded"] = Field(
+        default="auto", description="`packed` computes no padding and each shared prompt start once."
+    )
+    checkpointing: Flag = Field(default=False, description="Recompute activations: less memory, more time.")
+
+
+# --- evaluation and stopping ------------------------------------------------------------------
+
+
+class Generate(Section):
+    """How answers are generated for generation metrics: greedily, with a key-value cache."""
+
+    max_new_tokens: Whole = Field(default=64, gt=0)
+    batch_size: Whole = Field(default=32, gt=0)
+
+
+class Eval(Section):
+    """When and what to measure."""
+
+    every: EveryField = Every(count=1, unit="epochs")
+    metrics: tuple[str, ...] = Field(default=(), description="Beside `loss`; default: the task's own.")
+    baseline: Flag = True
+    batch_size: Whole = Field(default=64, gt=0)
+    limit: Whole | None = Field(default=None, gt=0, description="Evaluate on at most this many rows.")
+    samples: Whole = Field(default=8, ge=0, description="Examples shown before and after in the report.")
+    generate: Generate = Generate()
+
+
+class Plateau(Section):
+    """Stop after ``patience`` evaluations without a gain of at least ``min_gain``."""
+
+    metric: str = "loss"
+    patience: Whole = Field(default=3, gt=0)
+    min_gain: Number = Field(default=0.0, ge=0)
+
+
+class Divergence(Section):
+    """Stop when the evaluation loss exceeds ``factor`` times the baseline's."""
+
+    factor: Number = Field(default=1.5, gt=1)
+
+
+class Budget(Section):
+    """The most that may be spent; the first limit reached ends the run."""
+
+    steps: Whole | None = Field(default=None, gt=0)
+    epochs: Number | None = Field(default=None, gt=0)
+    tokens: Whole | None = Field(default=None, gt=0)
+    time: Seconds | None = None
+
+
+class StopRule(Section):
+    """One rule: exactly one of its keys."""
+
+    target: dict[str, Number] | None = None
+    plateau: Plateau | None = None
+    divergence: Divergence | None = None
+    budget: Budget | None = None
+
+
+class Run(Section):
+    """Where the run lives, and what makes it repeatable."""
+
+    dir: str | None = Field(default=None, description="Default: runs/<recipe name>.")
+    seed: Whole = Field(default=0, ge=0, lt=2**32)
+    save_every: EveryField | None = Field(
+        default=None, description="Checkpoints; default: at every evaluation."
+    )
+    keep: Whole = Field(default=2, gt=0, description="Checkpoints kept.")
+    threads: Literal["auto"] | Annotated[Whole, Field(gt=0)] = "auto"
+    merge: Literal["auto", "yes", "no"] = Field(
+        default="auto",
+        description="Merge the adapter into `model/`; auto: if its base has no name on the hub.",
+    )
+    variants: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Name -> overrides: each is run, and one table compares them."
+    )
+
+
+class Recipe(Section):
+    """A whole recipe, resolved: every default filled in."""
+
+    task: TaskName
+    model: Model
+    data: Data
+    tune: Tune = Tune()
+    optimizer: Optimizer
+    batch: Batch
+    eval: Eval = Eval()
+    stop: tuple[StopRule, ...] = (StopRule(budget=Budget(epochs=3)),)
+    run: Run = Run()

@@ -1,0 +1,100 @@
+"""One self-contained HTML page from the files of a run directory."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources as package_files
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from tunesmith.report.confusion import confusion
+from tunesmith.report.data_report import data_section
+from tunesmith.report.read import RunFiles, read_run
+from tunesmith.report.resources import facts, reproduce, tables
+from tunesmith.report.results import figures, gains, verdicts
+from tunesmith.report.samples import previews, samples, tally
+from tunesmith.report.story import tell
+from tunesmith.report.variants import variants
+
+MOST_RECIPE = 100_000
+
+
+def render(run_dir: Path) -> str:
+    """The page of a run in whatever state it is: going, finished, preempted or failed.
+
+    The page needs no network and no script: a content security policy refuses both, but for the one
+    small script that stands in it, named by its hash. All text from the run is escaped.
+
+    Args:
+        run_dir: the run directory; files that are not there yet become sections that are not there.
+
+    Raises:
+        UserError: if ``run_dir`` is not a run directory.
+    """
+    run = read_run(run_dir)
+    script = _file("page.js")
+    template = _environment().from_string(_file("page.html.j2"))
+    return str(
+        template.render(
+            style=Markup(_file("page.css")),
+            script=Markup(script),
+            script_hash=_csp_hash(script),
+            **_sections(run),
+        )
+    )
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write ``report.html`` into a run directory, whole or not at all, and return its path.
+
+    Raises:
+        UserError: if ``run_dir`` is not a run directory.
+    """
+    from tunesmith.checkpoint.atomic import write_text
+
+    path = run_dir / "report.html"
+    write_text(path, render(run_dir))
+    return path
+
+
+def _sections(run: RunFiles) -> dict[str, Any]:
+    shown = samples(run)
+    return {
+        "name": run.name,
+        "task": run.recipe.get("task", ""),
+        "problems": run.problems,
+        "story": tell(run),
+        "facts": facts(run),
+        "kept": "kept model" if run.result else "best so far",
+        "gains": gains(run),
+        "figures": figures(run),
+        "verdicts": verdicts(run),
+        "samples": shown,
+        "tally": tally(shown),
+        "variants": variants(run),
+        "confusion": confusion(run),
+        "data": data_section(run),
+        "previews": previews(run),
+        "tables": tables(run),
+        "plan": run.plan.rstrip(),
+        "recipe": run.recipe_text[:MOST_RECIPE].rstrip(),
+        "reproduce": reproduce(run),
+    }
+
+
+def _environment() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _file(name: str) -> str:
+    return package_files.files("tunesmith.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _csp_hash(script: str) -> str:
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

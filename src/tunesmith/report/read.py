@@ -1,0 +1,180 @@
+"""The files of a run directory as values; a file that is not there yet is an absent value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.errors import UserError
+from tunesmith.recipe.finding import RecipeTrouble
+from tunesmith.recipe.nodes import to_plain
+from tunesmith.recipe.read import read_tree
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFiles:
+    """Everything a report is made of.
+
+    Attributes:
+        run_dir: the directory read.
+        recipe_text: ``recipe.yaml`` as written, empty if there is none.
+        recipe: the same, parsed; empty if there is none or it cannot be read.
+        train: the ``train`` lines of ``metrics.jsonl``, one a step, ascending.
+        evals: its ``eval`` lines, ascending; step 0 is the baseline.
+        plan: ``plan.txt``, empty if there is none.
+        problems: what could not be read and why, in words.
+
+    The other attributes hold the JSON file of the same name, ``None`` if it is absent or unreadable.
+    """
+
+    run_dir: Path
+    recipe_text: str
+    recipe: Record
+    train: tuple[Record, ...]
+    evals: tuple[Record, ...]
+    plan: str
+    result: Record | None
+    environment: Record | None
+    data: Record | None
+    samples: tuple[Record, ...] | None
+    preview: tuple[Record, ...] | None
+    confusion: Record | None
+    variants: Record | None
+    problems: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The run as its recipe calls it, e.g. ``runs/gpt_sft``."""
+        run = self.recipe.get("run")
+        written = run.get("dir") if isinstance(run, Mapping) else None
+        return str(written) if written else self.run_dir.name
+
+
+def read_run(run_dir: Path) -> RunFiles:
+    """Read a run directory, whatever state it is in: going, finished, preempted or failed.
+
+    Raises:
+        UserError: if ``run_dir`` is not a folder, or nothing in it comes from a run.
+    """
+    _must_be_a_run(run_dir)
+    problems: list[str] = []
+    recipe_text = _text(run_dir / "recipe.yaml", problems)
+    train, evals = read_metrics(_text(run_dir / "metrics.jsonl", problems), problems)
+    return RunFiles(
+        run_dir=run_dir,
+        recipe_text=recipe_text,
+        recipe=_recipe(run_dir / "recipe.yaml", recipe_text, problems),
+        train=train,
+        evals=evals,
+        plan=_text(run_dir / "plan.txt", problems),
+        result=_object(run_dir / "result.json", problems),
+        environment=_object(run_dir / "environment.json", problems),
+        data=_object(run_dir / "data.json", problems),
+        samples=_objects(run_dir / "samples.json", problems),
+        preview=_objects(run_dir / "preview.json", problems),
+        confusion=_object(run_dir / "confusion.json", problems),
+        variants=_object(run_dir / "variants.json", problems),
+        problems=tuple(problems),
+    )
+
+
+def _must_be_a_run(run_dir: Path) -> None:
+    if not run_dir.is_dir():
+        raise UserError(
+            f"`{run_dir}` is not a run directory: there is no such folder",
+            hint="give the folder that `run.dir` names, by default `runs/<recipe name>`",
+        )
+    traces = ("recipe.yaml", "metrics.jsonl", "result.json", "environment.json", "variants.json")
+    if not any((run_dir / trace).exists() for trace in traces):
+        raise UserError(
+            f"`{run_dir}` is not a run directory: it holds none of {', '.join(traces)}",
+            hint="give the folder that `run.dir` names, by default `runs/<recipe name>`",
+        )
+
+
+def read_metrics(text: str, problems: list[str]) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
+    """Split ``metrics.jsonl`` into its training and evaluation lines.
+
+    A run that was cut off and continued writes some steps a second time; the later lines count, and
+    earlier ones at or beyond them belong to a branch that was thrown away. A last line without its
+    end is a write in progress and is passed over in silence; any other broken line is a problem.
+    """
+    kept: dict[str, list[Record]] = {"train": [], "eval": []}
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        record = _metric_line(line)
+        if record is None:
+            if line.strip() and (number < len(lines) or line.endswith("\n")):
+                problems.append(f"metrics.jsonl, line {number}: not a record of a run; left out")
+            continue
+        rows = kept.get(str(record.get("kind")))
+        if rows is None:
+            continue
+        while rows and rows[-1]["step"] >= record["step"]:
+            rows.pop()
+        rows.append(record)
+    return tuple(kept["train"]), tuple(kept["eval"])
+
+
+def _metric_line(line: str) -> Record | None:
+    try:
+        record = json.loads(line)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    if not isinstance(record, dict) or isinstance(record.get("step"), bool):
+        return None
+    return record if isinstance(record.get("step"), int) else None
+
+
+def _text(path: Path, problems: list[str]) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        problems.append(f"{path.name}: {error.strerror}")
+        return ""
+
+
+def _recipe(path: Path, text: str, problems: list[str]) -> Record:
+    if not text.strip():
+        return {}
+    try:
+        return dict(to_plain(read_tree(path)))
+    except RecipeTrouble as trouble:
+        problems.append(f"recipe.yaml: {trouble.findings[0].what}")
+        return {}
+
+
+def _json(path: Path, problems: list[str]) -> Any:
+    text = _text(path, problems)
+    if not text.strip():
+        return None
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        problems.append(f"{path.name}: not valid JSON ({error})")
+        return None
+
+
+def _object(path: Path, problems: list[str]) -> Record | None:
+    value = _json(path, problems)
+    if value is None or isinstance(value, dict):
+        return value
+    problems.append(f"{path.name}: expected an object")
+    return None
+
+
+def _objects(path: Path, problems: list[str]) -> tuple[Record, ...] | None:
+    value = _json(path, problems)
+    if value is None:
+        return None
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        return tuple(value)
+    problems.append(f"{path.name}: expected a list of objects")
+    return None

@@ -1,0 +1,222 @@
+"""Language modelling: conversations with loss on the answers, or plain text with loss on everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import torch.nn.functional as F
+
+from tunesmith.data.row import Row, Skip
+from tunesmith.errors import UserError
+from tunesmith.tasks import chat
+from tunesmith.tasks.generation import end_tokens_of, generate
+from tunesmith.tasks.packing import pack
+from tunesmith.tasks.task import Batch, Example, Scored, Sums
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class CausalLM:
+    """The task ``causal-lm``.
+
+    Attributes:
+        tokenizer: a fast tokenizer.
+        max_length: most tokens of an example.
+        overflow: what happens to longer ones: ``error``, ``drop`` or ``truncate``.
+        loss_on: ``assistant``, ``last_assistant`` or ``all``.
+        template: whether conversations go through the chat template; else they are joined as they are.
+        packed: one row without padding (see ``packing.py``), or rows padded to the longest.
+        max_new_tokens: most tokens of a generated answer.
+        batch_size: answers generated at a time.
+        tokens_per_pass: most tokens of a packed row in evaluation.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    max_length: int
+    overflow: Literal["error", "drop", "truncate"] = "error"
+    loss_on: Literal["assistant", "last_assistant", "all"] = "assistant"
+    template: bool = True
+    packed: bool = True
+    max_new_tokens: int = 64
+    batch_size: int = 32
+    tokens_per_pass: int = 1024
+    auto_model: str = field(default="AutoModelForCausalLM", init=False)
+
+    def encode(self, row: Row) -> Example | Skip:
+        """Tokens of a row, which of them carry loss, and where the last answer begins."""
+        ids, marks, prompt, reference = self._tokens(row)
+        if len(ids) > self.max_length:
+            return self._too_long(row, ids, marks, prompt, reference)
+        if not any(marks[1:]):
+            return Skip(row.id, "no_loss", "no token carries loss: the answer is empty")
+        return _example(row, ids, marks, prompt, reference)
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Packed: one row [1, T]; padded: [B, T]. ``keep``, ``labels`` and ``owners`` are [K]."""
+        sequences = [example["input_ids"] for example in examples]
+        marks = [example["supervised"] for example in examples]
+        if self.packed:
+            row = pack(sequences, marks)
+            return {name: getattr(row, name) for name in row.__slots__}
+        return _padded(sequences, marks, self._pad_token())
+
+    def loss(self, model: Any, batch: Batch) -> Sums:
+        """Cross-entropy in nats, summed over supervised tokens."""
+        logits = self._supervised_logits(model, batch)
+        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum")
+        return Sums(loss=loss, count=len(batch["labels"]), extra={})
+
+    @torch.no_grad()
+    def score(self, model: Any, examples: Sequence[Example], predict: bool) -> list[Scored]:
+        """Loss of each example; with ``predict``, its greedy answer too.
+
+        The pass that computes the loss also tells which answers the model would have given word for
+        word: where its first choice is the reference's next token, all the way to the end mark. Greedy
+        generation would walk the same path, so only the other examples are generated.
+        """
+        losses, correct = self._losses(model, examples)
+        answers = [example["reference"] for example in examples]
+        if predict:
+            missed = [i for i, e in enumerate(examples) if correct[i] < _supervised(e) or not e["single_turn"]]
+            prompts = [examples[i]["input_ids"][: examples[i]["prompt_length"]] for i in missed]
+            for index, answer in zip(missed, self.answers(model, prompts), strict=True):
+                answers[index] = answer
+        return [
+            Scored(
+                id=example["id"],
+                loss=losses[i],
+                count=_supervised(example),
+                correct=correct[i],
+                prediction=answers[i] if predict else None,
+                reference=example["reference"],
+                input=example["input"],
+            )
+            for i, example in enumerate(examples)
+        ]
+
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics over generated answers."""
+        return ("exact_match", "f1", "rouge_l", "bleu", "chrf")
+
+    def answers(self, model: Any, prompts: Sequence[Sequence[int]]) -> list[str]:
+        """Greedy answers to tokenised prompts, as text."""
+        rows = generate(
+            model,
+            prompts,
+            end_tokens=end_tokens_of(self.tokenizer, getattr(model, "generation_config", None)),
+            pad_token=self._pad_token(),
+            max_new_tokens=self.max_new_tokens,
+            batch_size=self.batch_size,
+        )
+        return [self.tokenizer.decode(row, skip_special_tokens=True).strip() for row in rows]
+
+    def _tokens(self, row: Row) -> tuple[list[int], list[int], int, str]:
+        """Token ids, loss marks, length of the prompt before the last answer, and that answer."""
+        if "messages" not in row.fields:
+            ids, _ = chat.encode_text(self.tokenizer, str(row.fields["text"]))
+            if self.tokenizer.eos_token_id is not None and ids[-1:] != [self.tokenizer.eos_token_id]:
+                ids.append(self.tokenizer.eos_token_id)
+            return ids, [0] + [1] * (len(ids) - 1), 1, ""
+        messages = row.fields["messages"]
+        spans_of = chat.assistant_spans if self.template else chat.plain_spans
+        text, spans = spans_of(self.tokenizer, messages, last_only=self.loss_on == "last_assistant")
+        ids, offsets = chat.encode_text(self.tokenizer, text, add_special_tokens=False)
+        marks = chat.supervised_tokens(offsets, spans)
+        last = chat.supervised_tokens(offsets, spans[-1:])
+        prompt = last.index(1) if 1 in last else len(ids)
+        if self.loss_on == "all":
+            marks = [0] + [1] * (len(ids) - 1)
+        return ids, marks, prompt, chat.last_of(messages, "assistant").strip()
+
+    def _too_long(
+        self, row: Row, ids: list[int], marks: list[int], prompt: int, reference: str
+    ) -> Example | Skip:
+        excess = len(ids) - self.max_length
+        if self.overflow == "truncate" and not any(marks[: excess + 1]):
+            example = _example(row, ids[excess:], marks[excess:], prompt - excess, reference)
+            return {**example, "truncated": True}
+        if self.overflow == "error":
+            raise UserError(
+                f"row `{row.id}` has {len(ids)} tokens, and `data.max_length` is {self.max_length}",
+                hint="raise `data.max_length` (at most the model's positions), or set `data.overflow` to "
+                "`truncate` (cuts the prompt's start, never what carries loss) or `drop`",
+            )
+        return Skip(row.id, "too_long", f"{len(ids)} tokens of at most {self.max_length}")
+
+    def _supervised_logits(self, model: Any, batch: Batch) -> torch.Tensor:
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch}
+        if self.packed:
+            return model(**inputs, logits_to_keep=batch["keep"], use_cache=False).logits[0]
+        return model(**inputs, use_cache=False).logits.flatten(0, 1)[batch["keep"]]
+
+    def _losses(self, model: Any, examples: Sequence[Example]) -> tuple[list[float], list[int]]:
+        losses, correct = torch.zeros(len(examples), dtype=torch.float64), torch.zeros(len(examples))
+        for chunk in token_chunks([example["length"] for example in examples], self.tokens_per_pass):
+            batch = {k: v.to(model.device) for k, v in self.collate([examples[i] for i in chunk]).items()}
+            logits = self._supervised_logits(model, batch).float()
+            owners = torch.tensor(chunk)[batch["owners"].cpu()]
+            token_losses = F.cross_entropy(logits, batch["labels"], reduction="none")
+            losses.index_add_(0, owners, token_losses.double().cpu())
+            correct.index_add_(0, owners, (logits.argmax(-1) == batch["labels"]).float().cpu())
+        return losses.tolist(), [int(hits) for hits in correct.tolist()]
+
+    def _pad_token(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
+
+
+def token_chunks(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Indices in groups of similar length, each group at most ``most`` tokens (or one example)."""
+    chunks: list[list[int]] = []
+    total = 0
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if not chunks or total + lengths[index] > most:
+            chunks.append([])
+            total = 0
+        chunks[-1].append(index)
+        total += lengths[index]
+    return chunks
+
+
+def _supervised(example: Example) -> int:
+    return sum(example["supervised"][1:])
+
+
+def _example(row: Row, ids: list[int], marks: list[int], prompt: int, reference: str) -> Example:
+    messages = row.fields.get("messages", ())
+    answers = sum(message["role"] == "assistant" for message in messages)
+    shown = chat.last_of(messages, "user") if messages else str(row.fields.get("text", ""))
+    return {
+        "id": row.id,
+        "length": len(ids),
+        "input_ids": ids,
+        "supervised": marks,
+        "prompt_length": prompt,
+        "reference": reference,
+        "input": shown,
+        "single_turn": answers == 1,
+        "truncated": False,
+    }
+
+
+def _padded(sequences: Sequence[list[int]], marks: Sequence[list[int]], pad: int) -> Batch:
+    width = max(len(sequence) for sequence in sequences)
+    ids = torch.full((len(sequences), width), pad)
+    mask = torch.zeros(len(sequences), width, dtype=torch.long)
+    keep, labels, owners = [], [], []
+    for owner, (sequence, row) in enumerate(zip(sequences, marks, strict=True)):
+        ids[owner, : len(sequence)] = torch.tensor(sequence)
+        mask[owner, : len(sequence)] = 1
+        for position in (i for i in range(1, len(sequence)) if row[i]):
+            keep.append(owner * width + position - 1)
+            labels.append(sequence[position])
+            owners.append(owner)
+    vectors = {"keep": keep, "labels": labels, "owners": owners}
+    return {"input_ids": ids, "attention_mask": mask} | {
+        name: torch.tensor(values, dtype=torch.long) for name, values in vectors.items()
+    }

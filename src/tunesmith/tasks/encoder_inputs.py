@@ -1,0 +1,50 @@
+"""Text for an encoder: tokens of at most so many, and a padded batch of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from tunesmith.errors import UserError
+from tunesmith.tasks.task import Batch, Example
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def encode_text(
+    tokenizer: PreTrainedTokenizerBase, text: str, row_id: str, max_length: int, overflow: str
+) -> Example | int:
+    """Token ids of a text with the model's special tokens.
+
+    Returns:
+        The example's token fields, or the length of a text that is to be dropped.
+
+    Raises:
+        UserError: for an over-long text where the recipe wants an error.
+    """
+    ids = tokenizer(text)["input_ids"]
+    if len(ids) <= max_length:
+        return {"input_ids": list(ids), "length": len(ids), "truncated": False}
+    if overflow == "truncate":
+        cut = tokenizer(text, truncation=True, max_length=max_length)["input_ids"]
+        return {"input_ids": list(cut), "length": len(cut), "truncated": True}
+    if overflow == "error":
+        raise UserError(
+            f"row `{row_id}` has {len(ids)} tokens, and `data.max_length` is {max_length}",
+            hint="raise `data.max_length` (at most the model's positions), or set `data.overflow` to "
+            "`truncate` (cuts the text's end) or `drop`",
+        )
+    return len(ids)
+
+
+def pad_batch(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> Batch:
+    """Token ids and attention mask, [B, T], padded to the longest of the batch."""
+    rows = [example["input_ids"] for example in examples]
+    width = max(len(row) for row in rows)
+    pad = tokenizer.pad_token_id or 0
+    ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return {"input_ids": ids, "attention_mask": mask}

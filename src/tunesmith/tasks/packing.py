@@ -1,0 +1,94 @@
+"""Examples to one row of tokens: no padding, and the prompt start they share only once.
+
+Every example of a micro-batch is laid behind the other in a single row. A token attends to the earlier
+tokens of its own example and to nothing else, so the losses are those of separate rows. Where all
+examples open alike (a system prompt, a template's frame, an instruction), that opening is computed once:
+a causal model's hidden states there depend on nothing that follows, and the gradients of all examples
+meet in it, as they would in its copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+SHORTEST_SHARED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One packed row; T tokens, K supervised ones.
+
+    Attributes:
+        input_ids: [1, T].
+        position_ids: [1, T], each example's own positions.
+        attention_mask: [1, 1, T, T], true where a token (row) may see another (column).
+        keep: [K], positions whose logits predict a supervised token.
+        labels: [K], the tokens to be predicted.
+        owners: [K], which example each of them belongs to.
+    """
+
+    input_ids: torch.Tensor
+    position_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    keep: torch.Tensor
+    labels: torch.Tensor
+    owners: torch.Tensor
+
+
+def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
+    """Tokens that all sequences open with, at most ``limit``; 0 where sharing would not pay."""
+    if len(sequences) < 2:
+        return 0
+    low, high = min(sequences), max(sequences)
+    limit = min(limit, len(low), len(high))
+    length = next((i for i in range(limit) if low[i] != high[i]), limit)
+    return length if length >= SHORTEST_SHARED else 0
+
+
+def pack(sequences: Sequence[Sequence[int]], supervised: Sequence[Sequence[int]]) -> Packed:
+    """Lay sequences behind each other; ``supervised`` marks (1) the tokens that carry loss.
+
+    The token before a supervised one predicts it, so a shared opening ends at the latest one token
+    before the first supervised token: each example keeps its own predicting positions. From an example's
+    last supervised token on, nothing is predicted, so it ends before that.
+    """
+    first = [_first(marks) for marks in supervised]
+    shared = shared_length(sequences, max(min(first) - 1, 0)) if first else 0
+    ids, positions, segments = list(sequences[0][:shared]), list(range(shared)), [-1] * shared
+    keep, labels, owners = [], [], []
+    for owner, (sequence, marks) in enumerate(zip(sequences, supervised, strict=True)):
+        offset, end = len(ids) - shared, _last(marks)
+        for position in range(max(shared, 1), end + 1):
+            if marks[position]:
+                keep.append(offset + position - 1)
+                labels.append(sequence[position])
+                owners.append(owner)
+        ids += sequence[shared:end]
+        positions += range(shared, end)
+        segments += [owner] * (end - shared)
+    return Packed(
+        input_ids=torch.tensor([ids]),
+        position_ids=torch.tensor([positions]),
+        attention_mask=block_mask(torch.tensor(segments))[None, None],
+        keep=torch.tensor(keep, dtype=torch.long),
+        labels=torch.tensor(labels, dtype=torch.long),
+        owners=torch.tensor(owners, dtype=torch.long),
+    )
+
+
+def block_mask(segments: torch.Tensor) -> torch.Tensor:
+    """[T, T] causal mask within segments; segment -1 is the opening that every segment sees."""
+    same = segments[:, None] == segments[None, :]
+    opening = (segments == -1)[None, :]
+    return (same | opening).tril()
+
+
+def _first(marks: Sequence[int]) -> int:
+    return next((index for index, mark in enumerate(marks) if mark), len(marks))
+
+
+def _last(marks: Sequence[int]) -> int:
+    return next(index for index in range(len(marks) - 1, -1, -1) if marks[index])

@@ -1,0 +1,99 @@
+"""The closed table of tasks: what each needs of a row, and how it is made for a recipe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith.data.row import Row
+from tunesmith.recipe.schema import Recipe
+from tunesmith.tasks.causal_lm import CausalLM
+from tunesmith.tasks.image_classification import ImageClassification
+from tunesmith.tasks.labels import label_names
+from tunesmith.tasks.regression import Regression
+from tunesmith.tasks.sequence_classification import SequenceClassification
+from tunesmith.tasks.task import Task
+
+Fields = tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is known of a task before any data is read.
+
+    Attributes:
+        needs: alternatives of fields that a row must have.
+        auto_model: name of the transformers auto class.
+        images: whether it sees images, and text otherwise.
+        encoder: whether sequences open with a token that stands for the whole.
+        build: recipe, processor, training rows, longest example and packing in, task out.
+    """
+
+    needs: Fields
+    auto_model: str
+    build: Callable[[Recipe, Any, Sequence[Row], int, bool], Task]
+    images: bool = False
+    encoder: bool = False
+
+
+def _causal_lm(recipe: Recipe, tokenizer: Any, rows: Sequence[Row], longest: int, packed: bool) -> Task:
+    return CausalLM(
+        tokenizer,
+        max_length=longest,
+        overflow=recipe.data.overflow,
+        loss_on=recipe.data.loss_on,
+        template=recipe.model.chat_template != "none",
+        packed=packed,
+        max_new_tokens=recipe.eval.generate.max_new_tokens,
+        batch_size=recipe.eval.generate.batch_size,
+    )
+
+
+def _sequence_classification(
+    recipe: Recipe, tokenizer: Any, rows: Sequence[Row], longest: int, packed: bool
+) -> Task:
+    return SequenceClassification(
+        tokenizer, label_names(rows), longest, recipe.data.overflow, recipe.eval.batch_size
+    )
+
+
+def _regression(recipe: Recipe, tokenizer: Any, rows: Sequence[Row], longest: int, packed: bool) -> Task:
+    targets = [float(row.fields["target"]) for row in rows]
+    mean = math.fsum(targets) / len(targets)
+    spread = math.sqrt(math.fsum((target - mean) ** 2 for target in targets) / len(targets))
+    return Regression(tokenizer, mean, spread or 1.0, longest, recipe.data.overflow, recipe.eval.batch_size)
+
+
+def _image_classification(
+    recipe: Recipe, processor: Any, rows: Sequence[Row], longest: int, packed: bool
+) -> Task:
+    return ImageClassification(processor, label_names(rows), recipe.eval.batch_size)
+
+
+_TEXT_AND_LABEL = (frozenset({"text", "label"}),)
+
+TASKS = {
+    "causal-lm": Kind(
+        needs=(frozenset({"messages"}), frozenset({"text"})), auto_model="AutoModelForCausalLM", build=_causal_lm
+    ),
+    "sequence-classification": Kind(
+        needs=_TEXT_AND_LABEL,
+        auto_model="AutoModelForSequenceClassification",
+        build=_sequence_classification,
+        encoder=True,
+    ),
+    "regression": Kind(
+        needs=(frozenset({"text", "target"}),),
+        auto_model="AutoModelForSequenceClassification",
+        build=_regression,
+        encoder=True,
+    ),
+    "image-classification": Kind(
+        needs=(frozenset({"image", "label"}),),
+        auto_model="AutoModelForImageClassification",
+        build=_image_classification,
+        images=True,
+    ),
+}

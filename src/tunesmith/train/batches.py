@@ -1,0 +1,79 @@
+"""Batches in an order that is a pure function of seed and step, so that a run continues anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from tunesmith.tasks.task import Batch, Example, Task
+from tunesmith.plan.division import Division, deal
+from tunesmith.train.signals import ASKS_TO_STOP
+
+SamplesOf = Callable[[int], Sequence[int]]
+
+
+def step_batches(
+    examples: Sequence[Example],
+    task: Task,
+    division: Division,
+    *,
+    samples_of: SamplesOf,
+    steps: range,
+    rank: int,
+    workers: int,
+    seed: int,
+) -> Iterator[list[Batch]]:
+    """For each step, the collated micro-batches of this process.
+
+    Args:
+        examples: the encoded training set.
+        task: collates.
+        division: of the global batch.
+        samples_of: the samples of a step, over all processes.
+        steps: which steps to serve; a continued run begins where it left off.
+        rank: this process.
+        workers: processes that collate ahead; 0 collates in this one.
+        seed: for the workers' own random numbers.
+    """
+    lengths = [int(example["length"]) for example in examples]
+    plan = (micro for step in steps for micro in deal(samples_of(step), lengths, division, rank))
+    loader: Any = DataLoader(
+        examples,  # a sequence is all that it needs
+        batch_sampler=_Once(plan),
+        collate_fn=task.collate,
+        num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=_leave_signals_to_the_loop if workers else None,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    batches = iter(loader)
+    while group := list(islice(batches, division.accumulation)):
+        yield group
+
+
+def hash_of_samples(ids: Sequence[str]) -> str:
+    """Short hash of the samples of a step, whatever their order within it."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]
+
+
+def _leave_signals_to_the_loop(worker: int) -> None:
+    """A signal to the whole process group must not take the workers away before the loop has saved."""
+    del worker
+    for number in ASKS_TO_STOP:
+        signal.signal(number, signal.SIG_IGN)
+
+
+class _Once:
+    """An iterable of index lists for ``DataLoader``, which wants an object and not a generator."""
+
+    def __init__(self, plan: Iterator[list[int]]) -> None:
+        self._plan = plan
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return self._plan

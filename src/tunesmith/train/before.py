@@ -1,0 +1,110 @@
+"""Before a run: is this directory ours, is it finished, and does its base model have to be made first?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from tunesmith.checkpoint.atomic import TEMPORARY
+from tunesmith.errors import Exit, UserError
+from tunesmith.recipe.dump import to_yaml
+from tunesmith.recipe.load import load_recipe
+from tunesmith.recipe.schema import Recipe
+from tunesmith.train.accelerator import Place, from_main
+
+RunOne = Callable[[Recipe, Path, Place], int]
+
+
+def finished_before(run_dir: Path) -> str | None:
+    """What a finished run says of itself; ``None`` if there is something left to do."""
+    path = run_dir / "result.json"
+    if not path.exists():
+        return None
+    result = json.loads(path.read_text(encoding="utf-8"))
+    if result.get("status") not in ("completed", "stopped"):
+        return None
+    return (
+        f"already finished: {result['stop']['reason']}\n"
+        f"model   {run_dir / 'model'}\nreport  {run_dir / 'report.html'}\n"
+        "`--fresh` runs it again in a new directory"
+    )
+
+
+def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
+    """Make sure that a run directory was begun with this recipe.
+
+    Raises:
+        UserError: if another recipe's run, or something that is no run, lies there.
+    """
+    environment = run_dir / "environment.json"
+    if not environment.exists():
+        strangers = [p.name for p in run_dir.iterdir()] if run_dir.is_dir() else []
+        known = {"owner.lock", "result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json"}
+        unknown = sorted(name for name in strangers if name not in known and TEMPORARY not in name)
+        if unknown:
+            raise UserError(
+                f"the folder holds `{unknown[0]}` and is no run directory",
+                str(run_dir),
+                "choose another one with `run.dir=...`; nothing was changed",
+            )
+        return
+    if json.loads(environment.read_text(encoding="utf-8")).get("recipe_hash") != identity:
+        raise UserError(
+            f"this run directory was begun with another recipe; what differs: {_difference(run_dir, recipe)}",
+            str(run_dir),
+            "choose another directory with `run.dir=...`, or let `--fresh` choose one; nothing was changed",
+        )
+
+
+def free_folder(run_dir: Path) -> Path:
+    """``run_dir`` if nothing is there, else ``run_dir-2``, ``run_dir-3``: the first that is free."""
+    if not run_dir.exists():
+        return run_dir
+    number = 2
+    while (other := run_dir.with_name(f"{run_dir.name}-{number}")).exists():
+        number += 1
+    return other
+
+
+def make_base_models(recipe: Recipe, place: Place, run_one: RunOne) -> Recipe:
+    """Where ``model.source`` is a recipe, run that one first, and start from the model it makes."""
+    source = recipe.model.source
+    if source is None or not source.endswith((".yaml", ".yml")):
+        return recipe
+    base = load_recipe(Path(source))
+    base_dir = Path(str(base.run.dir)).resolve()
+    if from_main(place.accelerator, finished_before(base_dir)) is None:
+        if place.world.is_main:
+            print(f"first, the base model: {source}", flush=True)
+        status = run_one(base, Path(source).parent, place)
+        if status != Exit.FINISHED:
+            raise UserError(
+                f"the base model's run ended with status {status}", source, "run it by itself first"
+            )
+    model = recipe.model.model_copy(update={"source": str(base_dir / "model")})
+    return recipe.model_copy(update={"model": model})
+
+
+def _difference(run_dir: Path, recipe: Recipe) -> str:
+    path = run_dir / "recipe.yaml"
+    if not path.exists():
+        return "unknown"
+    before = _flat(yaml.safe_load(path.read_text(encoding="utf-8")))
+    now = _flat(yaml.safe_load(to_yaml(recipe)))
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and key != "run.dir"]
+    return (
+        "; ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in sorted(changed)[:5]) or "unknown"
+    )
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    if isinstance(value, dict):
+        parts = [_flat(item, f"{prefix}{key}.") for key, item in value.items()]
+        return {name: item for part in parts for name, item in part.items()}
+    if isinstance(value, list):
+        parts = [_flat(item, f"{prefix}{index}.") for index, item in enumerate(value)]
+        return {name: item for part in parts for name, item in part.items()}
+    return {prefix.rstrip("."): value}

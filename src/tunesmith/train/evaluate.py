@@ -1,0 +1,103 @@
+"""Model, task and rows in, a measurement out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from tunesmith.judge.intervals import metric_interval, sums_interval
+from tunesmith.judge.measurement import Measurement, Progress
+from tunesmith.metrics.compute import compute, from_sums
+from tunesmith.tasks.task import Example, Scored, Task
+
+SUMS = ("loss", "perplexity", "token_accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A measurement and what it was made of, example by example."""
+
+    measurement: Measurement
+    scored: tuple[Scored, ...]
+
+
+def evaluate(
+    accelerator: Accelerator,
+    model: Any,
+    task: Task,
+    examples: Sequence[Example],
+    *,
+    metrics: Sequence[str],
+    progress: Progress,
+    autocast: torch.dtype | None,
+) -> Evaluation:
+    """Score every example once, spread over all processes; the result is the same on each.
+
+    Args:
+        accelerator: knows the other processes.
+        model: not wrapped for training; its modes are left as they were.
+        task: scores.
+        examples: the evaluation set.
+        metrics: names; ``loss`` is always among the results.
+        progress: stamped on the measurement.
+        autocast: type of the arithmetic, if the weights have another.
+    """
+    started = time.monotonic()
+    share_buffers(accelerator, model)
+    predict = any(name not in SUMS for name in metrics)
+    mine = examples[accelerator.process_index :: accelerator.num_processes]
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    with torch.autocast(accelerator.device.type, autocast or torch.bfloat16, enabled=autocast is not None):
+        scored = task.score(model, mine, predict) if mine else []
+    for module, training in modes.items():
+        module.training = training
+    together: list[Scored] = gather_object(scored)
+    order = {example["id"]: index for index, example in enumerate(examples)}
+    together.sort(key=lambda one: order[one.id])
+    values, intervals = summarise(together, metrics)
+    measurement = Measurement(
+        progress=progress,
+        metrics=values,
+        intervals=intervals,
+        examples=len(together),
+        seconds=time.monotonic() - started,
+    )
+    return Evaluation(measurement, tuple(together))
+
+
+def share_buffers(accelerator: Accelerator, model: Any) -> None:
+    """Give every process the first one's buffers, which are those that are saved.
+
+    Each process moves its running statistics by its own samples; between two steps they differ.
+    """
+    if accelerator.num_processes > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+def summarise(
+    scored: Sequence[Scored], metrics: Sequence[str]
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Values and 95 % intervals of the metrics, ``loss`` first."""
+    losses, counts = [one.loss for one in scored], [one.count for one in scored]
+    correct = [one.correct for one in scored]
+    predictions, references = [one.prediction for one in scored], [one.reference for one in scored]
+    values: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    for name in dict.fromkeys(("loss", *metrics)):
+        if name in SUMS:
+            values[name] = from_sums(name, losses, counts, correct)
+            interval = sums_interval(name, losses, counts, correct)
+        else:
+            values[name] = compute(name, predictions, references)
+            interval = metric_interval(name, predictions, references)
+        if interval is not None:
+            intervals[name] = interval
+    return values, intervals

@@ -1,0 +1,138 @@
+"""After the last step: best weights, finished model, result and report."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from tunesmith.checkpoint.atomic import write_json
+from tunesmith.checkpoint.journal import read_journal
+from tunesmith.judge.measurement import Measurement
+from tunesmith.judge.words import explain
+from tunesmith.model.export import export_model, fold_target_scale
+from tunesmith.recipe.schema import Recipe
+from tunesmith.sources.address import HubAddress, parse_address
+from tunesmith.tasks.regression import Regression
+from tunesmith.train.accelerator import Place
+from tunesmith.train.setup import Setup
+from tunesmith.train.state import State, restore_best
+
+Status = Literal["completed", "stopped", "preempted", "failed"]
+
+
+def finish(setup: Setup, state: State, processor: Any, dtype: torch.dtype) -> None:
+    """Put the best weights back and write them as the finished model."""
+    best = state.best_step
+    if best is not None and best != state.progress.step:
+        restore_best(setup.run_dir, setup.bare, best)
+    if setup.accelerator.is_main_process:
+        if isinstance(setup.task, Regression):
+            fold_target_scale(setup.bare, setup.task.mean, setup.task.scale)
+        export_model(
+            setup.bare,
+            processor,
+            setup.run_dir / "model",
+            card=_card(setup.recipe, state),
+            dtype=dtype,
+            merge=merges(setup.recipe),
+        )
+    setup.accelerator.wait_for_everyone()
+
+
+def merges(recipe: Recipe) -> bool:
+    """Whether adapters become part of the weights: by default, if nobody else could find their base."""
+    if recipe.model.source is None or recipe.run.merge != "auto":
+        return recipe.run.merge != "no"
+    return not isinstance(parse_address(recipe.model.source), HubAddress)
+
+
+def status_of(state: State) -> Status:
+    """``completed`` when the budget is spent, ``stopped`` when a rule ended the run earlier."""
+    if state.preempted:
+        return "preempted"
+    return "completed" if state.verdict.rule == "budget" else "stopped"
+
+
+def result_of(setup: Setup, state: State, place: Place) -> dict[str, Any]:
+    """The content of ``result.json``."""
+    history = state.history
+    best = next((m for m in history if m.progress.step == state.best_step), None)
+    training, evaluating = seconds_of(state)
+    resumed = [r["step"] for r in read_journal(setup.run_dir / "metrics.jsonl") if r["kind"] == "resume"]
+    return {
+        "status": status_of(state),
+        "stop": {"rule": state.verdict.rule, "reason": state.verdict.reason, "step": state.progress.step},
+        "explanation": explain(history, state.verdict, setup.recipe.stop) if history else "",
+        "baseline": _metrics(history[0]) if history and history[0].progress.step == 0 else None,
+        "best": _metrics(best) if best else None,
+        "final": _metrics(history[-1]) if history else None,
+        "throughput": {
+            "tokens_per_second": state.progress.tokens / training,
+            "steps_per_second": state.progress.step / training,
+            "seconds": training + evaluating,
+        },
+        "world": {"processes": place.world.world_size, "machines": place.world.machines},
+        "resumed_from": resumed,
+        "model": None if state.preempted else "model",
+    }
+
+
+def write_result(run_dir: Path, result: Mapping[str, Any]) -> None:
+    """Write ``result.json``."""
+    write_json(run_dir / "result.json", dict(result))
+
+
+def resources_of(state: State, place: Place) -> dict[str, Any]:
+    """What the run took, for the report."""
+    training, evaluating = seconds_of(state)
+    return {
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "seconds_training": training,
+        "seconds_evaluating": evaluating,
+        "tokens_per_second": state.progress.tokens / training,
+        "threads": place.threads,
+        "device": str(place.accelerator.device),
+    }
+
+
+def seconds_of(state: State) -> tuple[float, float]:
+    """Seconds of training and of evaluating.
+
+    The clock of the last step has run through every evaluation but the one that came after that step.
+    """
+    evaluating = sum(measurement.seconds for measurement in state.history)
+    before = sum(m.seconds for m in state.history if m.progress.step < state.progress.step)
+    return max(state.progress.seconds - before, 1e-9), evaluating
+
+
+def _metrics(measurement: Measurement) -> dict[str, Any]:
+    return {
+        "step": measurement.progress.step,
+        "metrics": dict(measurement.metrics),
+        "intervals": {name: list(ends) for name, ends in measurement.intervals.items()},
+    }
+
+
+def _card(recipe: Recipe, state: State) -> str:
+    best = next((m for m in state.history if m.progress.step == state.best_step), None)
+    rows = [f"| {name} | {value:.4f} |" for name, value in (best.metrics if best else {}).items()]
+    lines = [
+        "---",
+        "library_name: transformers",
+        "tags: [tunesmith]",
+        "---",
+        f"# {Path(str(recipe.run.dir)).name}",
+        "",
+        f"A `{recipe.task}` model, tuned from `{recipe.model.source or 'a new model'}` with tunesmith.",
+        f"Weights of step {state.best_step}. It stopped because: {state.verdict.reason}.",
+        "",
+        "| metric | value on held-out rows |",
+        "|---|---|",
+        *rows,
+        "",
+    ]
+    return "\n".join(lines)

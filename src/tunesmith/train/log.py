@@ -1,0 +1,151 @@
+"""What a run says: one JSON line a step for programs, one line an evaluation and a bar for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from tunesmith.checkpoint.atomic import write_json
+from tunesmith.checkpoint.journal import append_record
+from tunesmith.judge.measurement import Measurement, Progress, Verdict
+from tunesmith.metrics.compute import confusion
+from tunesmith.train.evaluate import Evaluation
+from tunesmith.train.step import StepResult
+
+QUIET_SECONDS = 10.0
+
+
+class Log:
+    """Writes ``metrics.jsonl`` and talks to the terminal; does nothing in all processes but the first."""
+
+    def __init__(
+        self, run_dir: Path, *, main: bool, total_steps: int | None, samples: int, labels: Sequence[str]
+    ) -> None:
+        self._run_dir, self._main = run_dir, main
+        self._samples, self._labels = samples, labels
+        self._total_steps = total_steps
+        self._console = Console(quiet=not main, highlight=False, soft_wrap=True)
+        self._bar = Bar(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not (main and self._console.is_terminal),
+        )
+        self._task = self._bar.add_task("train", total=total_steps, facts="")
+        self._last = (0, 0.0)
+        self._spoke = 0.0
+        self._rate = 0.0
+
+    def __enter__(self) -> Log:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Print a text, from the first process alone."""
+        self._console.print(text, markup=False)
+
+    def step(self, progress: Progress, result: StepResult, learning_rate: float, samples: str) -> None:
+        """Record one optimiser step."""
+        tokens, seconds = progress.tokens - self._last[0], progress.seconds - self._last[1]
+        rate = tokens / seconds if seconds > 0 else 0.0
+        self._rate = 0.9 * self._rate + 0.1 * rate if self._rate else rate
+        self._last = (progress.tokens, progress.seconds)
+        if not self._main:
+            return
+        record = {
+            "kind": "train",
+            "step": progress.step,
+            "epoch": round(progress.epoch, 6),
+            "loss": result.loss,
+            "loss_hex": result.loss.hex(),
+            "grad_norm": result.grad_norm,
+            "learning_rate": learning_rate,
+            "tokens": progress.tokens,
+            "supervised_tokens": result.supervised,
+            "seconds": round(progress.seconds, 3),
+            "samples": samples,
+        }
+        append_record(self._run_dir / "metrics.jsonl", record)
+        facts = f"loss {result.loss:.4f}  {self._rate:,.0f} tokens/s"
+        self._bar.update(self._task, completed=progress.step, facts=facts)
+        if not self._console.is_terminal and progress.seconds - self._spoke >= QUIET_SECONDS:
+            self._spoke = progress.seconds
+            left = f" of {self._total_steps}" if self._total_steps else ""
+            self.say(f"step {progress.step}{left}  {facts}  learning rate {learning_rate:.2e}")
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Say that an evaluation is under way; its time does not count as training's."""
+        self._bar.update(self._task, description="evaluate")
+        yield
+        self._bar.update(self._task, description="train")
+
+    def measurement(self, evaluation: Evaluation, verdict: Verdict, *, is_best: bool) -> None:
+        """Record one evaluation, its verdict, and, if it is the best, its samples."""
+        measured = evaluation.measurement
+        self._last = (measured.progress.tokens, measured.progress.seconds + measured.seconds)
+        if not self._main:
+            return
+        record = {
+            "kind": "eval",
+            "step": measured.progress.step,
+            "epoch": round(measured.progress.epoch, 6),
+            "tokens": measured.progress.tokens,
+            "metrics": dict(measured.metrics),
+            "intervals": {name: list(ends) for name, ends in measured.intervals.items()},
+            "examples": measured.examples,
+            "seconds": round(measured.seconds, 3),
+            "at": round(measured.progress.seconds, 3),
+            "verdict": asdict(verdict),
+        }
+        append_record(self._run_dir / "metrics.jsonl", record, durable=True)
+        self._write_samples(evaluation, first=measured.progress.step == 0, is_best=is_best)
+        self.say(_in_words(measured, is_best=is_best))
+        self.say(f"  {verdict.decision}: {verdict.reason}")
+
+    def _write_samples(self, evaluation: Evaluation, *, first: bool, is_best: bool) -> None:
+        path = self._run_dir / "samples.json"
+        known = {one["id"]: one for one in json.loads(path.read_text())} if path.exists() else {}
+        shown = evaluation.scored[: self._samples]
+        if first or is_best:
+            samples = [
+                _sample(one, known.get(one.id), first=first) for one in shown if one.prediction is not None
+            ]
+            write_json(path, samples)
+        if is_best and self._labels and evaluation.scored:
+            guessed = [one.prediction for one in evaluation.scored]
+            truth = [one.reference for one in evaluation.scored]
+            counts = confusion(self._labels, guessed, truth)
+            write_json(self._run_dir / "confusion.json", {"labels": list(self._labels), "counts": counts})
+
+
+def _in_words(measured: Measurement, *, is_best: bool) -> str:
+    parts = [f"evaluation at step {measured.progress.step}:"]
+    for name, value in measured.metrics.items():
+        ends = measured.intervals.get(name)
+        parts.append(f"{name} {value:.4f}" + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else ""))
+    return "  ".join([*parts, f"{measured.seconds:.1f} s", *(["best so far"] if is_best else [])])
+
+
+def _sample(one: Any, before: dict[str, Any] | None, *, first: bool) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "input": one.input,
+        "reference": one.reference,
+        "before": one.prediction if first else (before or {}).get("before"),
+        "after": one.prediction,
+    }

@@ -1,0 +1,151 @@
+"""The training loop, top to bottom."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from tunesmith.judge.best import best_index
+from tunesmith.judge.budget import spent
+from tunesmith.judge.decide import decide
+from tunesmith.judge.measurement import Progress, Verdict
+from tunesmith.train.batches import hash_of_samples, step_batches
+from tunesmith.train.evaluate import evaluate
+from tunesmith.train.log import Log
+from tunesmith.train.schedule import due, learning_rate
+from tunesmith.train.setup import Setup
+from tunesmith.train.signals import StopFlag
+from tunesmith.train.state import State, drop_older_best, keep_best, save_checkpoint
+from tunesmith.train.step import train_step
+
+NO_END = 10**9
+
+
+def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
+    """Train until a rule says stop, the steps are done, or a signal asks to leave.
+
+    Args:
+        setup: the parts.
+        state: where to begin: fresh, or from a checkpoint.
+        log: takes every step and every measurement.
+        stop_flag: set by a signal.
+
+    Returns:
+        The state at the end. Whatever ended it, a checkpoint of that state is on the disk.
+    """
+    recipe, started = setup.recipe, time.monotonic() - state.progress.seconds
+
+    def clock() -> float:
+        return time.monotonic() - started
+
+    total_steps = setup.total_steps
+    lengths = [int(example["length"]) for example in setup.train]
+    setup.model.train()
+
+    # 0. The baseline: what the model can do before it learns anything.
+    if not state.history and recipe.eval.baseline:
+        state = measure(setup, state, log)
+        if state.verdict.stop:
+            save(setup, state)
+
+    steps = range(state.progress.step, total_steps or NO_END)
+    for batches in step_batches(
+        setup.train,
+        setup.task,
+        setup.division,
+        samples_of=setup.samples_of,
+        steps=steps,
+        rank=setup.accelerator.process_index,
+        workers=recipe.data.workers,
+        seed=recipe.run.seed,
+    ):
+        if state.verdict.stop:
+            break
+
+        # 1. Learn from one global batch.
+        before, rate = state.progress, learning_rate(state.progress.step, total_steps, recipe.optimizer)
+        result = train_step(
+            setup.accelerator,
+            setup.model,
+            setup.task,
+            setup.optimizer,
+            batches,
+            learning_rate=rate,
+            clip=recipe.optimizer.clip,
+            autocast=setup.autocast,
+            clock=clock,
+            stop_asked=stop_flag.asked,
+        )
+        samples = setup.samples_of(before.step)
+        state = replace(
+            state,
+            progress=Progress(
+                step=before.step + 1,
+                epoch=(before.step + 1) * setup.division.size / len(setup.train),
+                tokens=before.tokens + sum(lengths[index] for index in samples),
+                seconds=result.seconds,
+            ),
+        )
+        log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
+
+        # 2. A value that is not finite ends the run; the weights were left as they were.
+        if not result.updated:
+            reason = f"loss {result.loss} and gradient norm {result.grad_norm} at step {state.progress.step}"
+            state = replace(state, verdict=Verdict(decision="stop", rule="non-finite", reason=reason))
+            save(setup, state)
+            break
+
+        # 3. Measure and decide, when it is due, and before the run ends.
+        ending = state.progress.step == total_steps or spent(state.progress, recipe.stop) is not None
+        if due(recipe.eval.every, before, state.progress) or ending:
+            state = measure(setup, state, log)
+            if ending and not state.verdict.stop:
+                reason = f"all {state.progress.step} steps are done"
+                state = replace(state, verdict=Verdict(decision="stop", rule="budget", reason=reason))
+
+        # 4. Save, when it is due; and when asked to leave, leave.
+        save_every = recipe.run.save_every or recipe.eval.every
+        if result.stop_asked and not state.verdict.stop:
+            state = replace(state, preempted=True)
+        if due(save_every, before, state.progress) or state.verdict.stop or state.preempted:
+            save(setup, state)
+        if state.preempted:
+            break
+    return state
+
+
+def measure(setup: Setup, state: State, log: Log) -> State:
+    """Evaluate, decide, and keep the weights if they are the best so far."""
+    rules = setup.recipe.stop
+    with log.evaluating():
+        evaluation = evaluate(
+            setup.accelerator,
+            setup.bare,
+            setup.task,
+            setup.eval,
+            metrics=setup.metrics,
+            progress=state.progress,
+            autocast=setup.autocast,
+        )
+    state = state.measured(evaluation.measurement)
+    state = replace(state, verdict=decide(state.history, rules))
+    best = state.history[best_index(state.history, rules)].progress.step
+    is_best = best == state.progress.step
+    if is_best:
+        keep_best(setup.run_dir, setup.accelerator, setup.bare, best)
+    log.measurement(evaluation, state.verdict, is_best=is_best)
+    return replace(state, best_step=best)
+
+
+def save(setup: Setup, state: State) -> None:
+    """Write a checkpoint, then let go of what no checkpoint speaks of any more."""
+    save_checkpoint(
+        setup.run_dir,
+        setup.accelerator,
+        setup.bare,
+        setup.optimizer,
+        state,
+        keep=setup.recipe.run.keep,
+        recipe_hash=setup.recipe_hash,
+    )
+    drop_older_best(setup.run_dir, setup.accelerator)

@@ -1,0 +1,174 @@
+"""From a recipe to rows, processor, task and examples: everything but weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tunesmith.data.encode import encode_rows
+from tunesmith.data.mixture import Mixture, make_mixture
+from tunesmith.data.prepare import LoadedRows, load_rows
+from tunesmith.data.report import DataReport
+from tunesmith.data.row import Row
+from tunesmith.errors import UserError
+from tunesmith.model.images import load_image_processor
+from tunesmith.model.load import Head, load_config, positions_of
+from tunesmith.model.tokenizer import load_tokenizer
+from tunesmith.recipe.schema import Recipe
+from tunesmith.tasks.layout import can_pack, class_of
+from tunesmith.tasks.table import TASKS, Kind
+from tunesmith.tasks.task import Example, Task
+
+UNLIMITED = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a run learns from and how it is encoded.
+
+    Attributes:
+        recipe: resolved.
+        processor: tokenizer or image processor.
+        config: the model's configuration.
+        head: what the task wants of the model's output.
+        task: bound to the processor.
+        packed: whether examples lie in one row without padding.
+        train: examples to learn from.
+        eval: examples to evaluate on.
+        mixture: what an epoch consists of.
+        report: of the data.
+    """
+
+    recipe: Recipe
+    processor: Any
+    config: Any
+    head: Head
+    task: Task
+    packed: bool
+    train: Sequence[Example]
+    eval: Sequence[Example]
+    mixture: Mixture
+    report: DataReport
+
+
+def prepare(recipe: Recipe, folder: Path) -> Parts:
+    """Read, clean, split and encode the data.
+
+    Args:
+        recipe: resolved.
+        folder: of the recipe's file, for ``python:`` sources.
+
+    Raises:
+        UserError: for anything that the user must change.
+    """
+    kind = TASKS[recipe.task]
+    rows = load_rows(recipe.data, kind.needs, recipe.run.seed, folder=folder)
+    if recipe.eval.limit is not None:
+        rows = replace(rows, eval=rows.eval[: recipe.eval.limit])
+    processor = (
+        load_image_processor(recipe.model)
+        if kind.images
+        else load_tokenizer(recipe.model, _texts(rows.train), encoder=kind.encoder)
+    )
+    bare = Head(kind.auto_model)
+    config = load_config(recipe.model, bare, None if kind.images else len(processor))
+    longest = UNLIMITED if kind.images else _longest(recipe, config)
+    packed = _packed(recipe, config, kind)
+    task = kind.build(recipe, processor, rows.train, longest, packed)
+    head = Head(kind.auto_model, getattr(task, "labels", ()), regression=recipe.task == "regression")
+    if recipe.model.new is not None:
+        config = load_config(recipe.model, head, None if kind.images else len(processor))
+    return _encode(recipe, rows, processor, config=config, head=head, task=task, packed=packed)
+
+
+def _encode(
+    recipe: Recipe, rows: LoadedRows, processor: Any, *, config: Any, head: Head, task: Task, packed: bool
+) -> Parts:
+    images = TASKS[recipe.task].images
+    encode = partial(
+        encode_rows,
+        encode=task.encode,
+        fingerprint=_task_fingerprint(recipe, processor, task),
+        cache=recipe.data.cache and not images,
+    )
+    train, held_out = encode(rows.train), encode(rows.eval)
+    for part, encoded in (("train", train), ("eval", held_out)):
+        if not encoded.examples:
+            first = encoded.skipped[0]
+            why = first.detail or first.reason
+            raise UserError(
+                f"no row of `data.{part}` can be used; the first, `{first.id}`: {why}",
+                f"data.{part}",
+                "see `tunesmith preview RECIPE`, `data.max_length` and `data.overflow`",
+            )
+    kept = {example["id"] for example in train.examples}
+    source_of = [source for row, source in zip(rows.train, rows.source_of, strict=True) if row.id in kept]
+    report = rows.report.with_encoding(
+        (*train.skipped, *held_out.skipped),
+        train=len(train.examples),
+        eval=len(held_out.examples),
+        truncated=[e["id"] for e in train.examples if e.get("truncated")],
+        lengths=[] if images else [e["length"] for e in train.examples],
+        supervised=sum(sum(e["supervised"]) if "supervised" in e else 1 for e in train.examples),
+    )
+    return Parts(
+        recipe=recipe,
+        processor=processor,
+        config=config,
+        head=head,
+        task=task,
+        packed=packed,
+        train=train.examples,
+        eval=held_out.examples,
+        mixture=make_mixture(source_of, rows.weights),
+        report=report,
+    )
+
+
+def _texts(rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        for message in row.fields.get("messages", ()):
+            yield str(message["content"])
+        if "text" in row.fields:
+            yield str(row.fields["text"])
+
+
+def _longest(recipe: Recipe, config: Any) -> int:
+    positions, wanted = positions_of(config), recipe.data.max_length
+    if positions is not None and wanted is not None and wanted > positions:
+        raise UserError(
+            f"`data.max_length: {wanted}` is more than the {positions} positions of this model",
+            "data.max_length",
+            f"set it to {positions} or less, or choose a model with a longer context",
+        )
+    return wanted or positions or UNLIMITED
+
+
+def _packed(recipe: Recipe, config: Any, kind: Kind) -> bool:
+    if recipe.task != "causal-lm" or recipe.batch.layout == "padded":
+        return False
+    model_class = class_of(config, kind.auto_model)
+    able = model_class is not None and can_pack(config, model_class)
+    if recipe.batch.layout == "packed" and not able:
+        raise UserError(
+            f"examples of a {config.model_type} model cannot be packed into one row: "
+            "it mixes tokens by other means than full attention",
+            "batch.layout",
+            "set `batch.layout` to `padded` or `auto`",
+        )
+    return able and recipe.model.attention == "sdpa"
+
+
+def _task_fingerprint(recipe: Recipe, processor: Any, task: Task) -> str:
+    shaping = ("max_length", "overflow", "loss_on", "template", "labels")
+    settings = {name: getattr(task, name) for name in shaping if hasattr(task, name)}
+    tokenizer = getattr(processor, "backend_tokenizer", None)
+    text = tokenizer.to_str() if tokenizer is not None else repr(processor)
+    marks = [getattr(processor, name, None) for name in ("chat_template", "eos_token")]
+    described = json.dumps([recipe.task, settings, marks], sort_keys=True)
+    return hashlib.sha256((described + text).encode()).hexdigest()

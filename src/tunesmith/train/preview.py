@@ -1,0 +1,43 @@
+"""Training examples as the model sees them: tokens, and whether each carries loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tunesmith.recipe.load import load_recipe
+from tunesmith.tasks.table import TASKS
+from tunesmith.tasks.task import Example
+from tunesmith.train.parts import Parts, prepare
+
+PREVIEWED = 4
+
+
+def preview_rows(path: Path, overrides: Sequence[str] = (), count: int = PREVIEWED) -> list[dict[str, Any]]:
+    """The first training examples of a recipe, without loading weights.
+
+    Raises:
+        UserError: for anything that the user must change.
+    """
+    path = Path(path)
+    return preview(prepare(load_recipe(path, overrides), path.resolve().parent), count)
+
+
+def preview(parts: Parts, count: int = PREVIEWED) -> list[dict[str, Any]]:
+    """The first training examples as the model sees them: tokens, and whether each carries loss."""
+    if TASKS[parts.recipe.task].images:
+        return [
+            {"id": e["id"], "tokens": [[f"image {e['pixel_values'].shape}", False], [str(e["label"]), True]]}
+            for e in parts.train[:count]
+        ]
+    return [{"id": e["id"], "tokens": _tokens(parts.processor, e)} for e in parts.train[:count]]
+
+
+def _tokens(tokenizer: Any, example: Example) -> list[list[Any]]:
+    marks = example.get("supervised") or [0] * example["length"]
+    pairs = zip(example["input_ids"], marks, strict=True)
+    shown: list[list[Any]] = [[tokenizer.decode([token]), bool(mark)] for token, mark in pairs]
+    if "supervised" not in example:
+        shown.append([f" -> {example.get('label', example.get('target'))}", True])
+    return shown

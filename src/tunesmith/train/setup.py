@@ -1,0 +1,55 @@
+"""The parts of a run, made and prepared, as the loop takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from tunesmith.recipe.schema import Recipe
+from tunesmith.tasks.task import Example, Task
+from tunesmith.train.batches import SamplesOf
+from tunesmith.plan.division import Division
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """Everything that does not change while training.
+
+    Attributes:
+        recipe: resolved.
+        recipe_hash: of what shapes learning.
+        run_dir: exists, and is ours.
+        accelerator: knows the device and the other processes.
+        model: prepared by the accelerator, for training.
+        bare: the same model as it was before, for everything else.
+        optimizer: over the parameters that learn.
+        task: encodes, collates, forms the loss, scores.
+        train: examples to learn from.
+        eval: examples to evaluate on.
+        samples_of: samples of each step.
+        division: of the global batch.
+        total_steps: length of the schedule; ``None`` if only time bounds the run.
+        metrics: to be measured at each evaluation.
+        autocast: type of the arithmetic, if the weights have another.
+    """
+
+    recipe: Recipe
+    recipe_hash: str
+    run_dir: Path
+    accelerator: Accelerator
+    model: Any
+    bare: Any
+    optimizer: torch.optim.Optimizer
+    task: Task
+    train: Sequence[Example]
+    eval: Sequence[Example]
+    samples_of: SamplesOf
+    division: Division
+    total_steps: int | None
+    metrics: tuple[str, ...]
+    autocast: torch.dtype | None

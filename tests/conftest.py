@@ -1,0 +1,9 @@
+"""What holds for every test: no hub is asked, and tiny tensors are not spread over threads."""
+
+import os
+
+# Set before anything imports torch or the hub's client. 1 is also what launched runs take for "unsaid",
+# so that they share out the cores as they would for a person (see tunesmith/world/threads.py).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
