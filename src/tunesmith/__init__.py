@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NoReturn
+
 __all__ = ["__version__", "main"]
 
 __version__ = "0.1.0"
 
 
-def main(file: str) -> None:
+def main(file: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the recipe in ``file``: where a recipe's first line lands when Python runs it.
 
-    What follows the file on the command line are overrides (``key.path=value``) and ``--fresh``.
-    Everything is imported inside, so that worker processes and ``tunesmith --help`` stay light.
+    Everything is imported inside, so that worker processes and ``tunesmith --help`` stay light, and a
+    mistake in the recipe is reported before anything heavy is imported.
+
+    Args:
+        file: the recipe.
+        arguments: overrides (``key.path=value``) and ``--fresh``; default: the command line.
     """
     import sys
 
-    from tunesmith.cli.entry import run_from_arguments
+    from tunesmith.cli.command import read_command
+    from tunesmith.cli.messages import guarded
 
-    sys.exit(run_from_arguments(file, sys.argv[1:]))
+    def act() -> int:
+        command = read_command(file, sys.argv[1:] if arguments is None else arguments)
+        from tunesmith.train.compare import compare_variants
+        from tunesmith.train.run import run_recipe
+
+        for recipe in command.recipes:
+            status = run_recipe(recipe, command.folder)
+            if status:
+                return status
+        if command.variants:
+            compare_variants(command.variants)
+        return 0
+
+    sys.exit(guarded(act))

@@ -9,9 +9,9 @@ from pathlib import Path
 def _main() -> int:
     arguments = sys.argv[1:]
     if arguments and (arguments[0].endswith((".yaml", ".yml")) or Path(arguments[0]).is_file()):
-        from tunesmith.cli.entry import run_from_arguments
+        from tunesmith import main
 
-        return run_from_arguments(arguments[0], arguments[1:])
+        main(arguments[0], arguments[1:])
     from tunesmith.cli.main import command_line
 
     return command_line(arguments)

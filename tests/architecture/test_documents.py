@@ -173,3 +173,33 @@ def test_constraints_pin_everything_that_is_required(root) -> None:
 def test_the_readme_can_be_read_in_one_go(root) -> None:
     assert (root / "README.md").read_text().count("\n") <= 150
     assert (root / "ARCHITECTURE.md").read_text().count("\n") <= 100
+
+
+def test_the_recipe_in_the_readme_is_a_recipe(root, tmp_path) -> None:
+    from tunesmith.recipe.launchable import is_launchable
+    from tunesmith.recipe.load import load_recipe
+
+    block = re.search(r"```yaml\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    (tmp_path / "questions.jsonl").write_text('{"text": "Who wrote it?", "label": "human"}\n')
+    (tmp_path / "recipe.yaml").write_text(block[1])
+    assert is_launchable(block[1])
+    assert load_recipe(tmp_path / "recipe.yaml").stop[0].target == {"exact_match": 0.85}
+
+
+def test_every_command_in_the_readme_exists(root) -> None:
+    from typer.main import get_command
+
+    from tunesmith.cli.main import app
+
+    known = set(get_command(app).commands)  # type: ignore[attr-defined]
+    text = (root / "README.md").read_text()
+    codes = re.findall(r"```\n(.*?)```|`([^`\n]+)`", text, re.DOTALL)
+    named = {
+        word
+        for pair in codes
+        for code in pair
+        for word in re.findall(r"(?<!-m )\btunesmith ([a-z]+)\b", code)
+    }
+    assert {"run", "chat", "init"} <= named
+    assert named <= known, named - known

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tunesmith import __version__
+from tunesmith import __version__, main
 from tunesmith.cli.messages import guarded
 from tunesmith.errors import UserError
 
@@ -73,9 +73,7 @@ def run_command(
     ] = False,
 ) -> None:
     """Train; the same command again goes on."""
-    from tunesmith.cli.entry import run_from_arguments
-
-    raise typer.Exit(run_from_arguments(str(recipe), [*(overrides or []), *(["--fresh"] if fresh else [])]))
+    main(str(recipe), [*(overrides or []), *(["--fresh"] if fresh else [])])
 
 
 @app.command()

@@ -10,16 +10,16 @@ from pathlib import Path
 
 def plan_text(path: Path, overrides: Sequence[str] = ()) -> str:
     """The arithmetic block of a run, and the command that would start it."""
-    from tunesmith.recipe.launchable import is_launchable
-    from tunesmith.recipe.load import load_recipe, variants
-    from tunesmith.train.accelerator import take_place
     from tunesmith.plan.arithmetic import text_of
+    from tunesmith.recipe.launchable import is_launchable
+    from tunesmith.recipe.load import load_with_variants
+    from tunesmith.train.accelerator import take_place
     from tunesmith.train.build import arithmetic_of, dtype_of, outline
     from tunesmith.train.parts import prepare
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     path = Path(path)
-    recipe, several = load_recipe(path, overrides), variants(path, overrides)
+    recipe, several = load_with_variants(path, overrides)
     place = take_place(recipe.run)
     blocks = []
     for name, each in several or [("", recipe)]:

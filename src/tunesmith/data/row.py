@@ -23,7 +23,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """A row that was left out, and why: ``too_long``, ``no_loss``, ``empty``, ``malformed`` …"""
+    """A row that was left out, and why: ``too_long``, ``no_loss``, ``empty``, ``malformed`` and so on."""
 
     id: str
     reason: str

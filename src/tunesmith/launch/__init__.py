@@ -1,0 +1,1 @@
+"""Launch commands and batch scripts as text."""

@@ -18,7 +18,7 @@ from tunesmith.metrics.table import METRICS
 from tunesmith.metrics.total import total
 
 
-class _OwnMetric(evaluate.Metric):  # type: ignore[misc]
+class _OwnMetric(evaluate.Metric):
     """What all share: a column of predictions and one of references, of one type."""
 
     metric = ""

@@ -68,7 +68,7 @@ def fuse_lora(model: torch.nn.Module) -> int:
 
     layers = [module for module in model.modules() if type(module) is Linear and _is_plain(module)]
     for layer in layers:
-        layer.forward = MethodType(_fused_forward, layer)  # type: ignore[method-assign]
+        layer.forward = MethodType(_fused_forward, layer)
     return len(layers)
 
 

@@ -98,10 +98,10 @@ def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tup
     )
     _clear_gguf_mark(loaded, location)
     missing = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
-    fresh = missing & {name for name, _ in loaded.named_parameters()}
-    if head.labels and not set(fresh) and tuple(_labels(config)) != tuple(head.labels):
+    fresh = frozenset(missing & {name for name, _ in loaded.named_parameters()})
+    if head.labels and not fresh and tuple(_labels(config)) != tuple(head.labels):
         fresh = _reset_head(loaded)
-    return loaded, frozenset(fresh)
+    return loaded, fresh
 
 
 def load_outline(model: Model, head: Head, config: Any) -> tuple[Any, frozenset[str]]:

@@ -38,9 +38,7 @@ class Location:
 
 def locate(source: str, model: Model) -> Location:
     """Bring a source to this machine if it is not a hub's, and say how to open it."""
-    found = resolve(
-        source, revision=model.revision, sha256=model.sha256, kind="model", where="model.source"
-    )
+    found = resolve(source, revision=model.revision, sha256=model.sha256, kind="model", where="model.source")
     remote = {"trust_remote_code": True} if model.trust_remote_code else {}
     if isinstance(found, HubAddress):
         revision = {"revision": found.revision} if found.revision else {}

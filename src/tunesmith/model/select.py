@@ -20,7 +20,7 @@ def block_of(name: str, stack: str) -> int | None:
 
 
 def block_stack(sizes: Mapping[str, int]) -> str:
-    """Name of the list of blocks that holds most parameters: ``model.layers``, ``encoder.stages`` …
+    """Name of the list of blocks that holds most parameters: such as ``model.layers`` or ``encoder.stages``.
 
     Only the outermost list of a name counts, so that a stage is a block and not the layers within it.
     """
@@ -84,7 +84,8 @@ def _head(sizes: Mapping[str, int]) -> set[str]:
         raise UserError(
             "`tune.layers: head` finds no output layer of its own in this model "
             "(a tied output layer is the input embedding)",
-            hint=f"name it with `tune.layers: {{match: ...}}`; the last parameters are {', '.join(list(sizes)[-4:])}",
+            hint="name it with `tune.layers: {match: ...}`; "
+            f"the last parameters are {', '.join(list(sizes)[-4:])}",
         )
     return found
 

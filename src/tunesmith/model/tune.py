@@ -29,7 +29,9 @@ class Tuned:
     fused: int
 
 
-def apply_tune(model: Any, tune: Tune, *, auto_model: str, fresh: frozenset[str], dtype: torch.dtype) -> Tuned:
+def apply_tune(
+    model: Any, tune: Tune, *, auto_model: str, fresh: frozenset[str], dtype: torch.dtype
+) -> Tuned:
     """Choose what learns; frozen weights take ``dtype``, trained ones keep float32.
 
     Raises:
@@ -43,9 +45,7 @@ def apply_tune(model: Any, tune: Tune, *, auto_model: str, fresh: frozenset[str]
             "adapters with `save_modules`",
         )
     if tune.lora is not None:
-        model = add_adapters(
-            model, tune.lora, auto_model=auto_model, whole=tune.save_modules, fresh=fresh
-        )
+        model = add_adapters(model, tune.lora, auto_model=auto_model, whole=tune.save_modules, fresh=fresh)
     else:
         sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
         chosen = select(sizes, tune.layers or "all", fresh)
@@ -61,7 +61,10 @@ def apply_tune(model: Any, tune: Tune, *, auto_model: str, fresh: frozenset[str]
 
 
 def needs_autocast(model: Any, dtype: torch.dtype) -> bool:
-    """Whether float32 weights meet ``dtype`` activations outside the fused LoRA layers, which cast themselves."""
+    """Whether float32 weights meet ``dtype`` activations elsewhere than in fused LoRA layers.
+
+    Those cast for themselves.
+    """
     if dtype == torch.float32:
         return False
     adapters = ("lora_A", "lora_B")

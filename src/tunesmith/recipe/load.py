@@ -57,6 +57,15 @@ def variants(path: Path, overrides: Sequence[str] = ()) -> list[tuple[str, Recip
     return _load(Path(path), overrides)[1]
 
 
+def load_with_variants(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, list[tuple[str, Recipe]]]:
+    """What ``load_recipe`` and ``variants`` give, read once.
+
+    Raises:
+        UserError: as ``load_recipe``.
+    """
+    return _load(Path(path), overrides)
+
+
 def _load(path: Path, overrides: Sequence[str]) -> tuple[Recipe, list[tuple[str, Recipe]]]:
     try:
         tree, findings = apply_overrides(read_tree(path), overrides)

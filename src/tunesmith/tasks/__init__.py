@@ -1,0 +1,1 @@
+"""One file a task: encode, collate, loss, score."""

@@ -82,7 +82,9 @@ class CausalLM:
         losses, correct = self._losses(model, examples)
         answers = [example["reference"] for example in examples]
         if predict:
-            missed = [i for i, e in enumerate(examples) if correct[i] < _supervised(e) or not e["single_turn"]]
+            missed = [
+                i for i, e in enumerate(examples) if correct[i] < _supervised(e) or not e["single_turn"]
+            ]
             prompts = [examples[i]["input_ids"][: examples[i]["prompt_length"]] for i in missed]
             for index, answer in zip(missed, self.answers(model, prompts), strict=True):
                 answers[index] = answer
@@ -149,7 +151,9 @@ class CausalLM:
         return Skip(row.id, "too_long", f"{len(ids)} tokens of at most {self.max_length}")
 
     def _supervised_logits(self, model: Any, batch: Batch) -> torch.Tensor:
-        inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch}
+        inputs = {
+            name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch
+        }
         if self.packed:
             return model(**inputs, logits_to_keep=batch["keep"], use_cache=False).logits[0]
         return model(**inputs, use_cache=False).logits.flatten(0, 1)[batch["keep"]]

@@ -102,7 +102,9 @@ def last_of(messages: Sequence[Message], role: str) -> str:
     return next((str(m["content"]) for m in reversed(messages) if m["role"] == role), "")
 
 
-def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, **options: Any) -> tuple[list[int], list[Span]]:
+def encode_text(
+    tokenizer: PreTrainedTokenizerBase, text: str, **options: Any
+) -> tuple[list[int], list[Span]]:
     """Token ids of a text and each token's ``(start, end)`` characters."""
     encoded = tokenizer(text, return_offsets_mapping=True, **options)
     return list(encoded["input_ids"]), [tuple(pair) for pair in encoded["offset_mapping"]]

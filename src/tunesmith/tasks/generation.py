@@ -42,14 +42,22 @@ def generate(
 
 
 def _generate_batch(
-    model: Any, prompts: Sequence[Sequence[int]], end_tokens: Sequence[int], pad_token: int, max_new_tokens: int
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    end_tokens: Sequence[int],
+    pad_token: int,
+    max_new_tokens: int,
 ) -> list[list[int]]:
     device = model.device
     shortest = min(len(prompt) for prompt in prompts)
     shared = shared_length(prompts, shortest - 1)
     cache = DynamicCache(config=model.config)
     if shared:
-        model(input_ids=torch.tensor([list(prompts[0][:shared])], device=device), past_key_values=cache, use_cache=True)
+        model(
+            input_ids=torch.tensor([list(prompts[0][:shared])], device=device),
+            past_key_values=cache,
+            use_cache=True,
+        )
         cache.batch_repeat_interleave(len(prompts))
     tails = [list(prompt[shared:]) for prompt in prompts]
     width = max(len(tail) for tail in tails)
@@ -61,7 +69,12 @@ def _generate_batch(
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, shared:]
     for _ in range(max_new_tokens):
         output = model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
         )
         chosen = output.logits[:, -1].argmax(-1)
         done |= torch.isin(chosen, ends)

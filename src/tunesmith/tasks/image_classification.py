@@ -52,7 +52,8 @@ class ImageClassification:
 
     def score(self, model: Any, examples: Sequence[Example], predict: bool) -> list[Scored]:
         """Loss and most likely label of each image."""
-        return score_classes(self, model, examples, self.labels)
+        scored: list[Scored] = score_classes(self, model, examples, self.labels)
+        return scored
 
     def metrics(self) -> tuple[str, ...]:
         """Metrics over predicted labels."""

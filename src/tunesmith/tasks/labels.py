@@ -32,7 +32,8 @@ def label_index(label: str, names: tuple[str, ...], row_id: str) -> int:
     if label not in names:
         raise UserError(
             f"row `{row_id}` has label `{label}`, which no training row has",
-            hint=f"the labels in training are: {', '.join(names[:20])}; mend the row or rewrite it with `values`",
+            hint=f"the labels in training are: {', '.join(names[:20])}; "
+            "mend the row, or rewrite it with `values`",
         )
     return names.index(label)
 

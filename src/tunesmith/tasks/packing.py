@@ -42,7 +42,7 @@ def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
     """Tokens that all sequences open with, at most ``limit``; 0 where sharing would not pay."""
     if len(sequences) < 2:
         return 0
-    low, high = min(sequences), max(sequences)
+    low, high = min(sequences, key=tuple), max(sequences, key=tuple)
     limit = min(limit, len(low), len(high))
     length = next((i for i in range(limit) if low[i] != high[i]), limit)
     return length if length >= SHORTEST_SHARED else 0

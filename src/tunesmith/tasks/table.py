@@ -76,7 +76,9 @@ _TEXT_AND_LABEL = (frozenset({"text", "label"}),)
 
 TASKS = {
     "causal-lm": Kind(
-        needs=(frozenset({"messages"}), frozenset({"text"})), auto_model="AutoModelForCausalLM", build=_causal_lm
+        needs=(frozenset({"messages"}), frozenset({"text"})),
+        auto_model="AutoModelForCausalLM",
+        build=_causal_lm,
     ),
     "sequence-classification": Kind(
         needs=_TEXT_AND_LABEL,

@@ -59,8 +59,10 @@ class Scored:
 class Task(Protocol):
     """Five things, always in this order; ``train`` knows nothing else about a task."""
 
-    auto_model: str
-    """Name of the transformers auto class."""
+    @property
+    def auto_model(self) -> str:
+        """Name of the transformers auto class."""
+        ...
 
     def encode(self, row: Row) -> Example | Skip:
         """One row as the model sees it; an ``Example`` has ``id`` and ``length`` (tokens) at least."""

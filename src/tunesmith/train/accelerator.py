@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list
 
+from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Run
 from tunesmith.world.environment import World, read_world
 from tunesmith.world.threads import exported_threads, threads_per_process, usable_cores
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +67,22 @@ def from_main(accelerator: Accelerator, value: Any) -> Any:
     if accelerator.num_processes == 1:
         return value
     return broadcast_object_list([value])[0]
+
+
+def on_main(accelerator: Accelerator, act: Callable[[], T]) -> T:
+    """Do something in the first process alone; its value, or its ``UserError``, is everybody's.
+
+    So all processes end alike, and none is left waiting for one that is gone.
+    """
+    if accelerator.num_processes == 1:
+        return act()
+    value, mistake = None, None
+    if accelerator.is_main_process:
+        try:
+            value = act()
+        except UserError as error:
+            mistake = asdict(error)
+    value, mistake = broadcast_object_list([value, mistake])
+    if mistake is not None:
+        raise UserError(**mistake)
+    return cast(T, value)

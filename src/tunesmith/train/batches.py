@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from tunesmith.tasks.task import Batch, Example, Task
 from tunesmith.plan.division import Division, deal
+from tunesmith.tasks.task import Batch, Example, Task
 from tunesmith.train.signals import ASKS_TO_STOP
 
 SamplesOf = Callable[[int], Sequence[int]]

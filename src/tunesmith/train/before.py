@@ -3,19 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import yaml
 
-from tunesmith.checkpoint.atomic import TEMPORARY
+from tunesmith.checkpoint.atomic import TEMPORARY, write_json
+from tunesmith.checkpoint.lock import own
+from tunesmith.checkpoint.recover import recover
 from tunesmith.errors import Exit, UserError
 from tunesmith.recipe.dump import to_yaml
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema import Recipe
 from tunesmith.train.accelerator import Place, from_main
 
-RunOne = Callable[[Recipe, Path, Place], int]
+RunRecipe = Callable[[Recipe, Path], int]
+
+
+@contextmanager
+def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterator[bool]:
+    """Hold a run directory: it is this recipe's, and nobody else writes there meanwhile.
+
+    Yields whether the run is finished already. If something goes wrong inside, ``result.json`` says so,
+    and the same command may try again.
+
+    Raises:
+        UserError: if the directory is another's.
+    """
+    with ExitStack() as held:
+        if place.world.is_main:
+            refuse_other_recipe(run_dir, recipe, identity)
+        done = from_main(place.accelerator, finished_before(run_dir))
+        if done is not None:
+            if place.world.is_main:
+                print(done, flush=True)
+            yield True
+            return
+        if place.world.is_main:
+            held.enter_context(own(run_dir))
+            recover(run_dir)
+        place.accelerator.wait_for_everyone()
+        try:
+            yield False
+        except BaseException as error:
+            if place.world.is_main:
+                failure = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+                write_json(run_dir / "result.json", failure)
+            raise
 
 
 def finished_before(run_dir: Path) -> str | None:
@@ -59,17 +94,7 @@ def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
         )
 
 
-def free_folder(run_dir: Path) -> Path:
-    """``run_dir`` if nothing is there, else ``run_dir-2``, ``run_dir-3``: the first that is free."""
-    if not run_dir.exists():
-        return run_dir
-    number = 2
-    while (other := run_dir.with_name(f"{run_dir.name}-{number}")).exists():
-        number += 1
-    return other
-
-
-def make_base_models(recipe: Recipe, place: Place, run_one: RunOne) -> Recipe:
+def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Recipe:
     """Where ``model.source`` is a recipe, run that one first, and start from the model it makes."""
     source = recipe.model.source
     if source is None or not source.endswith((".yaml", ".yml")):
@@ -79,7 +104,7 @@ def make_base_models(recipe: Recipe, place: Place, run_one: RunOne) -> Recipe:
     if from_main(place.accelerator, finished_before(base_dir)) is None:
         if place.world.is_main:
             print(f"first, the base model: {source}", flush=True)
-        status = run_one(base, Path(source).parent, place)
+        status = run_recipe(base, Path(source).parent)
         if status != Exit.FINISHED:
             raise UserError(
                 f"the base model's run ended with status {status}", source, "run it by itself first"

@@ -16,12 +16,12 @@ from tunesmith.model.export import output_layer
 from tunesmith.model.load import load_model, load_outline
 from tunesmith.model.precision import choose_dtype
 from tunesmith.model.tune import Tuned, apply_tune, needs_autocast
+from tunesmith.plan.arithmetic import Arithmetic, grouped
+from tunesmith.plan.division import Division, divide
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.regression import Regression
 from tunesmith.tasks.task import Task
 from tunesmith.train.accelerator import Place, seed_everything
-from tunesmith.plan.arithmetic import Arithmetic, grouped
-from tunesmith.plan.division import Division, divide
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
 from tunesmith.train.schedule import warmup_steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,17 @@ from rich.table import Table
 from tunesmith.checkpoint.atomic import write_json
 from tunesmith.judge.best import primary_metric
 from tunesmith.recipe.load import load_recipe
+from tunesmith.report.page import write_report
+from tunesmith.world.environment import read_world
 
 
 def compare_variants(finished: Sequence[tuple[str, Path]]) -> None:
-    """Write ``variants.json`` and a report beside the variants, and print their table."""
-    from tunesmith.report.page import write_report
+    """Write ``variants.json`` and a report beside the variants, and print their table.
 
+    Only the first process does.
+    """
+    if not read_world(os.environ).is_main:
+        return
     rows = [_row(name, run_dir) for name, run_dir in finished]
     parent = finished[0][1].parent
     metric = primary_metric(load_recipe(finished[0][1] / "recipe.yaml").stop)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from tunesmith.checkpoint.atomic import write_json
 from tunesmith.checkpoint.journal import read_journal
 from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.words import explain
@@ -79,11 +77,6 @@ def result_of(setup: Setup, state: State, place: Place) -> dict[str, Any]:
         "resumed_from": resumed,
         "model": None if state.preempted else "model",
     }
-
-
-def write_result(run_dir: Path, result: Mapping[str, Any]) -> None:
-    """Write ``result.json``."""
-    write_json(run_dir / "result.json", dict(result))
 
 
 def resources_of(state: State, place: Place) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from tunesmith.checkpoint.atomic import write_json
 from tunesmith.checkpoint.journal import append_record
 from tunesmith.judge.measurement import Measurement, Progress, Verdict
 from tunesmith.metrics.compute import confusion
+from tunesmith.train.accelerator import Place
 from tunesmith.train.evaluate import Evaluation
+from tunesmith.train.setup import Setup
 from tunesmith.train.step import StepResult
 
 QUIET_SECONDS = 10.0
@@ -131,6 +133,17 @@ class Log:
             truth = [one.reference for one in evaluation.scored]
             counts = confusion(self._labels, guessed, truth)
             write_json(self._run_dir / "confusion.json", {"labels": list(self._labels), "counts": counts})
+
+
+def open_log(setup: Setup, place: Place) -> Log:
+    """The log of a run."""
+    return Log(
+        setup.run_dir,
+        main=place.world.is_main,
+        total_steps=setup.total_steps,
+        samples=setup.recipe.eval.samples,
+        labels=getattr(setup.task, "labels", ()),
+    )
 
 
 def _in_words(measured: Measurement, *, is_best: bool) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from tunesmith.plan.division import Division
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Example, Task
 from tunesmith.train.batches import SamplesOf
-from tunesmith.plan.division import Division
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

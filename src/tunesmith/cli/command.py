@@ -1,0 +1,72 @@
+"""What a command line asks for: which recipes, from which folder, into which directories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunesmith.recipe.load import load_with_variants
+from tunesmith.recipe.schema import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A checked request.
+
+    Attributes:
+        recipes: to be run one after the other: the recipe, or its variants.
+        folder: of the recipe's file.
+        variants: name and run directory of each, if they are variants.
+    """
+
+    recipes: tuple[Recipe, ...]
+    folder: Path
+    variants: tuple[tuple[str, Path], ...]
+
+
+def read_command(file: str, arguments: Sequence[str]) -> Command:
+    """Load and check a recipe with its overrides, which takes a moment and imports nothing heavy.
+
+    Args:
+        file: the recipe.
+        arguments: ``key.path=value`` and ``--fresh``, in any order.
+
+    Raises:
+        UserError: every mistake in the recipe.
+    """
+    path = _as_typed(file)
+    overrides = [argument for argument in arguments if argument != "--fresh"]
+    recipe, several = load_with_variants(path, overrides)
+    base = Path(str(recipe.run.dir))
+    if "--fresh" in arguments:
+        fresh = free_folder(base)
+        recipe = _in_folder(recipe, fresh)
+        several = [(name, _in_folder(each, fresh / name)) for name, each in several]
+    return Command(
+        recipes=tuple(each for _, each in several) or (recipe,),
+        folder=path.resolve().parent,
+        variants=tuple((name, Path(str(each.run.dir))) for name, each in several),
+    )
+
+
+def free_folder(folder: Path) -> Path:
+    """The folder if nothing is there, else ``folder-2``, ``folder-3`` …: the first that is free.
+
+    Every process of a run asks before any of them can have made it: they meet first.
+    """
+    number, free = 1, folder
+    while free.exists():
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free
+
+
+def _in_folder(recipe: Recipe, folder: Path) -> Recipe:
+    return recipe.model_copy(update={"run": recipe.run.model_copy(update={"dir": str(folder)})})
+
+
+def _as_typed(file: str) -> Path:
+    """The file relative to the working directory, where Python has made an absolute path of it."""
+    path, here = Path(file), Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
