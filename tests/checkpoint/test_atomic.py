@@ -22,6 +22,7 @@ from tunesmith.checkpoint.atomic import (
     write_bytes,
     write_json,
     write_text,
+    writing,
 )
 from tunesmith.checkpoint.recover import recover
 from tunesmith.errors import UserError
@@ -277,3 +278,13 @@ def test_a_killed_writer_never_leaves_a_part(tmp_path) -> None:
         content = path.read_bytes()
         assert len(content) == 300_000
         assert len(set(content)) == 1
+
+
+def test_words_of_safetensors_about_the_system_are_understood(tmp_path):
+    """Its errors are no ``OSError``; only their text tells the system's number."""
+    from safetensors import SafetensorError
+
+    with pytest.raises(UserError, match="no space is left on the disk"), writing(tmp_path / "w"):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    with pytest.raises(SafetensorError), writing(tmp_path / "w"):
+        raise SafetensorError("Error while deserializing header")

@@ -98,13 +98,19 @@ class Launcher:
         """A smoke recipe's file."""
         return SMOKE / f"{task}.yaml"
 
-    def start(self, recipe: str | Path, *arguments: str, processes: int = 1, cwd: Path | None = None, **env: str):
+    def start(
+        self, recipe: str | Path, *arguments: str, processes: int = 1, cwd: Path | None = None, **env: str
+    ):
         path = recipe if isinstance(recipe, Path) else self.recipe(recipe)
         world = {}
         if processes > 1:
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
-                world = {"WORLD_SIZE": processes, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free.getsockname()[1]}
+                world = {
+                    "WORLD_SIZE": processes,
+                    "MASTER_ADDR": "127.0.0.1",
+                    "MASTER_PORT": free.getsockname()[1],
+                }
         started = []
         for rank in range(processes):
             self._count += 1
@@ -177,12 +183,17 @@ def read():
         import hashlib
 
         return {
-            str(path.relative_to(folder)): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
+            str(path.relative_to(folder)): (
+                path.stat().st_mtime_ns,
+                hashlib.sha256(path.read_bytes()).hexdigest(),
+            )
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
 
-    return SimpleNamespace(journal=journal, losses=losses, json=as_json, weights=weights, tree=tree, until=until)
+    return SimpleNamespace(
+        journal=journal, losses=losses, json=as_json, weights=weights, tree=tree, until=until
+    )
 
 
 @pytest.fixture(scope="session")

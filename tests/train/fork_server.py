@@ -7,6 +7,7 @@ number in ``folder/pid``, and, when it has ended, its status in ``folder/status`
 
 import json
 import os
+import resource
 import runpy
 import signal
 import sys
@@ -39,14 +40,18 @@ def run(order: dict) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.update(order["env"])
     os.chdir(order["cwd"])
+    if limit := int(order["env"].get("FILE_LIMIT", 0)):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     sys.argv = order["argv"]
-    from tunesmith.cli.entry import run_from_arguments
+    import tunesmith
 
     try:
         if sys.argv[0].endswith(".py"):
             runpy.run_path(sys.argv[0], run_name="script")
             return 0
-        return run_from_arguments(sys.argv[0], sys.argv[1:])
+        tunesmith.main(sys.argv[0])
+    except SystemExit as end:
+        return int(end.code or 0)
     except BaseException:
         import traceback
 

@@ -19,8 +19,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tunesmith.data.row import Row
 from tunesmith.judge.measurement import Progress
 from tunesmith.model.tokenizer import train_tokenizer
-from tunesmith.tasks.causal_lm import CausalLM
 from tunesmith.plan.division import deal, divide
+from tunesmith.tasks.causal_lm import CausalLM
 from tunesmith.train.evaluate import evaluate
 from tunesmith.train.step import StepResult, train_step
 
@@ -54,7 +54,9 @@ def task_of(*, packed: bool = False) -> CausalLM:
 
 def examples_of(task: CausalLM) -> list[Any]:
     return [
-        task.encode(Row(f"r{i}", {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]}))
+        task.encode(
+            Row(f"r{i}", {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]})
+        )
         for i, (q, a) in enumerate(ROWS)
     ]
 
@@ -66,7 +68,12 @@ def model_of(task: CausalLM) -> Any:
 
 
 def step(
-    accelerator: Accelerator, micro: int, *, packed: bool = False, poison: tuple[int, ...] = (), **options: Any
+    accelerator: Accelerator,
+    micro: int,
+    *,
+    packed: bool = False,
+    poison: tuple[int, ...] = (),
+    **options: Any,
 ) -> tuple[StepResult, dict[str, torch.Tensor]]:
     """One step on all rows; the result, and what was taken from each weight."""
     task = task_of(packed=packed)
@@ -126,7 +133,10 @@ def main(folder: Path) -> None:
         "asked": {"micro": 1, "stop_asked": rank == 1},
     }.items():
         result, gradient = step(accelerator, **options)
-        save_file({key: value.contiguous() for key, value in gradient.items()}, folder / f"{name}-{rank}.safetensors")
+        save_file(
+            {key: value.contiguous() for key, value in gradient.items()},
+            folder / f"{name}-{rank}.safetensors",
+        )
         facts[name] = {field: getattr(result, field) for field in StepResult.__slots__}
     facts["measured"] = measured(accelerator)
     facts["from_main"] = from_main(accelerator, {"rank": rank})

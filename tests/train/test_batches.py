@@ -2,8 +2,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tunesmith.train.batches import hash_of_samples, step_batches
 from tunesmith.plan.division import divide
+from tunesmith.train.batches import hash_of_samples, step_batches
 
 
 @dataclass(frozen=True)

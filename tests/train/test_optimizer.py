@@ -37,7 +37,12 @@ def test_only_what_learns_is_held(name):
 def test_settings_arrive():
     section = Optimizer(learning_rate=0.3, weight_decay=0.2, betas=(0.8, 0.95), eps=1e-6)
     first = make_optimizer(tiny(), section).param_groups[0]
-    assert (first["lr"], first["weight_decay"], tuple(first["betas"]), first["eps"]) == (0.3, 0.2, (0.8, 0.95), 1e-6)
+    assert (first["lr"], first["weight_decay"], tuple(first["betas"]), first["eps"]) == (
+        0.3,
+        0.2,
+        (0.8, 0.95),
+        1e-6,
+    )
 
 
 def test_adafactor_keeps_less_than_adamw():

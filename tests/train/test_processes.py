@@ -45,7 +45,9 @@ def lora(launcher, read, lora_recipe, tmp_path_factory):
         (["batch.checkpointing=true"], 1),
         (["batch.checkpointing=true", "batch.micro=4"], 2),
     ],
-    ids=lambda value: "+".join(one.partition(".")[2] for one in value) if isinstance(value, list) else str(value),
+    ids=lambda value: (
+        "+".join(one.partition(".")[2] for one in value) if isinstance(value, list) else str(value)
+    ),
 )
 def test_everything_tuned(launcher, read, full, tmp_path, arguments, processes):
     found = losses(launcher, read, "causal-lm", tmp_path / "run", *arguments, processes=processes)
@@ -54,7 +56,11 @@ def test_everything_tuned(launcher, read, full, tmp_path, arguments, processes):
 
 @pytest.mark.parametrize(
     ("arguments", "processes"),
-    [(["batch.layout=padded", "batch.micro=2"], 1), (["batch.micro=2"], 2), (["batch.checkpointing=true"], 1)],
+    [
+        (["batch.layout=padded", "batch.micro=2"], 1),
+        (["batch.micro=2"], 2),
+        (["batch.checkpointing=true"], 1),
+    ],
     ids=["padded", "two processes", "checkpointing"],
 )
 def test_adapters_tuned(launcher, read, lora, lora_recipe, tmp_path, arguments, processes):
@@ -85,10 +91,9 @@ def test_two_processes_speak_once_and_write_once(launcher, read, tmp_path):
 
 def test_in_two_processes_the_kept_statistics_are_the_measured_ones(launcher, read, tmp_path):
     """Batch normalisation moves in each process on its own; what is measured must be what is saved."""
-    from transformers import AutoImageProcessor, AutoModelForImageClassification
-
     import torch
     import torch.nn.functional as F
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     from tunesmith.data.prepare import load_rows
     from tunesmith.recipe.load import load_recipe
@@ -96,7 +101,12 @@ def test_in_two_processes_the_kept_statistics_are_the_measured_ones(launcher, re
     from tunesmith.tasks.table import TASKS
 
     run_dir = tmp_path / "run"
-    noisy = ["optimizer.learning_rate=0.02", "batch.size=4", "stop=[{budget: {steps: 6}}]", "eval.baseline=false"]
+    noisy = [
+        "optimizer.learning_rate=0.02",
+        "batch.size=4",
+        "stop=[{budget: {steps: 6}}]",
+        "eval.baseline=false",
+    ]
     launcher.run("image-classification", *noisy, f"run.dir={run_dir}", processes=2)
     recipe = load_recipe(run_dir / "recipe.yaml")
     model = AutoModelForImageClassification.from_pretrained(run_dir / "model").eval()

@@ -25,7 +25,9 @@ def test_nothing_is_missing_and_nothing_is_left_over(finished, name):
     found = {path.name for path in finished.runs[name].iterdir()}
     more = {"sequence-classification": {"confusion.json"}, "image-classification": {"confusion.json"}}
     assert found == FILES | more.get(name, set()) | ({"adapter"} if name == "lora" else set())
-    assert not [path for path in finished.runs[name].rglob("*") if ".tmp-" in path.name or ".old-" in path.name]
+    assert not [
+        path for path in finished.runs[name].rglob("*") if ".tmp-" in path.name or ".old-" in path.name
+    ]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -34,11 +36,22 @@ def test_every_step_is_recorded(finished, read, name):
     recipe = load_recipe(finished.recipes[name])
     assert [record["step"] for record in records] == list(range(1, len(records) + 1))
     for record in records:
-        keys = {"loss", "loss_hex", "grad_norm", "learning_rate", "tokens", "supervised_tokens", "seconds", "samples"}
+        keys = {
+            "loss",
+            "loss_hex",
+            "grad_norm",
+            "learning_rate",
+            "tokens",
+            "supervised_tokens",
+            "seconds",
+            "samples",
+        }
         assert keys <= record.keys()
         assert float.fromhex(record["loss_hex"]) == record["loss"]
         assert record["grad_norm"] > 0
-        assert record["epoch"] == pytest.approx(record["step"] * recipe.batch.size / examples(finished, read, name), abs=1e-5)
+        assert record["epoch"] == pytest.approx(
+            record["step"] * recipe.batch.size / examples(finished, read, name), abs=1e-5
+        )
     assert len({record["samples"] for record in records[:10]}) == min(10, len(records))
     for name_, strict in (("tokens", True), ("seconds", False)):
         values = [record[name_] for record in records]
@@ -52,7 +65,10 @@ def examples(finished, read, name) -> int:
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_evaluation_is_recorded_with_its_verdict(finished, read, name):
-    records, result = read.journal(finished.runs[name], "eval"), read.json(finished.runs[name] / "result.json")
+    records, result = (
+        read.journal(finished.runs[name], "eval"),
+        read.json(finished.runs[name] / "result.json"),
+    )
     assert [record["step"] for record in records] == list(range(0, result["stop"]["step"] + 1, 10))
     for record in records:
         assert record["metrics"]["loss"] > 0
@@ -102,7 +118,11 @@ def test_the_environment_says_what_it_ran_on(finished, read, name):
     assert {"torch", "transformers", "python", "tunesmith"} <= environment["versions"].keys()
     assert environment["recipe_hash"] == recipe_hash(load_recipe(finished.runs[name] / "recipe.yaml"))
     assert environment["data_fingerprint"] == read.json(finished.runs[name] / "data.json")["fingerprint"]
-    assert (environment["world_size"], environment["zero_stage"], environment["precision"]) == (1, 0, "float32")
+    assert (environment["world_size"], environment["zero_stage"], environment["precision"]) == (
+        1,
+        0,
+        "float32",
+    )
     assert (environment["threads"], environment["resources"]["threads"]) == (1, 1)
     assert environment["resources"]["peak_rss_bytes"] > 10**8
     assert environment["host"]
@@ -135,7 +155,13 @@ def test_plan_prints_the_text_that_the_run_printed(finished, tmp_path):
     command = [sys.executable, "-m", "tunesmith", "plan", str(finished.recipes["lora"]), "run.threads=1"]
     printed = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True).stdout
     block, command_line = printed.rstrip("\n").rsplit("\n", 1)
-    assert command_line.split() == ["command", "tunesmith", "run", str(finished.recipes["lora"]), "run.threads=1"]
+    assert command_line.split() == [
+        "command",
+        "tunesmith",
+        "run",
+        str(finished.recipes["lora"]),
+        "run.threads=1",
+    ]
     assert block + "\n" == (finished.runs["lora"] / "plan.txt").read_text()
     assert list(tmp_path.iterdir()) == []
 
@@ -284,7 +310,9 @@ def test_the_card_and_the_report_name_the_run(finished, read, name):
     card = (run_dir / "model" / "README.md").read_text()
     assert f"Weights of step {read.json(run_dir / 'result.json')['best']['step']}" in card
     report = (run_dir / "report.html").read_text()
-    assert read.json(run_dir / "result.json")["stop"]["reason"].split(" at step")[0].split(" of ")[0] in report
+    assert (
+        read.json(run_dir / "result.json")["stop"]["reason"].split(" at step")[0].split(" of ")[0] in report
+    )
 
 
 def test_a_finished_run_says_so_and_changes_nothing(finished, launcher, read):

@@ -71,7 +71,11 @@ def test_without_a_checkpoint_a_run_begins(bench):
 
 def test_a_state_comes_back_whole(bench):
     measurement = Measurement(
-        progress=START, metrics={"loss": 1.5, "pearson": float("nan")}, intervals={"loss": (1.0, 2.0)}, examples=9, seconds=0.25
+        progress=START,
+        metrics={"loss": 1.5, "pearson": float("nan")},
+        intervals={"loss": (1.0, 2.0)},
+        examples=9,
+        seconds=0.25,
     )
     verdict = Verdict(decision="unknown", rule="target", reason="because")
     state = replace(bench.at(4, 0).measured(measurement), verdict=verdict)

@@ -49,7 +49,10 @@ def two(launcher, tmp_path_factory):
 def assert_same(found, expected, within=EXACT):
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        assert torch.allclose(found[name], value, rtol=0, atol=within), (name, (found[name] - value).abs().max())
+        assert torch.allclose(found[name], value, rtol=0, atol=within), (
+            name,
+            (found[name] - value).abs().max(),
+        )
 
 
 def test_the_gradient_is_that_of_the_mean_over_all_supervised_tokens(shown, whole):

@@ -15,6 +15,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -44,8 +45,8 @@ def writing(path: Path) -> Iterator[None]:
     """Turn what only the user can mend (a full disk, permissions) into a ``UserError`` about ``path``."""
     try:
         yield
-    except OSError as problem:
-        reason = _USERS_MATTER.get(problem.errno or 0)
+    except Exception as problem:
+        reason = _USERS_MATTER.get(_errno_of(problem))
         if reason is None:
             raise
         raise UserError(
@@ -54,6 +55,14 @@ def writing(path: Path) -> Iterator[None]:
             hint="make room or change permissions there, or choose another `run.dir`; "
             "nothing that was complete has been lost",
         ) from problem
+
+
+def _errno_of(problem: Exception) -> int:
+    """The system's number of what went wrong; safetensors tells it only in words, ``(os error 28)``."""
+    if isinstance(problem, OSError):
+        return problem.errno or 0
+    told = re.search(r"\(os error (\d+)\)", str(problem))
+    return int(told[1]) if told and type(problem).__name__ == "SafetensorError" else 0
 
 
 def beside(path: Path) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tunesmith.errors import UserError
 from tunesmith.recipe.load import load_with_variants
 from tunesmith.recipe.schema import Recipe
 
@@ -43,6 +44,8 @@ def read_command(file: str, arguments: Sequence[str]) -> Command:
         fresh = free_folder(base)
         recipe = _in_folder(recipe, fresh)
         several = [(name, _in_folder(each, fresh / name)) for name, each in several]
+    elif several:
+        _refuse_single_run(base)
     return Command(
         recipes=tuple(each for _, each in several) or (recipe,),
         folder=path.resolve().parent,
@@ -60,6 +63,17 @@ def free_folder(folder: Path) -> Path:
         number += 1
         free = folder.with_name(f"{folder.name}-{number}")
     return free
+
+
+def _refuse_single_run(folder: Path) -> None:
+    """Make sure that the folder of several variants is not the run directory of one recipe."""
+    found = [name for name in ("environment.json", "report.html") if (folder / name).exists()]
+    if found and not (folder / "variants.json").exists():
+        raise UserError(
+            f"the folder holds `{found[0]}` of something else, and variants need a folder of their own",
+            str(folder),
+            "choose another one with `run.dir=...`, or let `--fresh` choose one; nothing was changed",
+        )
 
 
 def _in_folder(recipe: Recipe, folder: Path) -> Recipe:

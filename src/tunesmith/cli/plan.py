@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +15,9 @@ def plan_text(path: Path, overrides: Sequence[str] = ()) -> str:
     from tunesmith.train.accelerator import take_place
     from tunesmith.train.build import arithmetic_of, dtype_of, outline
     from tunesmith.train.parts import prepare
+    from tunesmith.train.quiet import quieten
 
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    quieten()
     path = Path(path)
     recipe, several = load_with_variants(path, overrides)
     place = take_place(recipe.run)

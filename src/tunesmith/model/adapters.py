@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from tunesmith.errors import UserError
-from tunesmith.model.select import HEADS, block_of, block_stack, select
+from tunesmith.model.select import HEADS, block_of, block_stack, is_head, select
 from tunesmith.recipe.schema import Lora
 
 PEFT_TASKS = {
@@ -30,16 +30,17 @@ def add_adapters(
         lora: the recipe's ``tune.lora``.
         auto_model: the task's auto class.
         whole: modules that are trained and saved whole beside the adapters.
-        fresh: parameters without pretrained values, whose modules are added to ``whole``.
+        fresh: parameters without pretrained values, whose modules are added to ``whole``. Where nothing
+            is pretrained, only a head for classes or numbers is: adapters learn over random weights.
 
     Raises:
         UserError: if a target or a module matches nothing.
     """
     from peft import LoraConfig, get_peft_model
 
-    saved = {*whole, *(_module_of(name) for name in fresh)}
-    _check_modules(model, saved)
-    targets = target_modules(model, lora)
+    _check_modules(model, whole)
+    saved = {*whole, *_fresh_modules(model, frozenset(fresh), auto_model)}
+    targets = target_modules(model, lora, saved)
     config = LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha or 2 * lora.rank,
@@ -53,30 +54,46 @@ def add_adapters(
     return get_peft_model(model, config)
 
 
-def target_modules(model: Any, lora: Lora) -> list[str]:
+def target_modules(model: Any, lora: Lora, saved: Iterable[str] = ()) -> list[str]:
     """Full names of the linear layers that get an adapter.
 
     ``all-linear`` is every linear layer but the output layer, as peft has it; a list holds the last parts
-    of names; any other text is a regular expression over whole names.
+    of names; any other text is a regular expression over whole names. Modules that are ``saved`` whole
+    get none.
 
     Raises:
         UserError: if nothing matches.
     """
     convolutions = lora.targets != "all-linear"
     linear = [name for name, module in model.named_modules() if _takes_adapter(module, convolutions)]
-    names = [name for name in linear if _matches(name, lora.targets)]
+    output = model.get_output_embeddings() if lora.targets == "all-linear" else None
+    names = [
+        name
+        for name in linear
+        if _matches(name, lora.targets) and (output is None or model.get_submodule(name) is not output)
+    ]
+    whole = tuple(saved)
+    names = [name for name in names if not any(f".{module}." in f".{name}." for module in whole)]
     if lora.layers is not None:
         names = _within(model, names, lora)
     if not names:
-        tails = sorted({name.rsplit(".", 1)[-1] for name in linear})
-        wanted = lora.targets if isinstance(lora.targets, str) else ", ".join(lora.targets)
-        near = get_close_matches(wanted, tails, n=1, cutoff=0.4)
-        guess = f"did you mean `{near[0]}`? " if near else ""
-        raise UserError(
-            f"`tune.lora.targets: {wanted}` matches no layer of this model",
-            hint=f"{guess}the linear layers end in: {', '.join(tails)}; or write `all-linear`",
-        )
+        raise _nothing_matches(model, lora)
     return names
+
+
+def _nothing_matches(model: Any, lora: Lora) -> UserError:
+    able = [name for name, module in model.named_modules() if _takes_adapter(module, convolutions=True)]
+    tails = sorted({name.rsplit(".", 1)[-1] for name in able if not is_head(name)})
+    wanted = lora.targets if isinstance(lora.targets, str) else ", ".join(lora.targets)
+    near = get_close_matches(wanted, tails, n=1, cutoff=0.4)
+    guess = f"did you mean `{near[0]}`? " if near else ""
+    chosen = lora.layers.model_dump(exclude_none=True) if lora.layers is not None else {}
+    within = "".join(f" within `layers: {{{key}: {value}}}`" for key, value in chosen.items())
+    other = "" if wanted == "all-linear" else "; or write `all-linear`"
+    return UserError(
+        f"`tune.lora.targets: {wanted}` matches no layer of this model{within}",
+        hint=f"{guess}the layers that can have an adapter end in: {', '.join(tails)}{other}",
+    )
 
 
 def _takes_adapter(module: torch.nn.Module, convolutions: bool) -> bool:
@@ -89,7 +106,7 @@ def _takes_adapter(module: torch.nn.Module, convolutions: bool) -> bool:
 
 def _matches(name: str, targets: str | tuple[str, ...]) -> bool:
     if targets == "all-linear":
-        return not any(part in HEADS for part in name.split("."))
+        return not is_head(name)
     if isinstance(targets, str):
         return re.fullmatch(targets, name) is not None or name.endswith("." + targets)
     return any(name == target or name.endswith("." + target) for target in targets)
@@ -106,17 +123,29 @@ def _within(model: Any, names: list[str], lora: Lora) -> list[str]:
     return [name for name in names if block_of(name + ".", stack) in blocks - {None}]
 
 
+def _fresh_modules(model: Any, fresh: frozenset[str], auto_model: str) -> set[str]:
+    if fresh >= {name for name, _ in model.named_parameters()}:
+        classes = auto_model != "AutoModelForCausalLM"
+        fresh = frozenset(name for name in fresh if classes and is_head(name))
+    return {_module_of(name) for name in fresh}
+
+
 def _module_of(parameter: str) -> str:
-    """Outermost module of a head: ``classifier.dense.weight`` -> ``classifier``."""
+    """Outermost module of a head, ``classifier.dense.weight`` -> ``classifier``; else the very module.
+
+    In full, because peft takes every module whose name ends so: ``dense`` alone is most of an encoder.
+    """
     parts = parameter.split(".")
-    return next((part for part in parts if part in HEADS), parts[-2])
+    end = next((index for index, part in enumerate(parts) if part in HEADS), len(parts) - 2)
+    return ".".join(parts[: end + 1])
 
 
 def _check_modules(model: Any, names: Iterable[str]) -> None:
-    known = {part for name, _ in model.named_modules() for part in name.split(".")}
+    whole = [name for name, _ in model.named_modules() if name]
     for name in names:
-        if name.split(".")[-1] not in known:
-            near = get_close_matches(name, sorted(known), n=1)
+        if not any(f".{module}".endswith(f".{name}") for module in whole):
+            known = sorted({part for module in whole for part in module.split(".")})
+            near = get_close_matches(name, known, n=1)
             raise UserError(
                 f"`tune.save_modules` names `{name}`, which this model does not have",
                 hint=f"did you mean `{near[0]}`?" if near else "name a module, e.g. `lm_head`",

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from tunesmith.checkpoint.atomic import publish_folder, staging_folder
-from tunesmith.model.select import HEADS
+from tunesmith.model.end_tokens import end_tokens_of
+from tunesmith.model.select import is_head
 
 
 def export_model(
@@ -29,10 +30,39 @@ def export_model(
     if hasattr(model, "peft_config") and merge:
         _publish(model, processor, folder.with_name("adapter"), card)
         model = model.float().merge_and_unload()
+        _untie_what_differs(model)
     if not hasattr(model, "peft_config"):
+        # bfloat16 has three decimal digits, too few for numbers in the user's units.
+        regression = getattr(model.config, "problem_type", None) == "regression"
+        dtype = torch.float32 if regression else dtype
         model = model.to(dtype)
         model.config.dtype = dtype
+        _settle_generation(model, processor)
     _publish(model, processor, folder, card)
+
+
+def _untie_what_differs(model: Any) -> None:
+    """Say that the output layer is not the embedding where only one of them was trained."""
+    output = model.get_output_embeddings() if model.can_generate() else None
+    if output is not None and output.weight is not model.get_input_embeddings().weight:
+        model.config.get_text_config().tie_word_embeddings = False
+        model.config.tie_word_embeddings = False
+
+
+def _settle_generation(model: Any, tokenizer: Any) -> None:
+    """Let plain ``generate`` stop where training taught it to, and let the settings be written at all.
+
+    Transformers reads settings that contradict each other, such as a temperature without sampling, but
+    refuses to write them.
+    """
+    settings = getattr(model, "generation_config", None)
+    if settings is None or not model.can_generate():
+        return
+    ends = end_tokens_of(tokenizer, settings)
+    settings.eos_token_id = list(ends) if len(ends) > 1 else next(iter(ends), None)
+    if not settings.do_sample:
+        for name in ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff"):
+            setattr(settings, name, None)
 
 
 def _publish(model: Any, processor: Any, folder: Path, card: str) -> None:
@@ -57,7 +87,7 @@ def output_layer(model: Any) -> Any:
     linear = [
         module
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear) and any(part in HEADS for part in name.split("."))
+        if isinstance(module, torch.nn.Linear) and is_head(name)
     ]
     assert linear, "a model for regression has a head with a linear layer"
     return linear[-1]

@@ -17,8 +17,9 @@ import torch
 class LoraProduct(torch.autograd.Function):
     """``y = x W^T + bias + scale * (x A^T) B^T`` for a frozen W.
 
-    Shapes: x [..., I], W [O, I], A [R, I], B [O, R], y [..., O]. A and B may be wider (float32) than x
-    (bfloat16): they are cast for the products, and their gradients come back in their own type.
+    Shapes: x [..., I], W [O, I], A [R, I], B [O, R], y [..., O]. The arithmetic is in W's type (bfloat16):
+    wider A, B (float32) and x (float32, where autocast left it so) are cast for the products, and their
+    gradients come back in their own type.
     """
 
     @staticmethod
@@ -32,13 +33,13 @@ class LoraProduct(torch.autograd.Function):
         scale: float,
     ) -> torch.Tensor:
         """Three products, the last one accumulated in place."""
-        flat = x.reshape(-1, x.shape[-1])
-        down_, up_ = down.to(x.dtype), up.to(x.dtype)
+        flat = x.reshape(-1, x.shape[-1]).to(weight.dtype)
+        down_, up_ = down.to(weight.dtype), up.to(weight.dtype)
         low = flat @ down_.t()
         y = flat @ weight.t() if bias is None else torch.addmm(bias, flat, weight.t())
         y.addmm_(low, up_.t(), alpha=scale)
         ctx.save_for_backward(flat, weight, low, down_, up_)
-        ctx.scale, ctx.shape, ctx.types = scale, x.shape, (down.dtype, up.dtype)
+        ctx.scale, ctx.shape, ctx.types = scale, x.shape, (x.dtype, down.dtype, up.dtype)
         return y.view(*x.shape[:-1], weight.shape[0])
 
     @staticmethod
@@ -49,9 +50,9 @@ class LoraProduct(torch.autograd.Function):
         grad_low = (grad @ up).mul_(ctx.scale)
         grad_x = None
         if ctx.needs_input_grad[0]:
-            grad_x = (grad @ weight).addmm_(grad_low, down).view(ctx.shape)
-        grad_down = (grad_low.t() @ flat).to(ctx.types[0])
-        grad_up = (grad.t() @ low).mul_(ctx.scale).to(ctx.types[1])
+            grad_x = (grad @ weight).addmm_(grad_low, down).view(ctx.shape).to(ctx.types[0])
+        grad_down = (grad_low.t() @ flat).to(ctx.types[1])
+        grad_up = (grad.t() @ low).mul_(ctx.scale).to(ctx.types[2])
         return grad_x, None, None, grad_down, grad_up, None
 
 
@@ -78,7 +79,7 @@ def _is_plain(layer: Any) -> bool:
     return (
         len(layer.active_adapters) == 1
         and type(base) is torch.nn.Linear
-        and not base.weight.requires_grad
+        and not any(parameter.requires_grad for parameter in base.parameters())
         and not layer.fan_in_fan_out
         and not layer.lora_variant
         and isinstance(layer.lora_dropout[name], torch.nn.Identity)

@@ -10,8 +10,31 @@ import torch
 
 from tunesmith.errors import UserError
 from tunesmith.model.location import Location, locate, open_location
-from tunesmith.model.select import HEADS
+from tunesmith.model.select import block_of, block_stack, is_head
 from tunesmith.recipe.schema import Model
+
+COUNT_FROM_PADDING = frozenset(
+    (
+        "camembert",
+        "data2vec-text",
+        "ibert",
+        "longformer",
+        "luke",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    )
+)
+"""Architectures whose first position is the one behind the padding token's index."""
+
+TASK_OF = {
+    "AutoModelForCausalLM": "causal-lm",
+    "AutoModelForSequenceClassification": "sequence-classification",
+    "AutoModelForImageClassification": "image-classification",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +71,23 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
     Raises:
         UserError: if there is none, or a new model's configuration is refused.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     if model.new is None:
         assert model.source is not None
         return open_location(locate(model.source, model), AutoConfig.from_pretrained)
     settings = dict(model.new)
+    # The ends that a configuration has by default are another tokenizer's.
+    settings = {"bos_token_id": None, "eos_token_id": None, **settings}
     if vocab_size is not None:
         settings.setdefault("vocab_size", vocab_size)
     try:
         return AutoConfig.for_model(settings.pop("model_type"), **settings, **head.config_options())
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split())[:300]
         raise UserError(
-            f"transformers refuses this configuration: {str(error).splitlines()[0][:300]}",
+            f"transformers refuses this configuration: {reason}",
             "model.new",
             "`model_type` is a transformers architecture, such as llama, bert or resnet",
         ) from error
@@ -72,15 +99,13 @@ def positions_of(config: Any) -> int | None:
     for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
         value = getattr(text, name, None)
         if isinstance(value, int) and 0 < value < 10**9:
-            return value
+            return value - (text.pad_token_id + 1 if text.model_type in COUNT_FROM_PADDING else 0)
     return None
 
 
 def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tuple[Any, frozenset[str]]:
     """The model on the CPU, and the names of its parameters that have no pretrained values."""
-    import transformers
-
-    auto = getattr(transformers, head.auto_model)
+    auto = _auto_class(head, config)
     attention = {} if "Image" in head.auto_model else {"attn_implementation": model.attention}
     if model.new is not None:
         made = auto.from_config(config, dtype=dtype, **attention)
@@ -99,16 +124,33 @@ def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tup
     _clear_gguf_mark(loaded, location)
     missing = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
     fresh = frozenset(missing & {name for name, _ in loaded.named_parameters()})
-    if head.labels and not fresh and tuple(_labels(config)) != tuple(head.labels):
-        fresh = _reset_head(loaded)
+    _refuse_other_weights(loaded, fresh, location)
+    if head.labels and not any(map(is_head, fresh)) and tuple(_labels(config)) != tuple(head.labels):
+        fresh |= _reset_head(loaded)
     return loaded, fresh
+
+
+def _refuse_other_weights(model: Any, fresh: frozenset[str], location: Location) -> None:
+    """A head or a pooler may be new; random weights within the blocks mean that the file is another model's.
+
+    Raises:
+        UserError: if blocks have no weights in the file.
+    """
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    stack = block_stack(sizes)
+    absent = [name for name in sizes if name in fresh and stack and block_of(name, stack) is not None]
+    if absent:
+        raise UserError(
+            f"`{location.name}` lacks {len(absent)} weights of its blocks, or has them in another shape, "
+            f"`{absent[0]}` among them",
+            "model.source",
+            "config.json and the weights must be of one model; copy the folder again",
+        )
 
 
 def load_outline(model: Model, head: Head, config: Any) -> tuple[Any, frozenset[str]]:
     """The model without its weights (meta device), for counting; new parameters as far as one can tell."""
-    import transformers
-
-    auto = getattr(transformers, head.auto_model)
+    auto = _auto_class(head, config)
     for name, value in head.config_options().items():
         setattr(config, name, value)
     with torch.device("meta"):
@@ -117,8 +159,42 @@ def load_outline(model: Model, head: Head, config: Any) -> tuple[Any, frozenset[
     names = [name for name, _ in outline.named_parameters()]
     if model.new is not None:
         return outline, frozenset(names)
-    is_head = bool(head.labels or head.regression)
-    return outline, frozenset(n for n in names if is_head and any(part in HEADS for part in n.split(".")))
+    fitted = bool(head.labels or head.regression)
+    return outline, frozenset(name for name in names if fitted and is_head(name))
+
+
+def set_padding(config: Any, head: Head, processor: Any) -> None:
+    """Tell a decoder with a classification head which token is padding: it reads off the last other one.
+
+    Only there: elsewhere a padding token would keep its embedding from learning when the model is reopened.
+    """
+    text = config.get_text_config()
+    token = getattr(processor, "pad_token_id", None)
+    if (
+        head.auto_model == "AutoModelForSequenceClassification"
+        and getattr(text, "pad_token_id", None) is None
+    ):
+        text.pad_token_id = token
+
+
+def _auto_class(head: Head, config: Any) -> Any:
+    """The auto class of the task.
+
+    Raises:
+        UserError: if it has no model for this configuration.
+    """
+    import transformers
+
+    auto = getattr(transformers, head.auto_model)
+    own_code = head.auto_model in (getattr(config, "auto_map", None) or {})
+    if type(config) not in auto._model_mapping and not own_code:
+        raise UserError(
+            f"a `{config.model_type}` model cannot do the task `{TASK_OF[head.auto_model]}`: "
+            f"transformers has no {head.auto_model.removeprefix('AutoModelFor')} model of that kind",
+            "task",
+            "choose a model made for this task, or the task that this model is for",
+        )
+    return auto
 
 
 def _labels(config: Any) -> list[str]:
@@ -128,7 +204,7 @@ def _labels(config: Any) -> list[str]:
 
 def _reset_head(model: Any) -> frozenset[str]:
     """Start the output layer anew: it was trained for other classes."""
-    names = [name for name, _ in model.named_parameters() if any(part in HEADS for part in name.split("."))]
+    names = [name for name, _ in model.named_parameters() if is_head(name)]
     for module_name in {name.rsplit(".", 1)[0] for name in names}:
         module = model.get_submodule(module_name)
         if hasattr(module, "reset_parameters"):

@@ -59,9 +59,11 @@ def open_location(location: Location, load: Callable[..., Loaded], **options: An
     Raises:
         UserError: if nothing is there, the hub cannot be reached, or the files are not what they should be.
     """
+    from safetensors import SafetensorError
+
     try:
         return load(location.name, **location.options, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         if location.hub is not None:
             raise explain_hub_error(error, location.hub) from error
         lines = str(error).strip().splitlines() or [type(error).__name__]

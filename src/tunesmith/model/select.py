@@ -10,7 +10,22 @@ from difflib import get_close_matches
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import LayerChoice, LayerRange
 
-HEADS = ("lm_head", "classifier", "score", "fc", "qa_outputs", "head")
+HEADS = (
+    "lm_head",
+    "embed_out",
+    "classifier",
+    "pre_classifier",
+    "score",
+    "logits_proj",
+    "fc",
+    "qa_outputs",
+    "head",
+)
+
+
+def is_head(parameter: str) -> bool:
+    """Whether a parameter, or a module, belongs to an output layer."""
+    return any(part in HEADS for part in parameter.split("."))
 
 
 def block_of(name: str, stack: str) -> int | None:
@@ -79,7 +94,7 @@ def _select_one(sizes: Mapping[str, int], choice: LayerChoice) -> set[str]:
 
 
 def _head(sizes: Mapping[str, int]) -> set[str]:
-    found = {name for name in sizes if any(part in HEADS for part in name.split("."))}
+    found = {name for name in sizes if is_head(name)}
     if not found:
         raise UserError(
             "`tune.layers: head` finds no output layer of its own in this model "

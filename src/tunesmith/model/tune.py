@@ -34,6 +34,8 @@ def apply_tune(
 ) -> Tuned:
     """Choose what learns; frozen weights take ``dtype``, trained ones keep float32.
 
+    So does batch normalisation, whose weights must have the type of its statistics.
+
     Raises:
         UserError: if the choice matches nothing, or mixes adapters with whole layers.
     """
@@ -51,8 +53,10 @@ def apply_tune(
         chosen = select(sizes, tune.layers or "all", fresh)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in chosen)
-    for parameter in model.parameters():
-        parameter.data = parameter.data.to(torch.float32 if parameter.requires_grad else dtype)
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            wide = parameter.requires_grad or isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
+            parameter.data = parameter.data.to(torch.float32 if wide else dtype)
     trained = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     if not trained:
         raise UserError("`tune` leaves nothing to learn", "tune", "choose layers, or add `lora`")

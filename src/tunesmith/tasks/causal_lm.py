@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -50,10 +51,10 @@ class CausalLM:
     def encode(self, row: Row) -> Example | Skip:
         """Tokens of a row, which of them carry loss, and where the last answer begins."""
         ids, marks, prompt, reference = self._tokens(row)
+        if not any(marks[1:]):
+            return Skip(row.id, "no_loss", "no token carries loss: there is no answer, or an empty one")
         if len(ids) > self.max_length:
             return self._too_long(row, ids, marks, prompt, reference)
-        if not any(marks[1:]):
-            return Skip(row.id, "no_loss", "no token carries loss: the answer is empty")
         return _example(row, ids, marks, prompt, reference)
 
     def collate(self, examples: Sequence[Example]) -> Batch:
@@ -78,23 +79,19 @@ class CausalLM:
         The pass that computes the loss also tells which answers the model would have given word for
         word: where its first choice is the reference's next token, all the way to the end mark. Greedy
         generation would walk the same path, so only the other examples are generated.
+
+        Raises:
+            UserError: if answers are asked for and a row is plain text.
         """
         losses, correct = self._losses(model, examples)
-        answers = [example["reference"] for example in examples]
-        if predict:
-            missed = [
-                i for i, e in enumerate(examples) if correct[i] < _supervised(e) or not e["single_turn"]
-            ]
-            prompts = [examples[i]["input_ids"][: examples[i]["prompt_length"]] for i in missed]
-            for index, answer in zip(missed, self.answers(model, prompts), strict=True):
-                answers[index] = answer
+        answers = self._predictions(model, examples, correct) if predict else [None] * len(examples)
         return [
             Scored(
                 id=example["id"],
                 loss=losses[i],
                 count=_supervised(example),
                 correct=correct[i],
-                prediction=answers[i] if predict else None,
+                prediction=answers[i],
                 reference=example["reference"],
                 input=example["input"],
             )
@@ -110,12 +107,44 @@ class CausalLM:
         rows = generate(
             model,
             prompts,
-            end_tokens=end_tokens_of(self.tokenizer, getattr(model, "generation_config", None)),
+            end_tokens=self._end_tokens(model),
             pad_token=self._pad_token(),
             max_new_tokens=self.max_new_tokens,
             batch_size=self.batch_size,
         )
-        return [self.tokenizer.decode(row, skip_special_tokens=True).strip() for row in rows]
+        return [self._text(row) for row in rows]
+
+    def _predictions(self, model: Any, examples: Sequence[Example], correct: Sequence[int]) -> list[str]:
+        without = next((example["id"] for example in examples if not example["reference"]), None)
+        if without is not None:
+            raise UserError(
+                f"row `{without}` is plain text, with no answer that a generated one could be compared with",
+                "eval.metrics",
+                "measure `loss`, `perplexity` or `token_accuracy`, or give rows with `prompt` and "
+                "`completion`",
+            )
+        ends = self._end_tokens(model)
+        told = [self._proven(e, hits, ends) for e, hits in zip(examples, correct, strict=True)]
+        missed = [index for index, tokens in enumerate(told) if tokens is None]
+        prompts = [examples[i]["input_ids"][: examples[i]["prompt_length"]] for i in missed]
+        generated = dict(zip(missed, self.answers(model, prompts), strict=True))
+        return [generated[i] if tokens is None else self._text(tokens) for i, tokens in enumerate(told)]
+
+    def _proven(self, example: Example, correct: int, ends: Sequence[int]) -> list[int] | None:
+        """The tokens that greedy generation would give, if the pass for the loss has shown them all."""
+        ids, marks, start = example["input_ids"], example["supervised"], example["prompt_length"]
+        if correct < _supervised(example):
+            return None
+        shown = ids[start : next((i for i in range(start, len(ids)) if not marks[i]), len(ids))]
+        told = list(takewhile(lambda token: token not in ends, shown))
+        finished = len(told) < len(shown) or len(told) >= self.max_new_tokens
+        return told[: self.max_new_tokens] if finished else None
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
+
+    def _end_tokens(self, model: Any) -> tuple[int, ...]:
+        return end_tokens_of(self.tokenizer, getattr(model, "generation_config", None))
 
     def _tokens(self, row: Row) -> tuple[list[int], list[int], int, str]:
         """Token ids, loss marks, length of the prompt before the last answer, and that answer."""
@@ -126,8 +155,8 @@ class CausalLM:
             return ids, [0] + [1] * (len(ids) - 1), 1, ""
         messages = row.fields["messages"]
         spans_of = chat.assistant_spans if self.template else chat.plain_spans
-        text, spans = spans_of(self.tokenizer, messages, last_only=self.loss_on == "last_assistant")
-        ids, offsets = chat.encode_text(self.tokenizer, text, add_special_tokens=False)
+        text, spans = spans_of(self.tokenizer, messages, last_only=self.loss_on != "assistant")
+        ids, offsets = chat.encode_spans(self.tokenizer, text, spans)
         marks = chat.supervised_tokens(offsets, spans)
         last = chat.supervised_tokens(offsets, spans[-1:])
         prompt = last.index(1) if 1 in last else len(ids)
@@ -139,9 +168,11 @@ class CausalLM:
         self, row: Row, ids: list[int], marks: list[int], prompt: int, reference: str
     ) -> Example | Skip:
         excess = len(ids) - self.max_length
-        if self.overflow == "truncate" and not any(marks[: excess + 1]):
-            example = _example(row, ids[excess:], marks[excess:], prompt - excess, reference)
-            return {**example, "truncated": True}
+        kept = int(ids[0] == self.tokenizer.bos_token_id)  # models lean on their first token
+        cut = kept + excess
+        if self.overflow == "truncate" and not any(marks[: cut + 1]):
+            ids, marks = ids[:kept] + ids[cut:], marks[:kept] + marks[cut:]
+            return {**_example(row, ids, marks, prompt - excess, reference), "truncated": True}
         if self.overflow == "error":
             raise UserError(
                 f"row `{row.id}` has {len(ids)} tokens, and `data.max_length` is {self.max_length}",
@@ -193,7 +224,6 @@ def _supervised(example: Example) -> int:
 
 def _example(row: Row, ids: list[int], marks: list[int], prompt: int, reference: str) -> Example:
     messages = row.fields.get("messages", ())
-    answers = sum(message["role"] == "assistant" for message in messages)
     shown = chat.last_of(messages, "user") if messages else str(row.fields.get("text", ""))
     return {
         "id": row.id,
@@ -203,7 +233,6 @@ def _example(row: Row, ids: list[int], marks: list[int], prompt: int, reference:
         "prompt_length": prompt,
         "reference": reference,
         "input": shown,
-        "single_turn": answers == 1,
         "truncated": False,
     }
 

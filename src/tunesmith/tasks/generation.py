@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Sequence
+from itertools import groupby, takewhile
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 
+from tunesmith.model.end_tokens import end_tokens_of
+from tunesmith.model.load import positions_of
 from tunesmith.tasks.packing import shared_length
+
+__all__ = ["end_tokens_of", "generate"]
 
 
 @torch.no_grad()
@@ -23,6 +30,8 @@ def generate(
 ) -> list[list[int]]:
     """New tokens for each prompt, without the end token.
 
+    An answer ends at an end token, after ``max_new_tokens``, or where the model has no more positions.
+
     Args:
         model: a causal language model in evaluation mode.
         prompts: token ids, none empty.
@@ -31,14 +40,22 @@ def generate(
         max_new_tokens: most tokens of an answer.
         batch_size: prompts per forward pass.
     """
+    batch = _generate_batch if _takes_positions(model) else _generate_by_length
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     answers: list[list[int]] = [[] for _ in prompts]
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        rows = _generate_batch(model, [prompts[i] for i in chosen], end_tokens, pad_token, max_new_tokens)
+        rows = batch(model, [prompts[i] for i in chosen], end_tokens, pad_token, max_new_tokens)
         for index, row in zip(chosen, rows, strict=True):
             answers[index] = row
     return answers
+
+
+def _takes_positions(model: Any) -> bool:
+    """Whether a token's place can be told apart from its column, and the past is a key-value cache."""
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    parameters = inspect.signature(type(bare).forward).parameters
+    return {"position_ids", "past_key_values", "logits_to_keep"} <= set(parameters) and not bare._is_stateful
 
 
 def _generate_batch(
@@ -49,16 +66,7 @@ def _generate_batch(
     max_new_tokens: int,
 ) -> list[list[int]]:
     device = model.device
-    shortest = min(len(prompt) for prompt in prompts)
-    shared = shared_length(prompts, shortest - 1)
-    cache = DynamicCache(config=model.config)
-    if shared:
-        model(
-            input_ids=torch.tensor([list(prompts[0][:shared])], device=device),
-            past_key_values=cache,
-            use_cache=True,
-        )
-        cache.batch_repeat_interleave(len(prompts))
+    cache, shared = _opening(model, prompts)
     tails = [list(prompt[shared:]) for prompt in prompts]
     width = max(len(tail) for tail in tails)
     ids = torch.tensor([[pad_token] * (width - len(tail)) + tail for tail in tails], device=device)
@@ -67,6 +75,7 @@ def _generate_batch(
     done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
     rows: list[list[int]] = [[] for _ in prompts]
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, shared:]
+    limit = positions_of(model.config) or sys.maxsize
     for _ in range(max_new_tokens):
         output = model(
             input_ids=ids,
@@ -81,16 +90,51 @@ def _generate_batch(
         for row, token, finished in zip(rows, chosen.tolist(), done.tolist(), strict=True):
             if not finished:
                 row.append(token)
+        # The newest token's own place must exist before it can be read.
+        positions = (positions[:, -1:] + 1).clamp(max=limit - 1)
+        done |= torch.tensor([len(p) + len(r) > limit for p, r in zip(prompts, rows, strict=True)]).to(device)
         if bool(done.all()):
             break
-        ids, positions = chosen[:, None], positions[:, -1:] + 1
+        ids = chosen[:, None]
         mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
     return rows
 
 
-def end_tokens_of(tokenizer: Any, generation_config: Any = None) -> tuple[int, ...]:
-    """Every token that ends an answer, by the tokenizer and the model's generation settings."""
-    found = {tokenizer.eos_token_id}
-    configured = getattr(generation_config, "eos_token_id", None)
-    found |= set(configured) if isinstance(configured, list | tuple) else {configured}
-    return tuple(sorted(token for token in found if token is not None))
+def _opening(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[DynamicCache, int]:
+    """A cache that holds what all prompts open with, and how many tokens that is.
+
+    Behind the opening, rows are padded; a sliding window would count that padding, so models with one
+    share nothing.
+    """
+    cache = DynamicCache(config=model.config)
+    shared = 0 if any(cache.is_sliding) else shared_length(prompts, min(map(len, prompts)) - 1)
+    if shared:
+        ids = torch.tensor([list(prompts[0][:shared])], device=model.device)
+        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache.batch_repeat_interleave(len(prompts))
+    return cache, shared
+
+
+def _generate_by_length(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    end_tokens: Sequence[int],
+    pad_token: int,
+    max_new_tokens: int,
+) -> list[list[int]]:
+    """Any other model, as transformers generates; prompts of one length together, so nothing is padded."""
+    rows: list[list[int]] = []
+    for length, group in groupby(prompts, key=len):
+        new = min(max_new_tokens, (positions_of(model.config) or sys.maxsize) - length + 1)
+        ids = torch.tensor([list(prompt) for prompt in group], device=model.device)
+        told = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            num_beams=1,
+            max_new_tokens=max(new, 1),
+            eos_token_id=list(end_tokens) or None,
+            pad_token_id=pad_token,
+        )
+        rows += [list(takewhile(lambda t: t not in end_tokens, row)) for row in told[:, length:].tolist()]
+    return rows

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL.Image import DecompressionBombError
 
 from tunesmith.data.row import Row, Skip
 from tunesmith.tasks.labels import label_index
@@ -30,7 +31,7 @@ class ImageClassification:
         index = label_index(str(row.fields["label"]), self.labels, row.id)
         try:
             image = open_image(row.fields["image"])
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, DecompressionBombError) as error:
             return Skip(row.id, "malformed", f"not an image: {error}")
         pixels = self.processor(image, return_tensors="np")["pixel_values"][0]
         shown = row.fields["image"] if isinstance(row.fields["image"], str) else row.id
@@ -61,7 +62,11 @@ class ImageClassification:
 
 
 def open_image(value: Any) -> Any:
-    """An RGB image from a path, an array [H, W] or [H, W, 3] of bytes, or a PIL image."""
+    """An RGB image from a path, an array [H, W], [H, W, 1] or [H, W, 3], or a PIL image.
+
+    Raises:
+        ValueError: if an array holds anything but whole numbers from 0 to 255.
+    """
     from PIL import Image
 
     if isinstance(value, str):
@@ -69,4 +74,8 @@ def open_image(value: Any) -> Any:
             return image.convert("RGB")
     if isinstance(value, Image.Image):
         return value.convert("RGB")
-    return Image.fromarray(np.asarray(value, dtype=np.uint8)).convert("RGB")
+    array = np.asarray(value)
+    pixels = array.astype(np.uint8)
+    if not np.array_equal(pixels, array):
+        raise ValueError("pixels are whole numbers from 0 to 255")
+    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[2:] == (1,) else pixels).convert("RGB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from tunesmith.data.row import Row
@@ -38,5 +39,7 @@ def label_index(label: str, names: tuple[str, ...], row_id: str) -> int:
     return names.index(label)
 
 
-def _natural(name: str) -> tuple[int, float, str]:
-    return (0, float(name), "") if name.lstrip("-").isdigit() else (1, 0.0, name)
+def _natural(name: str) -> tuple[int, int, str]:
+    """Sort key; the name itself comes last, so that ``1`` and ``01`` have one order in every process."""
+    whole = re.fullmatch(r"-?[0-9]{1,300}", name)
+    return (0, int(name), name) if whole else (1, 0, name)

@@ -5,9 +5,51 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+PACKABLE = frozenset(
+    {
+        "apertus",
+        "arcee",
+        "cohere",
+        "ernie4_5",
+        "ernie4_5_moe",
+        "gemma",
+        "glm",
+        "glm4",
+        "glm4_moe",
+        "gpt2",
+        "gpt_bigcode",
+        "gpt_neox",
+        "granite",
+        "granitemoe",
+        "helium",
+        "llama",
+        "ministral3",
+        "mistral",
+        "mixtral",
+        "nanochat",
+        "olmo",
+        "olmo2",
+        "olmoe",
+        "opt",
+        "persimmon",
+        "phi",
+        "phi3",
+        "qwen2",
+        "qwen2_moe",
+        "qwen3",
+        "qwen3_moe",
+        "seed_oss",
+        "smollm3",
+        "stablelm",
+        "starcoder2",
+    }
+)
+"""Architectures whose packed losses were compared with those of separate rows. Others may take a mask of
+our own without a word and not heed it, so they get padded rows."""
+
 
 def can_pack(config: Any, model_class: Any) -> bool:
-    """Whether the model takes positions and a mask of our own, and nothing but attention mixes tokens.
+    """Whether the model takes positions and a mask of our own, and nothing but full attention mixes tokens.
 
     Args:
         config: the model's configuration.
@@ -18,7 +60,7 @@ def can_pack(config: Any, model_class: Any) -> bool:
     window = getattr(text, "sliding_window", None) if getattr(text, "use_sliding_window", True) else None
     parameters = inspect.signature(model_class.forward).parameters
     return (
-        not config.is_encoder_decoder
+        config.model_type in PACKABLE
         and all(kind == "full_attention" for kind in layers)
         and (bool(layers) or not window)
         and {"position_ids", "attention_mask", "logits_to_keep"} <= set(parameters)

@@ -11,12 +11,13 @@ import yaml
 
 from tunesmith.checkpoint.atomic import TEMPORARY, write_json
 from tunesmith.checkpoint.lock import own
+from tunesmith.checkpoint.manifest import checkpoints
 from tunesmith.checkpoint.recover import recover
 from tunesmith.errors import Exit, UserError
 from tunesmith.recipe.dump import to_yaml
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema import Recipe
-from tunesmith.train.accelerator import Place, from_main
+from tunesmith.train.accelerator import Place, from_main, on_main
 
 RunRecipe = Callable[[Recipe, Path], int]
 
@@ -32,18 +33,21 @@ def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterato
         UserError: if the directory is another's.
     """
     with ExitStack() as held:
-        if place.world.is_main:
+
+        def take() -> str | None:
             refuse_other_recipe(run_dir, recipe, identity)
-        done = from_main(place.accelerator, finished_before(run_dir))
+            done = finished_before(run_dir)
+            if done is None:
+                held.enter_context(own(run_dir))
+                recover(run_dir)
+            return done
+
+        done = on_main(place.accelerator, take)
         if done is not None:
             if place.world.is_main:
                 print(done, flush=True)
             yield True
             return
-        if place.world.is_main:
-            held.enter_context(own(run_dir))
-            recover(run_dir)
-        place.accelerator.wait_for_everyone()
         try:
             yield False
         except BaseException as error:
@@ -91,6 +95,24 @@ def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
             f"this run directory was begun with another recipe; what differs: {_difference(run_dir, recipe)}",
             str(run_dir),
             "choose another directory with `run.dir=...`, or let `--fresh` choose one; nothing was changed",
+        )
+
+
+def refuse_other_data(run_dir: Path, fingerprint: str) -> None:
+    """Make sure that what has been learnt so far was learnt from the same rows.
+
+    Raises:
+        UserError: if there are checkpoints, and the rows have changed since.
+    """
+    environment = run_dir / "environment.json"
+    if not environment.exists() or not checkpoints(run_dir / "checkpoints"):
+        return
+    before = json.loads(environment.read_text(encoding="utf-8")).get("data_fingerprint")
+    if before != fingerprint:
+        raise UserError(
+            "the data has changed since this run was begun, so it cannot be continued",
+            str(run_dir),
+            "bring back the rows it began with, or start over in a new directory with `--fresh`",
         )
 
 

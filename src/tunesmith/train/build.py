@@ -13,7 +13,7 @@ from tunesmith.data.mixture import mixed_step
 from tunesmith.errors import UserError
 from tunesmith.judge.budget import step_limit, total_steps
 from tunesmith.model.export import output_layer
-from tunesmith.model.load import load_model, load_outline
+from tunesmith.model.load import load_model, load_outline, set_padding
 from tunesmith.model.precision import choose_dtype
 from tunesmith.model.tune import Tuned, apply_tune, needs_autocast
 from tunesmith.plan.arithmetic import Arithmetic, grouped
@@ -36,6 +36,7 @@ def build(parts: Parts, place: Place, run_dir: Path, recipe_hash: str) -> Setup:
     seed_everything(recipe.run.seed, 0)
     loaded = torch.float32 if recipe.tune.lora is None else dtype
     model, fresh = load_model(recipe.model, parts.head, parts.config, loaded)
+    set_padding(model.config, parts.head, parts.processor)
     task = fit_task(parts.task, model)
     tuned = apply_tune(model, recipe.tune, auto_model=parts.head.auto_model, fresh=fresh, dtype=dtype)
     model = tuned.model

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 
+from tunesmith.checkpoint.atomic import writing
 from tunesmith.checkpoint.journal import read_journal
 from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.words import explain
@@ -30,14 +31,9 @@ def finish(setup: Setup, state: State, processor: Any, dtype: torch.dtype) -> No
     if setup.accelerator.is_main_process:
         if isinstance(setup.task, Regression):
             fold_target_scale(setup.bare, setup.task.mean, setup.task.scale)
-        export_model(
-            setup.bare,
-            processor,
-            setup.run_dir / "model",
-            card=_card(setup.recipe, state),
-            dtype=dtype,
-            merge=merges(setup.recipe),
-        )
+        folder, card = setup.run_dir / "model", _card(setup.recipe, state)
+        with writing(folder):
+            export_model(setup.bare, processor, folder, card=card, dtype=dtype, merge=merges(setup.recipe))
     setup.accelerator.wait_for_everyone()
 
 
@@ -64,7 +60,7 @@ def result_of(setup: Setup, state: State, place: Place) -> dict[str, Any]:
     return {
         "status": status_of(state),
         "stop": {"rule": state.verdict.rule, "reason": state.verdict.reason, "step": state.progress.step},
-        "explanation": explain(history, state.verdict, setup.recipe.stop) if history else "",
+        "explanation": explain(history, state.verdict, setup.recipe.stop),
         "baseline": _metrics(history[0]) if history and history[0].progress.step == 0 else None,
         "best": _metrics(best) if best else None,
         "final": _metrics(history[-1]) if history else None,

@@ -10,6 +10,7 @@ from tunesmith.recipe.load import load_recipe
 from tunesmith.tasks.table import TASKS
 from tunesmith.tasks.task import Example
 from tunesmith.train.parts import Parts, prepare
+from tunesmith.train.quiet import quieten
 
 PREVIEWED = 4
 
@@ -20,6 +21,7 @@ def preview_rows(path: Path, overrides: Sequence[str] = (), count: int = PREVIEW
     Raises:
         UserError: for anything that the user must change.
     """
+    quieten()
     path = Path(path)
     return preview(prepare(load_recipe(path, overrides), path.resolve().parent), count)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from tunesmith.plan.arithmetic import text_of
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema import Recipe
 from tunesmith.report.page import write_report
-from tunesmith.train.accelerator import Place, take_place
-from tunesmith.train.before import make_base_models, owned
+from tunesmith.train.accelerator import Place, on_main, take_place
+from tunesmith.train.before import make_base_models, owned, refuse_other_data
 from tunesmith.train.build import arithmetic_of, build, dtype_of
 from tunesmith.train.finish import finish, resources_of, result_of
 from tunesmith.train.log import Log, open_log
@@ -49,9 +50,10 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
             return Exit.FINISHED
         recipe = make_base_models(recipe, place, run_recipe)
         parts = prepare(recipe, folder)
+        on_main(place.accelerator, partial(refuse_other_data, run_dir, parts.report.fingerprint))
         setup = build(parts, place, run_dir, identity)
-        about = _write_beginning(parts, setup, place, identity)
         state = _continue(setup, place)
+        about = _write_beginning(parts, setup, place, identity)
         log = open_log(setup, place)
         log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
         with log, listen() as stop_flag:

