@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import ClassVar
 
 WARM = 2
 BATCH = 8
@@ -106,7 +107,7 @@ def theirs(folder: Path, steps: int, *, tuned: bool) -> dict[str, list[float]]:
             return SequentialSampler(self.train_dataset)
 
     class Clock(TrainerCallback):
-        ends: list[float] = []
+        ends: ClassVar[list[float]] = []
 
         def on_step_end(self, *args: object, **kwargs: object) -> None:
             self.ends.append(time.monotonic())
@@ -147,7 +148,8 @@ def measure(arm: str, folder: Path, steps: int) -> dict[str, list[float]]:
     """One arm in a fresh process."""
     out = folder / f"{arm}.json"
     command = [sys.executable, __file__, "--arm", arm, "--folder", str(folder), "--steps", str(steps)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         sys.exit(f"{arm} failed:\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}")
     return json.loads(out.read_text())
@@ -185,7 +187,9 @@ def main() -> None:
                 }
                 ours_, other = seconds_a_step(results["ours"]), seconds_a_step(results[arm])
                 ratios[arm].append(other / ours_)
-                print(f"pair {pair + 1}: ours {ours_:.2f} s, TRL {arm} {other:.2f} s, ratio {other / ours_:.2f}")
+                print(
+                    f"pair {pair + 1}: ours {ours_:.2f} s, TRL {arm} {other:.2f} s, {other / ours_:.2f} times"
+                )
                 pairs = zip(results["ours"]["losses"], results[arm]["losses"], strict=False)
                 print("  losses " + "  ".join(f"{a:.3f}/{b:.3f}" for a, b in pairs), flush=True)
         for arm, values in ratios.items():

@@ -37,7 +37,9 @@ def test_a_batch_that_cannot_be_shared_names_the_nearest_that_can(size, processe
     with pytest.raises(UserError) as error:
         divide(size, "auto", processes, typical_tokens=10)
     assert f"`batch.size: {size}`" in error.value.what
-    named = [int(word.strip(",")) for word in error.value.hint.partition(", or start")[0].split() if word.isdigit()]
+    named = [
+        int(word.strip(",")) for word in error.value.hint.partition(", or start")[0].split() if word.isdigit()
+    ]
     below, above = size // processes * processes, size // processes * processes + processes
     assert named == [number for number in (below, above) if number]
 
@@ -58,7 +60,10 @@ def test_every_sample_is_dealt_to_exactly_one_process(data, share, processes):
 def test_processes_get_about_equal_work(share, data):
     lengths = data.draw(st.lists(st.integers(1, 500), min_size=2 * share, max_size=2 * share))
     division = divide(2 * share, "auto", 2, typical_tokens=100)
-    work = [sum(lengths[i] for micro in deal(range(2 * share), lengths, division, r) for i in micro) for r in (0, 1)]
+    work = [
+        sum(lengths[i] for micro in deal(range(2 * share), lengths, division, r) for i in micro)
+        for r in (0, 1)
+    ]
     assert abs(work[0] - work[1]) <= max(lengths)
 
 

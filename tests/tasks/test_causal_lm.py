@@ -61,11 +61,13 @@ def test_a_learned_answer_is_predicted_and_an_unknown_one_is_not(learned, task, 
 
 def test_an_answer_without_an_end_mark_goes_on(learned, task, conversation, tokenizer):
     bare = deepcopy(tokenizer)
-    bare.chat_template = tokenizer.chat_template.replace("<|end|>\n", "")
+    end = "{% if m['role'] == 'user' %}<|end|>\n{% endif %}"
+    bare.chat_template = tokenizer.chat_template.replace("<|end|>\n", end)
     made = replace(task(max_new_tokens=20), tokenizer=bare)
-    example = made.encode(conversation("the moon?", "orange"))
+    example = made.encode(conversation("two?", "x y"))
     (scored,) = made.score(learned, [example], predict=True)
-    assert [scored.prediction] == made.answers(learned, [example["input_ids"][: example["prompt_length"]]])
+    assert scored.correct == scored.count  # every token of the reference, but then the model goes on
+    assert scored.prediction == "x y z"
 
 
 @pytest.mark.parametrize("name", ["llama", "gpt2"])

@@ -29,7 +29,8 @@ INST = (
 TURNS = (
     "{{ '<bos>' }}{% for message in messages %}"
     "{% if message['role'] == 'assistant' %}{% set role = 'model' %}{% else %}"
-    "{% set role = message['role'] %}{% endif %}{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}"
+    "{% set role = message['role'] %}{% endif %}"
+    "{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
 )
 FORGETFUL = (  # writes the thoughts of the last answer alone, as reasoning models' templates do

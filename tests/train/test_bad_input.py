@@ -10,8 +10,8 @@ RECIPE = """\
 task: causal-lm
 model:
   dtype: float32
-  new: {model_type: llama, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2,
-        max_position_embeddings: 64}
+  new: {model_type: llama, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1,
+        num_attention_heads: 2, max_position_embeddings: 64}
   tokenizer: {train: {vocab_size: 300}}
 data:
   train: {source: ./rows.jsonl, prompt: question, completion: answer}

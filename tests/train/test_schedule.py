@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -33,8 +34,8 @@ def test_it_rises_to_the_peak_and_falls_to_the_floor(total, optimizer):
     floor = PEAK if optimizer.schedule == "constant" else PEAK * optimizer.final_learning_rate
     assert all(0 < value <= PEAK * (1 + 1e-12) for value in values[: total - 1])
     climb, fall = values[: min(warmup, total)], values[warmup:]
-    assert all(a < b for a, b in zip(climb, climb[1:], strict=False))
-    assert all(a >= b - 1e-15 for a, b in zip(fall, fall[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(climb))
+    assert all(a >= b - 1e-15 for a, b in itertools.pairwise(fall))
     if warmup < total:
         assert values[warmup] == pytest.approx(PEAK)
         assert values[total] == pytest.approx(floor, abs=1e-12)
@@ -44,7 +45,7 @@ def test_it_rises_to_the_peak_and_falls_to_the_floor(total, optimizer):
 def test_it_never_jumps(total, optimizer):
     warmup, values = warmup_steps(total, optimizer.warmup), rates(total, optimizer)
     steepest_fall = math.pi / 2 * PEAK / max(1, total - warmup)
-    for step, (a, b) in enumerate(zip(values, values[1:], strict=False)):
+    for step, (a, b) in enumerate(itertools.pairwise(values)):
         most = PEAK / max(warmup, 1) if step < warmup else steepest_fall
         assert abs(b - a) <= most * (1 + 1e-9) + 1e-15, (step, a, b)
 
@@ -63,8 +64,16 @@ def test_a_share_of_nobody_knows_how_many_steps_is_no_warmup(warmup, first):
 
 @pytest.mark.parametrize(
     ("step", "schedule", "expected"),
-    [(0, "linear", 0.5), (1, "linear", 1.0), (2, "linear", 1.0), (6, "linear", 0.5), (10, "linear", 0.0)]
-    + [(2, "cosine", 1.0), (4, "cosine", 0.5 * (1 + math.cos(math.pi / 4))), (6, "cosine", 0.5)],
+    [
+        (0, "linear", 0.5),
+        (1, "linear", 1.0),
+        (2, "linear", 1.0),
+        (6, "linear", 0.5),
+        (10, "linear", 0.0),
+        (2, "cosine", 1.0),
+        (4, "cosine", 0.5 * (1 + math.cos(math.pi / 4))),
+        (6, "cosine", 0.5),
+    ],
 )
 def test_golden_values(step, schedule, expected):
     assert learning_rate(step, 10, section(schedule, warmup=0.2)) == pytest.approx(PEAK * expected)
@@ -88,8 +97,8 @@ def test_due_never_misses_and_never_comes_twice(every, per_epoch, sizes):
     moments = [progress(step, per_epoch, count) for step, count in enumerate(tokens)]
     position = {"steps": "step", "epochs": "epoch", "tokens": "tokens"}[every.unit]
     passed = [math.floor(getattr(moment, position) / every.count + 1e-9) for moment in moments]
-    fired = [due(every, a, b) for a, b in zip(moments, moments[1:], strict=False)]
-    assert fired == [b > a for a, b in zip(passed, passed[1:], strict=False)]
+    fired = [due(every, a, b) for a, b in itertools.pairwise(moments)]
+    assert fired == [b > a for a, b in itertools.pairwise(passed)]
     # As a multiple may be passed several times in one step, so many or fewer, and none is left over.
     assert sum(fired) <= passed[-1]
     assert not passed[-1] or any(fired)

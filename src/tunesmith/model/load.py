@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from tunesmith.errors import UserError
+from tunesmith.model.export import output_layer
 from tunesmith.model.location import Location, locate, open_location
 from tunesmith.model.select import block_of, block_stack, is_head
 from tunesmith.recipe.schema import Model
@@ -76,14 +77,16 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
 
     if model.new is None:
         assert model.source is not None
-        return open_location(locate(model.source, model), AutoConfig.from_pretrained)
+        config = open_location(locate(model.source, model), AutoConfig.from_pretrained)
+        _refuse_other_tokenizer(model, config, vocab_size)
+        return config
     settings = dict(model.new)
     # The ends that a configuration has by default are another tokenizer's.
     settings = {"bos_token_id": None, "eos_token_id": None, **settings}
     if vocab_size is not None:
         settings.setdefault("vocab_size", vocab_size)
     try:
-        return AutoConfig.for_model(settings.pop("model_type"), **settings, **head.config_options())
+        config = AutoConfig.for_model(settings.pop("model_type"), **settings, **head.config_options())
     except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(
@@ -91,6 +94,19 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
             "model.new",
             "`model_type` is a transformers architecture, such as llama, bert or resnet",
         ) from error
+    _refuse_other_tokenizer(model, config, vocab_size)
+    return config
+
+
+def _refuse_other_tokenizer(model: Model, config: Any, vocab_size: int | None) -> None:
+    """A tokenizer that is not the model's own must not have tokens that the model has no embedding for."""
+    most = getattr(config.get_text_config(), "vocab_size", None)
+    if model.tokenizer is not None and vocab_size is not None and most is not None and vocab_size > most:
+        raise UserError(
+            f"the tokenizer has {vocab_size} tokens, and the model has embeddings for {most}",
+            "model.tokenizer",
+            "leave it out to use the model's own, or choose one that is not larger",
+        )
 
 
 def positions_of(config: Any) -> int | None:
@@ -125,8 +141,8 @@ def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tup
     missing = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
     fresh = frozenset(missing & {name for name, _ in loaded.named_parameters()})
     _refuse_other_weights(loaded, fresh, location)
-    if head.labels and not any(map(is_head, fresh)) and tuple(_labels(config)) != tuple(head.labels):
-        fresh |= _reset_head(loaded)
+    if head.labels and not any(map(is_head, fresh)):
+        fresh |= _fit_head(loaded, _labels(config), head.labels)
     return loaded, fresh
 
 
@@ -200,6 +216,18 @@ def _auto_class(head: Head, config: Any) -> Any:
 def _labels(config: Any) -> list[str]:
     names = getattr(config, "id2label", None) or {}
     return [names[index] for index in sorted(names)]
+
+
+def _fit_head(model: Any, known: Sequence[str], wanted: Sequence[str]) -> frozenset[str]:
+    """Put the classes that the head knows in the wanted order; for other classes, start it anew."""
+    if sorted(known) != sorted(wanted):
+        return _reset_head(model)
+    if list(known) != list(wanted):
+        order = torch.tensor([known.index(label) for label in wanted])
+        layer = output_layer(model)
+        for parameter in layer.parameters():
+            parameter.data = parameter.data[order]
+    return frozenset()
 
 
 def _reset_head(model: Any) -> frozenset[str]:

@@ -1,0 +1,88 @@
+"""Weights that are not the model's, heads for other classes, tokenizers and lengths that do not fit."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, BertModel
+
+from tunesmith.errors import UserError
+from tunesmith.model.load import load_config, positions_of
+from tunesmith.recipe.schema import Model, TokenizerSpec
+
+
+@pytest.mark.parametrize("how", ["other names", "other shapes", "half of them"])
+def test_weights_of_another_model_are_refused(tiny, tmp_path, how) -> None:
+    """Transformers would go on with random weights, and training would learn them from nothing."""
+    tiny.make("llama").save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    if how == "other names":
+        weights = {f"other.{name}": value for name, value in weights.items()}
+    elif how == "other shapes":
+        weights = {name: value[..., :8].contiguous() for name, value in weights.items()}
+    else:
+        weights = {name: value for name, value in weights.items() if ".layers.1." not in name}
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(UserError, match="weights of its blocks") as caught:
+        tiny.reopen(tmp_path, tiny.language)
+    assert "layers." in caught.value.what
+
+
+def test_a_bare_encoder_gets_a_head_and_a_pooler(tiny, tmp_path) -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    BertModel(BertConfig(vocab_size=320, **sizes), add_pooling_layer=False).save_pretrained(tmp_path)
+    _, fresh = tiny.reopen(tmp_path, tiny.classes("a", "b"))
+    assert {name.rsplit(".", 1)[0] for name in fresh} == {"classifier", "bert.pooler.dense"}
+
+
+def test_the_same_classes_in_another_order_keep_what_the_head_knows(tiny, labelled) -> None:
+    original = AutoModelForSequenceClassification.from_pretrained(labelled).eval()
+    model, fresh = tiny.reopen(labelled, tiny.classes("c", "a", "b"))
+    assert not fresh
+    assert model.config.id2label == {0: "c", 1: "a", 2: "b"}
+    with torch.no_grad():
+        expected = original(input_ids=tiny.ids).logits[:, [2, 0, 1]]
+        torch.testing.assert_close(model(input_ids=tiny.ids).logits, expected)
+
+
+@pytest.mark.parametrize(("tokens", "fits"), [(320, True), (321, False)])
+def test_a_larger_tokenizer_than_the_model_has_embeddings(tiny, tmp_path, tokens, fits) -> None:
+    tiny.make("llama").save_pretrained(tmp_path)
+    other = TokenizerSpec(source="./other")
+    models = [
+        Model(source=str(tmp_path), tokenizer=other),
+        tiny.new("llama", vocab_size=320).model_copy(update={"tokenizer": other}),
+    ]
+    for model in models:
+        if fits:
+            assert load_config(model, tiny.language, tokens).vocab_size == 320
+        else:
+            with pytest.raises(UserError, match="has 321 tokens, and the model has embeddings for 320"):
+                load_config(model, tiny.language, tokens)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "positions"),
+    [
+        ("bert", {}, 512),
+        ("roberta", {"max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ("xlm-roberta", {"max_position_embeddings": 130, "pad_token_id": 1}, 128),
+        ("gpt2", {"n_positions": 64}, 64),
+        ("t5", {}, None),
+        ("mamba", {}, None),
+    ],
+)
+def test_how_long_a_sequence_may_be(kind, settings, positions) -> None:
+    assert positions_of(AutoConfig.for_model(kind, **settings)) == positions
+
+
+@pytest.mark.parametrize("kind", ["roberta", "mpnet", "bert", "gpt2"])
+def test_a_sequence_may_really_be_so_long(kind) -> None:
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = AutoConfig.for_model(kind, vocab_size=50, max_position_embeddings=20, pad_token_id=1, **sizes)
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    longest = positions_of(config)
+    assert longest is not None
+    model(input_ids=torch.full((1, longest), 5))
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, longest + 1), 5))
