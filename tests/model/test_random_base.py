@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tunesmith.model.fused_lora import LoraProduct
 from tunesmith.model.load import Head, load_config, load_outline
 from tunesmith.model.tune import apply_tune, needs_autocast
 from tunesmith.recipe.schema import LayerRange, Lora, Tune
@@ -70,8 +71,23 @@ def test_frozen_batch_normalisation_works_beside_bfloat16(tiny, layers) -> None:
     assert all((p.grad is not None) == p.requires_grad for p in tuned.parameters())
 
 
+def test_an_input_wider_than_the_frozen_weights() -> None:
+    """On a GPU, autocast leaves float32 behind a normalisation; the arithmetic is still the weights'."""
+    torch.manual_seed(2)
+    x, down, up = (torch.randn(*shape, requires_grad=True) for shape in ((5, 6), (2, 6), (4, 2)))
+    weight, bias = torch.randn(4, 6).bfloat16(), torch.randn(4).bfloat16()
+    y = LoraProduct.apply(x, weight, bias, down, up, 0.5)
+    assert y.dtype == torch.bfloat16
+    y.float().pow(2).sum().backward()
+    narrow = [t.detach().bfloat16().requires_grad_() for t in (x, down, up)]
+    LoraProduct.apply(narrow[0], weight, bias, *narrow[1:], 0.5).float().pow(2).sum().backward()
+    for wide, other in zip((x, down, up), narrow, strict=True):
+        assert wide.grad.dtype == torch.float32
+        assert torch.equal(wide.grad, other.grad.float())
+
+
 def test_a_head_trained_beside_adapters_in_bfloat16(tiny) -> None:
-    """Autocast hands float32 to the fused layers after every normalisation."""
+    """The head needs autocast, and the fused layers work within it."""
     head = Head(*CLASSES)
     model = tiny.make("bert", head)
     fresh = frozenset({"classifier.weight", "classifier.bias"})

@@ -64,7 +64,7 @@ def test_other_kinds_of_models(kind, settings) -> None:
 
 @pytest.mark.parametrize(("kind", "limit"), [("gpt2", {"max_position_embeddings": 16}), ("bloom", {})])
 def test_an_answer_ends_where_the_positions_do(kind, limit) -> None:
-    """A prompt that fills all positions can still be answered with one token, the next one's place is none."""
+    """A prompt that fills all positions can still be answered with one token, but not with two."""
     model = make(kind, **limit)
     most = 16 if kind == "gpt2" else None
     prompts = [list(range(20, 20 + length)) for length in (16, 12, 3)]

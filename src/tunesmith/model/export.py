@@ -30,7 +30,6 @@ def export_model(
     if hasattr(model, "peft_config") and merge:
         _publish(model, processor, folder.with_name("adapter"), card)
         model = model.float().merge_and_unload()
-        _untie_what_differs(model)
     if not hasattr(model, "peft_config"):
         # bfloat16 has three decimal digits, too few for numbers in the user's units.
         regression = getattr(model.config, "problem_type", None) == "regression"
@@ -39,14 +38,6 @@ def export_model(
         model.config.dtype = dtype
         _settle_generation(model, processor)
     _publish(model, processor, folder, card)
-
-
-def _untie_what_differs(model: Any) -> None:
-    """Say that the output layer is not the embedding where only one of them was trained."""
-    output = model.get_output_embeddings() if model.can_generate() else None
-    if output is not None and output.weight is not model.get_input_embeddings().weight:
-        model.config.get_text_config().tie_word_embeddings = False
-        model.config.tie_word_embeddings = False
 
 
 def _settle_generation(model: Any, tokenizer: Any) -> None:

@@ -55,7 +55,7 @@ def apply_tune(
             parameter.requires_grad_(name in chosen)
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
-            wide = parameter.requires_grad or False
+            wide = parameter.requires_grad or isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
             parameter.data = parameter.data.to(torch.float32 if wide else dtype)
     trained = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     if not trained:
