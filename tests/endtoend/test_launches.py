@@ -92,7 +92,7 @@ def test_accelerate_with_two_processes(tmp_path):
 
 
 def test_torchrun_with_two_processes(tmp_path):
-    start = ["torchrun", "--nproc-per-node", "2", "--master-port", "0"]
+    start = ["torchrun", "--standalone", "--nproc-per-node", "2"]
     done = launch(tmp_path, *start, "recipes/smoke/image-classification.yaml")
     assert_one_run(done, tmp_path / "run", launcher="torchrun", processes=2)
 

@@ -1,8 +1,9 @@
 """Starts runs as real processes without importing torch for each: it imports once, and forks.
 
 Reads one JSON object a line: ``argv`` (a recipe, or a script, first), ``env``, ``cwd`` and ``folder``. Each
-run gets a process of its own, in a process group of its own, with its output in ``folder/out`` and
-``folder/err``, its number in ``folder/pid``, and, when it has ended, its status in ``folder/status`` (negative: a signal).
+run gets a process of its own, in a process group of its own. Its output is in ``folder/out`` and
+``folder/err``, its number in ``folder/pid``, and, when it has ended, its status in ``folder/status``
+(negative: a signal).
 """
 
 import json

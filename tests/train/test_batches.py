@@ -1,6 +1,5 @@
-import functools
-import operator
 from dataclasses import dataclass
+from itertools import chain
 
 import pytest
 
@@ -46,7 +45,7 @@ def test_each_step_serves_its_samples_in_micro_batches():
 @pytest.mark.parametrize("processes", [2, 4])
 def test_the_processes_together_serve_what_one_serves(processes):
     by_rank = [samples(served(processes=processes, rank=rank)) for rank in range(processes)]
-    together = [sorted(functools.reduce(operator.iadd, step, [])) for step in zip(*by_rank, strict=True)]
+    together = [sorted(chain.from_iterable(step)) for step in zip(*by_rank, strict=True)]
     assert together == samples(served())
 
 

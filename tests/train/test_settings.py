@@ -85,10 +85,10 @@ def test_evaluating_by_epochs_and_by_tokens(launcher, read, tmp_path):
     records = read.journal(tmp_path / "epochs", "eval")
     # 500 rows in batches of 16: half an epoch is passed in steps 16, 32, 47 and 63.
     assert [record["step"] for record in records] == [0, 16, 32, 47, 63]
-    run(launcher, read, "regression", tmp_path / "tokens", stop, "eval.every=20000 tokens")
+    run(launcher, read, "regression", tmp_path / "tokens", stop, "eval.every=4000 tokens")
     tokens = [record["tokens"] for record in read.journal(tmp_path / "tokens", "eval")]
     assert len(tokens) > 2
-    assert [count // 20000 for count in tokens[:-1]] == list(range(len(tokens) - 1))
+    assert [count // 4000 for count in tokens[:-1]] == list(range(len(tokens) - 1))
 
 
 def test_fewer_rows_to_evaluate_on_and_fewer_samples(launcher, read, tmp_path):

@@ -13,6 +13,7 @@ def plan_text(path: Path, overrides: Sequence[str] = ()) -> str:
     from tunesmith.recipe.launchable import is_launchable
     from tunesmith.recipe.load import load_with_variants
     from tunesmith.train.accelerator import take_place
+    from tunesmith.train.before import on_base_model
     from tunesmith.train.build import arithmetic_of, dtype_of, outline
     from tunesmith.train.parts import prepare
     from tunesmith.train.quiet import quieten
@@ -23,7 +24,7 @@ def plan_text(path: Path, overrides: Sequence[str] = ()) -> str:
     place = take_place(recipe.run)
     blocks = []
     for name, each in several or [("", recipe)]:
-        parts = prepare(each, path.resolve().parent)
+        parts = prepare(on_base_model(each), path.resolve().parent)
         model = outline(parts, dtype_of(parts, place)).model
         blocks.append((f"variant {name}\n" if name else "") + text_of(arithmetic_of(parts, place, model)))
     start = (

@@ -41,6 +41,8 @@ class Place:
 def take_place(run: Run) -> Place:
     """Join the other processes, take a share of the cores, and seed every random number."""
     world = read_world(os.environ)
+    # Unsaid, Accelerate would take it for 1 and say so to whoever reads the environment after it.
+    os.environ.setdefault("LOCAL_WORLD_SIZE", str(world.local_world_size))
     requested = None if run.threads == "auto" else run.threads
     exported = exported_threads(os.environ.get("OMP_NUM_THREADS"))
     threads = threads_per_process(usable_cores(), world.local_world_size, requested, exported)

@@ -119,11 +119,10 @@ def refuse_other_data(run_dir: Path, fingerprint: str) -> None:
 def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Recipe:
     """Where ``model.source`` is a recipe, run that one first, and start from the model it makes."""
     source = recipe.model.source
-    if source is None or not source.endswith((".yaml", ".yml")):
+    if source is None or not _is_recipe(source):
         return recipe
     base = load_recipe(Path(source))
-    base_dir = Path(str(base.run.dir)).resolve()
-    if from_main(place.accelerator, finished_before(base_dir)) is None:
+    if from_main(place.accelerator, finished_before(Path(str(base.run.dir)))) is None:
         if place.world.is_main:
             print(f"first, the base model: {source}", flush=True)
         status = run_recipe(base, Path(source).parent)
@@ -131,8 +130,31 @@ def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Rec
             raise UserError(
                 f"the base model's run ended with status {status}", source, "run it by itself first"
             )
-    model = recipe.model.model_copy(update={"source": str(base_dir / "model")})
+    return on_base_model(recipe)
+
+
+def on_base_model(recipe: Recipe) -> Recipe:
+    """The recipe with the base model that another recipe made, if it names one.
+
+    Raises:
+        UserError: if that one has not been run.
+    """
+    source = recipe.model.source
+    if source is None or not _is_recipe(source):
+        return recipe
+    folder = Path(str(load_recipe(Path(source)).run.dir)).resolve()
+    if finished_before(folder) is None:
+        raise UserError(
+            "the base model is made by another recipe, which has not been run here",
+            source,
+            f"run it first, `tunesmith run {source}`; a run of this recipe does that by itself",
+        )
+    model = recipe.model.model_copy(update={"source": str(folder / "model")})
     return recipe.model_copy(update={"model": model})
+
+
+def _is_recipe(source: str) -> bool:
+    return source.endswith((".yaml", ".yml"))
 
 
 def _difference(run_dir: Path, recipe: Recipe) -> str:

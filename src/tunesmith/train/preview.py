@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith.recipe.load import load_recipe
 from tunesmith.tasks.table import TASKS
 from tunesmith.tasks.task import Example
+from tunesmith.train.before import on_base_model
 from tunesmith.train.parts import Parts, prepare
 from tunesmith.train.quiet import quieten
 
@@ -23,7 +24,7 @@ def preview_rows(path: Path, overrides: Sequence[str] = (), count: int = PREVIEW
     """
     quieten()
     path = Path(path)
-    return preview(prepare(load_recipe(path, overrides), path.resolve().parent), count)
+    return preview(prepare(on_base_model(load_recipe(path, overrides)), path.resolve().parent), count)
 
 
 def preview(parts: Parts, count: int = PREVIEWED) -> list[dict[str, Any]]:
