@@ -6,7 +6,7 @@ autocast and gradient checkpointing, its defaults), and tuned by hand for this p
 recomputation where bfloat16 has no hardware, else bfloat16 weights). Tokens are those of the samples,
 padding not counted, the same for all.
 
-    python benchmarks/bench_trl.py [--pairs 3] [--steps 14] [--default-steps 5]
+    python benchmarks/bench_trl.py [--pairs 3] [--steps 14] [--default-steps 5] [--arms tuned default]
 """
 
 from __future__ import annotations
@@ -166,8 +166,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=14)
     parser.add_argument("--default-steps", type=int, default=5)
-    parser.add_argument("--arm")
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--arms", nargs="+", choices=("tuned", "default"), default=["tuned", "default"])
+    parser.add_argument("--arm", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.arm:
         run = {"ours": ours, "default": theirs, "tuned": theirs}[options.arm]
@@ -178,9 +179,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder, rows=1000)
-        ratios: dict[str, list[float]] = {"default": [], "tuned": []}
+        ratios: dict[str, list[float]] = {arm: [] for arm in options.arms}
+        steps_of = {"tuned": options.steps, "default": options.default_steps}
         for pair in range(options.pairs):
-            for arm, steps in (("tuned", options.steps), ("default", options.default_steps)):
+            for arm in options.arms:
+                steps = steps_of[arm]
                 both = ["ours", arm] if pair % 2 == 0 else [arm, "ours"]
                 results = {
                     each: measure(each, folder, options.steps if each == "ours" else steps) for each in both

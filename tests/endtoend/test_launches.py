@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,28 @@ def test_torchrun_with_two_processes(tmp_path):
     assert_one_run(done, tmp_path / "run", launcher="torchrun", processes=2)
 
 
+def test_a_launcher_that_is_ended_takes_the_run_with_it(tmp_path):
+    """``accelerate launch`` dies of SIGTERM without telling what it launched, which must not go on alone."""
+    endless = ["stop=[{budget: {steps: 100000}}]", "eval.every=100000", f"run.dir={tmp_path}/run"]
+    env = {**os.environ, "TUNESMITH_CACHE": str(tmp_path / "cache")}
+    command = [str(BIN / "accelerate"), "launch", "recipes/smoke/regression.yaml", *endless]
+    with (tmp_path / "out").open("w") as out:
+        launcher = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, env=env)
+    journal, result = tmp_path / "run" / "metrics.jsonl", tmp_path / "run" / "result.json"
+    wait_for(lambda: journal.exists() and '"train"' in journal.read_text(), tmp_path / "out")
+    launcher.terminate()
+    assert launcher.wait() != 0
+    wait_for(result.exists, tmp_path / "out")
+    assert json.loads(result.read_text())["status"] == "preempted"
+
+
+def wait_for(condition, out: Path) -> None:
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < deadline, out.read_text()
+        time.sleep(0.05)
+
+
 def test_a_mistake_under_a_launcher_is_told_once(tmp_path):
     """Launchers end with their own status and their own words; ours are among them, once."""
     start = ["accelerate", "launch", "--config_file", "launcher/cpu_2proc.yaml"]
@@ -105,8 +128,6 @@ def test_a_mistake_under_a_launcher_is_told_once(tmp_path):
 
 
 def test_a_mistake_is_told_in_seconds(tmp_path):
-    import time
-
     started = time.monotonic()
     done = launch(tmp_path, "python", "recipes/smoke/regression.yaml", "batch.sise=8", status=2)
     assert time.monotonic() - started < 10  # on a busy machine; two seconds on a quiet one

@@ -22,6 +22,15 @@ def test_a_second_interrupt_interrupts():
         assert flag.asked
 
 
+def test_the_end_of_a_launcher_counts_as_a_signal():
+    with listen(to_launcher=True) as flag:
+        assert not flag.asked
+        flag.launcher = 1 + os.getppid()  # as if it had been another, that is gone
+        assert flag.asked
+    with listen() as flag:
+        assert flag.launcher is None
+
+
 def test_the_handlers_of_before_come_back():
     before = [signal.getsignal(number) for number in ASKS_TO_STOP]
     with pytest.raises(ZeroDivisionError), listen():

@@ -59,7 +59,7 @@ def result_of(setup: Setup, state: State, place: Place) -> dict[str, Any]:
     resumed = [r["step"] for r in read_journal(setup.run_dir / "metrics.jsonl") if r["kind"] == "resume"]
     return {
         "status": status_of(state),
-        "stop": {"rule": state.verdict.rule, "reason": state.verdict.reason, "step": state.progress.step},
+        "stop": _stop(state),
         "explanation": explain(history, state.verdict, setup.recipe.stop),
         "baseline": _metrics(history[0]) if history and history[0].progress.step == 0 else None,
         "best": _metrics(best) if best else None,
@@ -96,6 +96,13 @@ def seconds_of(state: State) -> tuple[float, float]:
     evaluating = sum(measurement.seconds for measurement in state.history)
     before = sum(m.seconds for m in state.history if m.progress.step < state.progress.step)
     return max(state.progress.seconds - before, 1e-9), evaluating
+
+
+def _stop(state: State) -> dict[str, Any]:
+    rule, reason = state.verdict.rule, state.verdict.reason
+    if state.preempted:
+        rule, reason = "signal", "the run was asked to leave; the same command goes on with it"
+    return {"rule": rule, "reason": reason, "step": state.progress.step}
 
 
 def _metrics(measurement: Measurement) -> dict[str, Any]:

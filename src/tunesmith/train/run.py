@@ -56,7 +56,7 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
         about = _write_beginning(parts, setup, place, identity)
         log = open_log(setup, place)
         log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
-        with log, listen() as stop_flag:
+        with log, listen(to_launcher=place.world.launcher != "python") as stop_flag:
             state = train(setup, state, log, stop_flag)
         if not state.preempted:
             finish(setup, state, parts.processor, dtype_of(parts, place))
