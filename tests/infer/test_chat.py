@@ -143,6 +143,8 @@ class Terminal:
     def __init__(self, run: Path) -> None:
         self.process, self.here = pty.fork()
         if self.process == 0:
+            # A shell that starts tests in the background has them ignore interrupts; a terminal does not.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(sys.executable, [sys.executable, "-c", PROGRAM, str(run)], environment())
         self.seen = ""
 
