@@ -20,12 +20,16 @@ def main(file: str, arguments: Sequence[str] | None = None) -> NoReturn:
         file: the recipe.
         arguments: overrides (``key.path=value``) and ``--fresh``; default: the command line.
     """
+    import os
     import sys
 
     from tunesmith.cli.command import read_command
     from tunesmith.cli.messages import guarded
+    from tunesmith.errors import Exit
+    from tunesmith.world.outcome import leave_outcome
 
     def act() -> int:
+        os.umask(0o077)  # whatever a library writes for a run is private as well
         command = read_command(file, sys.argv[1:] if arguments is None else arguments)
         from tunesmith.train.compare import compare_variants
         from tunesmith.train.run import run_recipe
@@ -38,4 +42,9 @@ def main(file: str, arguments: Sequence[str] | None = None) -> NoReturn:
             compare_variants(command.variants)
         return 0
 
-    sys.exit(guarded(act))
+    try:
+        status = guarded(act)
+    except Exception:
+        leave_outcome(os.environ, Exit.FAULT)
+        raise
+    sys.exit(leave_outcome(os.environ, status))

@@ -1,4 +1,8 @@
-"""``python -m tunesmith RECIPE``, for ``accelerate launch -m`` and ``torchrun -m``; also every command."""
+"""``python -m tunesmith RECIPE``, for ``accelerate launch -m`` and ``torchrun -m``; also every command.
+
+``@FILE`` alone stands for the arguments in FILE, a JSON list: a launcher that goes through a shell would
+split them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,10 @@ from pathlib import Path
 
 def _main() -> int:
     arguments = sys.argv[1:]
+    if len(arguments) == 1 and arguments[0].startswith("@"):
+        import json
+
+        arguments = json.loads(Path(arguments[0][1:]).read_text(encoding="utf-8"))
     if arguments and (arguments[0].endswith((".yaml", ".yml")) or Path(arguments[0]).is_file()):
         from tunesmith import main
 

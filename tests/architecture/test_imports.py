@@ -112,7 +112,8 @@ def normal(name: str) -> str:
 def test_whatever_is_imported_is_required(modules, root) -> None:
     """A package that only comes along with another one may be gone in its next version."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    requirements = project["dependencies"] + project["optional-dependencies"]["zero"]
+    extras = project["optional-dependencies"]
+    requirements = project["dependencies"] + extras["zero"] + extras["quantized"]
     required = {normal(re.split(r"[<>=!~ ;\[]", requirement)[0]) for requirement in requirements}
     known = packages_distributions()
     wrong = {

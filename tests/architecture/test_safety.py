@@ -1,4 +1,8 @@
-"""Nothing in the package runs what it reads: no pickle, no unsafe YAML, no code from a model's folder."""
+"""Nothing in the package runs what it reads: no pickle, no unsafe YAML, no code from a model's folder.
+
+Every call that loads something by a library says whether code or pickles may come along: left unsaid, the
+library's default counts, which has changed before.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import ast
 import pytest
 
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
+FLAGS = ("trust_remote_code", "allow_pickle", "shell")
 UNSAFE_YAML = {"unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}
 UNSAFE_LOADERS = {"Loader", "FullLoader", "UnsafeLoader", "CLoader", "CFullLoader", "CUnsafeLoader"}
 
@@ -25,6 +30,10 @@ def complaint(call: ast.Call) -> str | None:
     keywords = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     if name in {"eval", "exec", "__import__", "os.system", "os.popen", "tempfile.mktemp"}:
         return f"{name}()"
+    if last_name(call.func) in {"read_pickle", "load_module", "exec_module", "run_path"}:
+        return f"{name}()"
+    if name in {"np.load", "numpy.load"} and "allow_pickle" not in keywords:
+        return f"{name} without allow_pickle=False"
     if name == "torch.load" and not is_true(keywords.get("weights_only", ast.Constant(False))):
         return "torch.load without weights_only=True"
     if name.startswith("yaml.") and last_name(call.func) in UNSAFE_YAML:
@@ -33,10 +42,17 @@ def complaint(call: ast.Call) -> str | None:
         loader = keywords.get("Loader", call.args[1] if len(call.args) > 1 else None)
         if loader is None or last_name(loader) in UNSAFE_LOADERS:
             return f"{name} with a loader that makes objects"
-    for flag in ("trust_remote_code", "allow_pickle", "shell"):
+    for flag in FLAGS:
         if flag in keywords and is_true(keywords[flag]):
             return f"{flag}=True"
     return None
+
+
+def loads_by_itself(module_text: str, call: ast.Call) -> bool:
+    """Whether a call of ``from_pretrained`` stands outside of ``open_location``, which settles this."""
+    segment = ast.get_source_segment(module_text, call) or ""
+    told = "trust_remote_code" in segment or "SAFELY" in segment or "options" in segment
+    return last_name(call.func) == "from_pretrained" and not told
 
 
 @pytest.mark.parametrize(
@@ -56,6 +72,13 @@ def complaint(call: ast.Call) -> str | None:
         ("auto.from_pretrained(p, trust_remote_code=True)", "trust_remote_code"),
         ("auto.from_pretrained(p, trust_remote_code=recipe.model.trust_remote_code)", None),
         ("subprocess.run(c, shell=True)", "shell"),
+        ("subprocess.Popen(c, shell=True)", "shell"),
+        ("exec(text)", "exec"),
+        ("pandas.read_pickle(p)", "read_pickle"),
+        ("np.load(p)", "allow_pickle"),
+        ("np.load(p, allow_pickle=True)", "allow_pickle"),
+        ("np.load(p, allow_pickle=False)", None),
+        ("runpy.run_path(p)", "run_path"),
     ],
 )
 def test_the_check_itself(code: str, word: str | None) -> None:
@@ -72,6 +95,31 @@ def test_no_call_runs_what_it_reads(modules) -> None:
         if (found := complaint(call)) is not None
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_mapping_of_options_switches_it_on(modules) -> None:
+    """``{"trust_remote_code": True}``, to be handed on with two stars."""
+    wrong = [
+        f"{module.path}:{node.lineno}: {key.value}"
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and key.value in FLAGS and is_true(value)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_loader_says_whether_code_may_come_along(modules) -> None:
+    wrong = [
+        f"{module.path}:{call.lineno}"
+        for module in modules
+        for call in module.calls()
+        if loads_by_itself(module.text, call) and "PeftConfig" not in ast.unparse(call.func)
+    ]
+    # Adapters are weights and JSON, and are opened inside `without_pickles`.
+    assert [place for place in wrong if "infer/load.py" not in place] == []
+    assert len(wrong) <= 1, wrong
 
 
 def test_nothing_is_pickled(modules) -> None:

@@ -149,7 +149,7 @@ while time.time() < float(sys.argv[2]): pass
 try:
     with own(Path(sys.argv[1])):
         print("owned", flush=True)
-        time.sleep(1.0)
+        sys.stdin.read()
 except UserError:
     print("refused", flush=True)
 """
@@ -158,6 +158,9 @@ except UserError:
 def test_of_many_at_once_one_gets_it(tmp_path) -> None:
     start = str(time.time() + 1.0)
     command = [sys.executable, "-c", RACES, str(tmp_path / "run"), start]
-    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(5)]
-    said = sorted(child.communicate(timeout=60)[0].strip() for child in children)
+    pipe = subprocess.PIPE
+    children = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(5)]
+    said = sorted(child.stdout.readline().strip() for child in children)  # the owner holds on meanwhile
+    for child in children:
+        child.communicate(timeout=60)
     assert said == ["owned"] + ["refused"] * 4

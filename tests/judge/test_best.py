@@ -14,7 +14,9 @@ def rules(*each: dict) -> tuple[StopRule, ...]:
     return tuple(StopRule.model_validate(rule) for rule in each)
 
 
-@pytest.mark.parametrize("metric", ["loss", "perplexity", "mse", "hub:wer", "evaluate:org/mae"])
+@pytest.mark.parametrize(
+    "metric", ["loss", "perplexity", "mse", "hub:wer", "evaluate:org/mae", f"hub:wer@{40 * 'a'}"]
+)
 def test_less_is_better(metric) -> None:
     assert direction(metric) == "min"
 

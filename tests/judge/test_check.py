@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.judge.check import check_rules
+from tunesmith.judge.check import check_evidence, check_rules
 from tunesmith.recipe.schema import StopRule
 
 MEASURED = ("loss", "exact_match", "accuracy", "perplexity", "pearson", "mse")
@@ -70,5 +70,41 @@ def test_all_problems_are_found_at_once() -> None:
 
 
 def test_metrics_of_the_hub_are_taken_at_their_word() -> None:
-    rule = StopRule.model_validate({"target": {"hub:wer": 85}})
-    assert check_rules([rule], ["hub:wer"]) == []
+    rule = StopRule.model_validate({"target": {"hub:wer@0123456789abcdef0123456789abcdef01234567": 85}})
+    assert check_rules([rule], ["hub:wer@0123456789abcdef0123456789abcdef01234567"]) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "what"),
+    [
+        ({"overfitting": {"metric": "f1"}}, ("overfitting", "metric"), "does not measure"),
+        ({"overfitting": {"unless_gaining": "f1"}}, ("overfitting", "unless_gaining"), "does not measure"),
+        ({"forecast": {"metric": "f1", "min_gain": 0.1}}, ("forecast", "metric"), "does not measure"),
+        ({"forecast": {"metric": "accuracy", "target": 85}}, ("forecast", "target"), "never be reached"),
+        ({"guard": {"metric": "f1", "max_drop": 0.1}}, ("guard", "metric"), "does not measure"),
+    ],
+)
+def test_the_newer_rules_are_checked_too_inside_any_and_all(rule, path, what) -> None:
+    (problem,) = problems({"any": [{"budget": {"steps": 5}}, {"all": [rule, {"plateau": {}}]}]})
+    assert problem.path == ("stop", 0, "any", 1, "all", 0, *path)
+    assert what in problem.what
+
+
+@pytest.mark.parametrize(
+    ("target", "sure", "examples", "enough"),
+    [
+        ({"accuracy": 0.85}, "95%", 400, True),
+        ({"accuracy": 0.99}, "95%", 100, False),  # 0.99 ** 100 = 0.37
+        ({"accuracy": 0.99}, "95%", 400, True),
+        ({"exact_match": 0.5}, "95%", 5, False),
+        ({"exact_match": 0.5}, "95%", 6, True),  # 0.5 ** 6 = 0.016 < 0.03
+        ({"loss": 0.1}, "95%", 2, True),  # nothing is known of it before it is measured
+        ({"accuracy": 0.99}, None, 2, True),
+    ],
+)
+def test_a_target_that_so_few_examples_never_make_sure_of(target, sure, examples, enough) -> None:
+    found = check_evidence([StopRule.model_validate({"target": target, "sure": sure})], examples)
+    assert (found == []) == enough
+    for problem in found:
+        wanted = int(problem.hint.split()[2].replace(",", ""))
+        assert check_evidence([StopRule.model_validate({"target": target, "sure": sure})], wanted) == []

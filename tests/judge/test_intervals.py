@@ -166,3 +166,35 @@ def test_a_thousand_resamples_of_500_examples_cost_milliseconds() -> None:
         bootstrap_interval(values, weights)
         took.append(time.perf_counter() - started)
     assert min(took) < 0.1  # about 0.01 s on an idle core
+
+
+def test_rows_that_belong_together_widen_the_interval() -> None:
+    draw = np.random.default_rng(4)
+    clusters = np.repeat(np.arange(40), 10)
+    values = np.repeat(draw.normal(size=40), 10) + 0.1 * draw.normal(size=400)
+    alone = bootstrap_interval(list(values))
+    together = bootstrap_interval(list(values), clusters=clusters)
+    assert together[1] - together[0] > 2.5 * (alone[1] - alone[0])
+    assert bootstrap_interval(list(values), clusters=range(400)) == alone
+
+
+def test_proportions_and_losses_take_clusters_too() -> None:
+    right = ["a"] * 30 + ["b"] * 30
+    clusters = [0] * 10 + [1] * 20 + [2] * 30
+    wide = metric_interval("accuracy", right, ["a"] * 60, clusters=clusters)
+    narrow = metric_interval("accuracy", right, ["a"] * 60)
+    assert wide[0] <= narrow[0]
+    assert wide[1] >= narrow[1]
+    losses, counts = [float(n) for n in range(1, 61)], [2] * 60
+    for name in ("loss", "perplexity", "token_accuracy"):
+        assert sums_interval(name, losses, counts, [1] * 60, clusters=clusters) is not None
+        assert sums_interval(name, losses, counts, [1] * 60, clusters=[0] * 60) is None
+
+
+def test_intervals_over_clusters_cover_the_truth() -> None:
+    draw, covered = np.random.default_rng(9), 0
+    for _ in range(300):
+        values = np.repeat(draw.normal(size=50), 4) + draw.normal(size=200)
+        low, high = bootstrap_interval(list(values), clusters=np.repeat(np.arange(50), 4), resamples=200)
+        covered += low <= 0.0 <= high
+    assert 0.89 <= covered / 300 <= 0.99

@@ -7,7 +7,7 @@ import pytest
 
 from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Verdict
-from tunesmith.judge.rules import show
+from tunesmith.judge.show import show
 from tunesmith.judge.words import explain
 from tunesmith.recipe.schema import StopRule
 

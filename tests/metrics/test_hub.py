@@ -28,12 +28,14 @@ class Lengths(evaluate.Metric):
         return RESULT
 """
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
 CHILD = """
 from tunesmith.errors import UserError
 from tunesmith.metrics.compute import compute
-for name in ("own_name", "one_number", "two_numbers", "fails"):
+for name in ("own_name", "one_number", "two_numbers", "fails", "org/owned"):
     try:
-        print(name, compute("hub:" + name, ["ab", "c"], ["a", "b"]))
+        print(name, compute(f"hub:{name}@COMMIT", ["ab", "c"], ["a", "b"]))
     except UserError as mistake:
         print(name, mistake)
 """
@@ -46,15 +48,17 @@ RESULTS = {
 }
 
 
-@pytest.mark.slow
-def test_scripts_are_loaded_and_computed(tmp_path: Path) -> None:
-    """A script in a folder of the metric's name stands for the hub's, which tests cannot reach."""
-    for name, result in RESULTS.items():
-        (tmp_path / name).mkdir()
-        (tmp_path / name / f"{name}.py").write_text(SCRIPT.replace("RESULT", result))
+def in_cache(home: Path, owner: str, name: str, script: str) -> None:
+    """A metric as the hub's client keeps it: by commit."""
+    folder = home / "hub" / f"spaces--{owner}--{name}" / "snapshots" / COMMIT
+    folder.mkdir(parents=True)
+    (folder / f"{name}.py").write_text(script)
+
+
+def run_child(tmp_path: Path, code: str) -> list[str]:
     home = {"HOME": str(tmp_path), "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", CHILD],
+        [sys.executable, "-c", code.replace("COMMIT", COMMIT)],
         cwd=tmp_path,
         env=os.environ | home,
         capture_output=True,
@@ -62,25 +66,57 @@ def test_scripts_are_loaded_and_computed(tmp_path: Path) -> None:
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("hint")]
-    assert lines == [
+    return [line for line in done.stdout.splitlines() if not line.startswith("hint")]
+
+
+@pytest.mark.slow
+def test_scripts_of_that_commit_are_loaded_and_computed(tmp_path: Path) -> None:
+    for name, result in RESULTS.items():
+        in_cache(tmp_path / "hf", "evaluate-metric", name, SCRIPT.replace("RESULT", result))
+    in_cache(tmp_path / "hf", "org", "owned", SCRIPT.replace("RESULT", '{"owned": 2.5}'))
+    assert run_child(tmp_path, CHILD) == [
         "own_name 1.5",
         "one_number 1.5",
-        "two_numbers metric `hub:two_numbers` gives several values (one, two) "
+        f"two_numbers metric `hub:two_numbers@{COMMIT}` gives several values (one, two) "
         "and none is called `two_numbers`",
-        "fails metric `hub:fails` refused the predictions: division by zero",
+        f"fails metric `hub:fails@{COMMIT}` refused the predictions: division by zero",
+        "org/owned 2.5",
     ]
+
+
+@pytest.mark.slow
+def test_no_other_code_answers_to_the_name(tmp_path: Path) -> None:
+    """A folder of that name in the working directory, and another commit in the cache, are left alone."""
+    canary = f"open({str(tmp_path / 'canary')!r}, 'w')\n"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "mine.py").write_text(canary + SCRIPT.replace("RESULT", '{"mine": 1.0}'))
+    in_cache(tmp_path / "hf", "evaluate-metric", "mine", canary + SCRIPT.replace("RESULT", '{"mine": 1.0}'))
+    names = ["hub:mine", "evaluate:mine", f"hub:mine@{'f' * 40}"]
+    code = f"""
+from tunesmith.errors import UserError
+from tunesmith.metrics.compute import compute
+for name in {names}:
+    try:
+        print(compute(name, ["ab", "c"], ["a", "b"]))
+    except UserError as mistake:
+        print(mistake.what)
+"""
+    said = run_child(tmp_path, code)
+    assert ["at a commit" in line for line in said] == [True, True, False]
+    assert "could not be loaded" in said[2]
+    assert not (tmp_path / "canary").exists()
 
 
 def test_without_a_network_the_message_names_the_way_out(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as mistake:
-        compute("hub:no_such_metric", ["a"], ["a"])
-    assert "`hub:no_such_metric` could not be loaded" in mistake.value.what
+        compute(f"hub:no_such_metric@{COMMIT}", ["a"], ["a"])
+    assert f"`hub:no_such_metric@{COMMIT}` could not be loaded" in mistake.value.what
     assert "exact_match" in mistake.value.hint
 
 
-@pytest.mark.parametrize("name", ["hub:", "hub:../x", "hub:/etc/x", "evaluate:a/b/c", "hub:a b"])
-def test_only_names_of_the_hub_are_asked_for(name) -> None:
+@pytest.mark.parametrize("bare", ["", "../x", "/etc/x", "a/b/c", "a b", "wer", "wer@main", f"wer@{'A' * 40}"])
+@pytest.mark.parametrize("prefix", ["hub:", "evaluate:"])
+def test_only_commits_of_the_hub_are_asked_for(prefix, bare) -> None:
     with pytest.raises(UserError, match="not a metric of the hub"):
-        compute(name, ["a"], ["a"])
+        compute(prefix + bare, ["a"], ["a"])

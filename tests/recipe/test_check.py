@@ -202,7 +202,8 @@ def test_huge_batches_are_judged_quickly(message: Callable[..., str]):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_recipe_that_is_good(write: Callable[..., Path], task: str):
-    more = f"eval: {{metrics: [{', '.join(TASK_METRICS[task])}, 'hub:wer']}}"
+    pinned = f"'hub:wer@{40 * 'a'}'"
+    more = f"eval: {{metrics: [{', '.join(TASK_METRICS[task])}, {pinned}]}}"
     recipe = load_recipe(write(recipe_for(task, more=more)))
     assert recipe.task == task
 
@@ -210,7 +211,7 @@ def test_every_task_has_a_recipe_that_is_good(write: Callable[..., Path], task: 
 GOOD_ONES = [
     "stop:\n  - target: {exact_match: 0.9}\n  - budget: {time: 1h30m, steps: 10}\n  - divergence: {}",
     "stop:\n  - target: {loss: 0.1}",
-    "stop:\n  - target: {'hub:wer': 85}",
+    "stop:\n  - target: {'hub:wer@0123456789abcdef0123456789abcdef01234567': 85}",
     "tune: {layers: [head, {last: 2}, {match: 'norm'}], lora: {layers: {first: 1}, targets: [q_proj]}}",
     "tune: {lora: {targets: '.*_proj'}, save_modules: [lm_head]}",
     "run: {variants: {a: {tune.layers: head}, b: {tune: {layers: all}}}}",
@@ -242,3 +243,38 @@ def test_stop_metrics_lists_each_once(write: Callable[..., Path]):
         StopRule.model_validate({"plateau": {"metric": "f1"}}),
     )
     assert stop_metrics(recipe.model_copy(update={"stop": rules})) == ("f1", "loss")
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [
+        ("hidden_size: 0", "from 1 to"),
+        ("num_hidden_layers: 1000000", "from 1 to 10,000"),
+        ("num_key_value_heads: two", "from 1 to"),
+        ("attention_dropout: 1.5", "from 0 to 1"),
+        ("pad_token_id: -1", "a token's number"),
+        ("num_labels: 3", "known from the data"),
+        ("id2label: {0: a}", "known from the data"),
+    ],
+)
+def test_configurations_that_no_model_can_have(message: Callable[..., str], setting: str, word: str):
+    name = setting.partition(":")[0]
+    shown = message(
+        recipe_for(model=f"{{new: {{model_type: llama, {setting}}}, tokenizer: {{source: a/b}}}}")
+    )
+    assert f"`model.new.{name}`" in shown
+    assert word in shown
+
+
+def test_code_from_a_hub_needs_its_commit(message: Callable[..., str], write: Callable[..., Path]):
+    def trusting(source: str, revision: str = "") -> str:
+        return recipe_for(model=f"{{source: {source}, trust_remote_code: true{revision}}}")
+
+    assert "needs `model.revision`" in message(trusting("org/name"))
+    assert "40 hexadecimal" in message(trusting("org/name", ", revision: main"))
+    assert "40 hexadecimal" in message(trusting("org/name", f", revision: {'A' * 40}"))
+    assert "for a source on the hub" in message(trusting("./rows.jsonl"))
+    assert load_recipe(write(trusting("org/name", f", revision: {'a' * 40}"))).model.trust_remote_code
+    assert not load_recipe(write(recipe_for())).model.trust_remote_code
+    assert "needs its commit" in message(recipe_for(more="eval: {metrics: ['hub:wer']}"))
+    assert "needs its commit" in message(recipe_for(more="eval: {metrics: ['hub:wer@main']}"))

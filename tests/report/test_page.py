@@ -64,10 +64,10 @@ def test_the_verdict_is_the_first_heading_and_the_title(run_dir) -> None:
 def test_every_section_of_a_finished_run(run_dir) -> None:
     page = render(run_dir)
     sections = re.findall(r'<section id="(\w+)"', page)
-    wanted = "numbers curves verdicts samples confusion data preview resources recipe"
+    wanted = "numbers spent curves verdicts samples confusion data preview resources recipe"
     assert " ".join(sections) == wanted
     assert re.findall(r'<a href="#(\w+)"', page) == sections
-    assert page.count("<svg") == 5 + 3, "five curves, three drawings of before and after"
+    assert page.count("<svg class=") == 5 + 3, "five curves, three drawings of before and after"
     assert "4,581 for training" in page, "the plan"
     assert "schedule: linear" in page, "the recipe"
 

@@ -8,10 +8,11 @@ import pytest
 from tunesmith.report import words
 from tunesmith.report.confusion import MOST_LABELS, confusion
 from tunesmith.report.data_report import data_section
+from tunesmith.report.flips import tally
 from tunesmith.report.read import read_run
 from tunesmith.report.resources import facts, reproduce, tables
 from tunesmith.report.results import figures, gains, verdicts
-from tunesmith.report.samples import fate, previews, samples, tally, visible
+from tunesmith.report.samples import fate, previews, samples, visible
 from tunesmith.report.variants import variants
 
 
@@ -239,4 +240,7 @@ def test_how_to_do_it_again(run_dir) -> None:
     (run_dir / "environment.json").write_text(json.dumps(found))
     steps = reproduce(read_run(run_dir))
     assert steps[0] == ("Started as", "accelerate launch 'my recipe.yaml'")
-    assert steps[1][1].startswith("accelerate launch --num_processes 2 -m tunesmith recipe.yaml")
+    assert steps[1] == ("At this commit", "git checkout 4c1f0e2")
+    assert steps[2][0] == "With these versions (Python 3.11.2)"
+    assert "torch==2.13.0" in steps[2][1]
+    assert steps[3][1].startswith("accelerate launch --num_processes 2 -m tunesmith recipe.yaml")

@@ -1,15 +1,22 @@
-"""The batch script without a cluster: it is bash, and what a person forgets is named."""
+"""The batch script without a cluster: it is bash, what a person forgets is named, and there is one of it."""
 
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tunesmith.errors import UserError
+from tunesmith.launch.slurm_options import JobOptions, job_name, option_lines, read_time
+from tunesmith.launch.slurm_record import vain_restarts
+from tunesmith.launch.slurm_script import script_text, shipped_script
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "slurm" / "sft.sbatch"
 JOB = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "1", "SLURM_SUBMIT_DIR": str(ROOT)}
+OPTIONS = JobOptions(name="tunesmith-run", output="/runs/a b/slurm/%j.out", comment="tunesmith:1", nodes=2)
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -19,8 +26,14 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_is_bash() -> None:
-    subprocess.run(["bash", "-n", str(SCRIPT)], check=True)
+def filled_in(**changes) -> str:
+    arguments = ["recipes/my recipe.yaml", "stop=[{budget: {steps: 3}}]"]
+    return script_text(shipped_script(), replace(OPTIONS, **changes), {"PROFILE": "/a b.yaml"}, arguments)
+
+
+@pytest.mark.parametrize("text", [SCRIPT.read_text(), filled_in()], ids=["shipped", "filled in"])
+def test_it_is_bash(text: str) -> None:
+    subprocess.run(["bash", "-n"], input=text, check=True, text=True)
 
 
 @pytest.mark.parametrize(
@@ -39,16 +52,132 @@ def test_what_is_missing_is_named(arguments: tuple[str, ...], environ: dict[str,
     assert "hint: " in done.stderr
 
 
-def test_options_stand_before_the_first_command() -> None:
+@pytest.mark.parametrize("text", [SCRIPT.read_text(), filled_in()], ids=["shipped", "filled in"])
+def test_options_stand_before_the_first_command(text: str) -> None:
     """SLURM reads no ``#SBATCH`` line after the first command."""
-    lines = SCRIPT.read_text().splitlines()
+    lines = text.splitlines()
     options = [number for number, line in enumerate(lines) if line.startswith("#SBATCH")]
     first_command = next(n for n, line in enumerate(lines) if line and not line.startswith("#"))
     assert options
     assert max(options) < first_command
 
 
-def test_every_profile_it_may_choose_exists() -> None:
-    chosen = set(re.findall(r"echo (\w+)", SCRIPT.read_text()))
-    assert chosen == {"cpu", "cpu_2proc", "gpu", "node"}
-    assert all((ROOT / "launcher" / f"{name}.yaml").exists() for name in chosen)
+def test_both_scripts_are_requeued_and_told_in_time() -> None:
+    for text in (SCRIPT.read_text(), filled_in()):
+        assert "#SBATCH --requeue" in text
+        assert "#SBATCH --signal=B:USR2@180" in text
+        assert "#SBATCH --open-mode=append" in text
+
+
+def test_the_filled_in_script_differs_in_its_lines_only() -> None:
+    own = ("#SBATCH ", "export PROFILE=", "set -- ")
+    shipped = [line for line in SCRIPT.read_text().splitlines() if not line.startswith("#SBATCH ")]
+    assert [line for line in filled_in().splitlines() if not line.startswith(own)] == shipped
+
+
+def test_arguments_arrive_whole() -> None:
+    lines = [line for line in filled_in().splitlines() if line.startswith(("export ", "set -- "))]
+    shown = subprocess.run(
+        ["bash", "-c", "\n".join([*lines, 'printf "%s\\n" "$PROFILE" "$@"'])], capture_output=True, text=True
+    )
+    assert shown.stdout.splitlines() == [
+        "/a b.yaml",
+        "recipes/my recipe.yaml",
+        "stop=[{budget: {steps: 3}}]",
+    ]
+
+
+def test_only_what_was_asked_for_is_asked_of_slurm() -> None:
+    lines = option_lines(OPTIONS)
+    named = {match[1] for line in lines if (match := re.match(r"#SBATCH --([\w-]+)", line))}
+    always = {"job-name", "comment", "output", "open-mode", "nodes", "ntasks-per-node", "signal", "requeue"}
+    assert named == always
+    assert '#SBATCH --output="/runs/a b/slurm/%j.out"' in lines
+    more = option_lines(
+        replace(
+            OPTIONS,
+            gpus=8,
+            cpus=4,
+            time="4:00:00",
+            partition="a100",
+            account="me",
+            qos="high",
+            tasks=6,
+            at_once=2,
+            after=("7", "8"),
+            other=("--mem=64G",),
+        )
+    )
+    assert {line.removeprefix("#SBATCH ") for line in more} >= {
+        "--gpus-per-node=8",
+        "--cpus-per-task=4",
+        "--time=4:00:00",
+        "--partition=a100",
+        "--account=me",
+        "--qos=high",
+        "--array=0-5%2",
+        "--dependency=afterok:7:8",
+        "--mem=64G",
+    }
+
+
+def test_no_option_breaks_out_of_its_line() -> None:
+    with pytest.raises(UserError, match="line break"):
+        option_lines(replace(OPTIONS, partition="a\nrm -rf /"))
+
+
+@pytest.mark.parametrize(
+    ("text", "slurm", "seconds"),
+    [
+        ("4h", "4:00:00", 14400),
+        ("90m", "1:30:00", 5400),
+        ("45s", "0:00:45", 45),
+        ("2d", "48:00:00", 172800),
+        ("30", "30", 1800),
+        ("10:30", "10:30", 630),
+        ("1:00:05", "1:00:05", 3605),
+        ("1-12", "1-12", 129600),
+        ("1-12:30", "1-12:30", 131400),
+        ("1-00:00:07", "1-00:00:07", 86407),
+    ],
+)
+def test_times(text: str, slurm: str, seconds: int) -> None:
+    assert read_time(text) == (slurm, seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "4 h", "0", "0:00", "-1", "1:2:3:4", "4h30"])
+def test_no_times(text: str) -> None:
+    with pytest.raises(UserError, match="--time"):
+        read_time(text)
+
+
+@pytest.mark.parametrize(
+    ("run_dir", "name"),
+    [
+        ("runs/gpt_sft", "tunesmith-gpt_sft"),
+        ("/scratch/a b/", "tunesmith-a-b"),
+        ("runs/über;rm", "tunesmith-ber-rm"),
+        ("/", "tunesmith-run"),
+    ],
+)
+def test_names(run_dir: str, name: str) -> None:
+    assert job_name(run_dir) == name
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "now", "vain"),
+    [
+        ([], None, 0),
+        ([None], None, 0),
+        ([None], 5, 0),
+        ([None, None], None, 1),
+        ([None, 5, 5, 5], 5, 2),
+        ([None, 5, 5, 5], 6, 0),
+        ([5, 5, 7], 7, 0),
+        ([7, 7, 7, 7], 7, 3),
+    ],
+)
+def test_restarts_in_vain_are_counted_from_the_newest(checkpoints, now, vain) -> None:
+    other = [{"mark": "other", "checkpoint": now}] * 5
+    starts = [*other, *({"mark": "own", "checkpoint": step} for step in checkpoints)]
+    assert vain_restarts(starts, "own", now) == vain

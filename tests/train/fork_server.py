@@ -17,7 +17,9 @@ from pathlib import Path
 
 def preload() -> None:
     """Everything that a run of any task imports, and nothing that starts threads or computes."""
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")
     import accelerate  # noqa: F401
+    import deepspeed  # noqa: F401
     import peft  # noqa: F401
     import sklearn.metrics  # noqa: F401
     from transformers import (  # noqa: F401

@@ -22,6 +22,7 @@ from tunesmith.model.tokenizer import train_tokenizer
 from tunesmith.plan.division import deal, divide
 from tunesmith.tasks.causal_lm import CausalLM
 from tunesmith.train.evaluate import evaluate
+from tunesmith.train.spread import spread
 from tunesmith.train.step import StepResult, train_step
 
 ROWS = [
@@ -80,16 +81,15 @@ def step(
     examples, model = examples_of(task), model_of(task)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     optimizer = torch.optim.SGD(model.parameters(), lr=123.0)
-    prepared, prepared_optimizer = accelerator.prepare(model, optimizer)
+    engine = spread(accelerator, model, optimizer, clip=None, dtype=torch.float32)
     division = divide(8, micro, accelerator.num_processes, typical_tokens=30)
     lengths = [example["length"] for example in examples]
     hands = deal(range(8), lengths, division, accelerator.process_index)
     settings: dict[str, Any] = {"learning_rate": 1.0, "clip": None, "autocast": None, "stop_asked": False}
     result = train_step(
         accelerator,
-        prepared,
+        engine,
         Poisoned(task, accelerator.process_index, poison),  # type: ignore[arg-type]
-        prepared_optimizer,
         [task.collate([examples[i] for i in hand]) for hand in hands],
         **{"clock": lambda: 10.0 + accelerator.process_index, **settings, **options},
     )

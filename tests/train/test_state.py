@@ -11,6 +11,7 @@ from tunesmith.errors import UserError
 from tunesmith.judge.measurement import Measurement, Progress, Verdict
 from tunesmith.recipe.schema import Optimizer
 from tunesmith.train.optimizer import make_optimizer
+from tunesmith.train.replicated import Replicated
 from tunesmith.train.state import (
     START,
     State,
@@ -28,7 +29,14 @@ class Bench:
     def __init__(self, run_dir) -> None:
         self.run_dir, self.accelerator = run_dir, Accelerator(cpu=True)
         self.model = torch.nn.Linear(1, 1, bias=False)
-        self.optimizer = make_optimizer(self.model, Optimizer(learning_rate=0.1))
+        self.engine = Replicated(
+            accelerator=self.accelerator,
+            model=self.model,
+            bare=self.model,
+            optimizer=make_optimizer(self.model, Optimizer(learning_rate=0.1)),
+            scaler=None,
+            sharded=False,
+        )
 
     def at(self, step: int, best: int | None) -> State:
         with torch.no_grad():
@@ -38,16 +46,16 @@ class Bench:
 
     def save(self, state: State, keep: int = 2) -> None:
         save_checkpoint(
-            self.run_dir, self.accelerator, self.model, self.optimizer, state, keep=keep, recipe_hash="abc"
+            self.run_dir, self.accelerator, self.engine, self.model, state, keep=keep, recipe_hash="abc"
         )
         drop_older_best(self.run_dir, self.accelerator)
 
     def best(self, step: int) -> None:
         self.at(step, step)
-        keep_best(self.run_dir, self.accelerator, self.model, step)
+        keep_best(self.run_dir, self.accelerator, self.engine, self.model, step)
 
     def load(self):
-        return load_checkpoint(self.run_dir, self.accelerator, self.model, self.optimizer)
+        return load_checkpoint(self.run_dir, self.accelerator, self.engine, self.model)
 
     def kept(self, folder: str) -> list[int]:
         return sorted(int(path.name[5:]) for path in (self.run_dir / folder).iterdir())
@@ -129,7 +137,7 @@ def test_best_weights_of_which_a_checkpoint_speaks_stay(bench):
     damage(bench.run_dir / "checkpoints" / "step-00000005")
     state = bench.load()[0]
     assert state.best_step == 1
-    restore_best(bench.run_dir, bench.model, 1)
+    restore_best(bench.run_dir, bench.engine, bench.model, 1)
     assert float(bench.model.weight.detach()) == 1.0
 
 
@@ -137,7 +145,7 @@ def test_damaged_best_weights_are_not_taken_for_good_ones(bench):
     bench.best(3)
     damage(bench.run_dir / "best" / "step-00000003")
     with pytest.raises(UserError, match="those of step 3, are damaged"):
-        restore_best(bench.run_dir, bench.model, 3)
+        restore_best(bench.run_dir, bench.engine, bench.model, 3)
 
 
 def test_the_best_of_the_same_step_is_replaced(bench):

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import UserError
+from tunesmith.redact import redact, redact_deep
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -37,6 +38,8 @@ _USERS_MATTER = {
     errno.EACCES: "permission is denied",
     errno.EPERM: "permission is denied",
     errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "a symbolic link stands there, which is not followed",
+    errno.ENOTDIR: "something on the way is not a folder",
 }
 
 
@@ -92,14 +95,24 @@ def write_bytes(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text whole and durably; see ``write_bytes``."""
-    write_bytes(path, text.encode("utf-8"))
+def write_text(path: Path, text: str, *, exact: bool = False) -> None:
+    """Write UTF-8 text whole and durably; see ``write_bytes``.
+
+    Args:
+        path: of the file.
+        text: its content; secrets in it are blotted out.
+        exact: write it as it is: a file of the user's own, not one that tells about a run.
+    """
+    write_bytes(path, (text if exact else redact(text)).encode("utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON whole and durably, indented; numbers that are not finite become ``null``."""
-    write_text(path, json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON whole and durably, indented; numbers that are not finite become ``null``.
+
+    Secrets are blotted out of every text in it, before signs are escaped.
+    """
+    plain = finite(redact_deep(value))
+    write_text(path, json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def finite(value: Any) -> Any:

@@ -11,15 +11,16 @@ from typing import Any
 
 from tunesmith.checkpoint.atomic import FILE_MODE, finite, sync_folder, write_bytes, writing
 from tunesmith.errors import UserError
+from tunesmith.redact import redact_deep
 
 
 def append_record(path: Path, record: Mapping[str, Any], *, durable: bool = False) -> None:
-    """Append one record; numbers that are not finite become ``null``.
+    """Append one record; numbers that are not finite become ``null``, secrets in texts are blotted out.
 
     Raises:
         UserError: if the disk is full or may not be written.
     """
-    line = json.dumps(finite(dict(record)), ensure_ascii=False, allow_nan=False)
+    line = json.dumps(finite(redact_deep(record)), ensure_ascii=False, allow_nan=False)
     append_line(path, line, durable=durable)
 
 
@@ -41,7 +42,8 @@ def append_line(path: Path, line: str, *, durable: bool = False) -> None:
     data = line.encode("utf-8") + b"\n"
     with writing(path):
         is_new = not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, FILE_MODE)
         try:
             end = _cut_torn_line(descriptor)
             _write_or_take_back(descriptor, data, end)

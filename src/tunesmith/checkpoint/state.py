@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +20,35 @@ from tunesmith.errors import UserError
 Tensors = dict[str, torch.Tensor]
 
 
-def learned_tensors(model: torch.nn.Module) -> Tensors:
-    """Parameters that learn, and buffers that training moves (running statistics), by name."""
-    kept = {name: p for name, p in model.named_parameters() if p.requires_grad}
+def moving_buffers(model: torch.nn.Module) -> Tensors:
+    """Buffers that training moves (running statistics), by name."""
     persistent = model.state_dict().keys()
-    kept |= {name: buffer for name, buffer in model.named_buffers() if name in persistent}
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in kept.items()}
+    return {name: buffer for name, buffer in model.named_buffers() if name in persistent}
 
 
-def restore_tensors(model: torch.nn.Module, saved: Mapping[str, torch.Tensor]) -> None:
-    """Put saved tensors back where they were.
+def refuse_other_names(expected: Set[str], saved: Set[str]) -> None:
+    """Make sure that a checkpoint holds what this model learns.
 
     Raises:
-        UserError: if they are not those of this model.
+        UserError: if it was written for other weights.
     """
-    own = dict(model.named_parameters()) | dict(model.named_buffers())
-    expected = set(learned_tensors(model))
-    if expected != set(saved):
-        odd = sorted(expected ^ set(saved))[:3]
+    if expected != saved:
+        odd = sorted(expected ^ saved)[:3]
         raise UserError(
             f"the checkpoint was written for other trained weights: {', '.join(odd)}",
             hint="the recipe's `model` or `tune` changed; use a new `run.dir`, or `--fresh`",
         )
-    with torch.no_grad():
-        for name, tensor in saved.items():
-            own[name].copy_(tensor)
+
+
+def shard_name(kind: str, rank: int) -> str:
+    """File of one process's share: ``weights.safetensors``, then ``weights.1.safetensors``, and so on."""
+    return f"{kind}.safetensors" if rank == 0 else f"{kind}.{rank}.safetensors"
+
+
+def read_shards(folder: Path, kind: str) -> Tensors:
+    """What all processes wrote, whatever their number was."""
+    paths = [folder / shard_name(kind, 0), *sorted(folder.glob(f"{kind}.*.safetensors"))]
+    return {name: tensor for path in paths for name, tensor in read_tensors(path).items()}
 
 
 def write_tensors(path: Path, tensors: Tensors, **metadata: str) -> None:
@@ -57,45 +61,34 @@ def read_tensors(path: Path) -> Tensors:
     return dict(load_file(path))
 
 
-def write_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
-    """Split an optimiser's state into tensors and plain values."""
-    state = optimizer.state_dict()
-    tensors: Tensors = {}
-    plain: dict[str, dict[str, Any]] = {}
-    for index, entries in state["state"].items():
-        for name, value in entries.items():
-            if isinstance(value, torch.Tensor):
-                tensors[f"{index}.{name}"] = value.detach().cpu().contiguous()
-            else:
-                plain.setdefault(str(index), {})[name] = value
-    write_tensors(folder / "optimizer.safetensors", tensors)
-    groups = [{k: v for k, v in group.items() if _is_plain(v)} for group in state["param_groups"]]
-    (folder / "optimizer.json").write_text(json.dumps({"plain": plain, "groups": groups}))
+def flat_moments(name: str, moments: Mapping[str, torch.Tensor]) -> Tensors:
+    """A parameter's optimiser state as tensors with one name each, ``exp_avg/layer.weight``."""
+    return {f"{key}/{name}": tensor for key, tensor in moments.items()}
 
 
-def read_optimizer(folder: Path, optimizer: torch.optim.Optimizer) -> None:
-    """Restore what ``write_optimizer`` wrote."""
-    described = json.loads((folder / "optimizer.json").read_text())
-    state: dict[int, dict[str, Any]] = {int(i): dict(entries) for i, entries in described["plain"].items()}
-    for key, tensor in read_tensors(folder / "optimizer.safetensors").items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = tensor
-    groups = optimizer.state_dict()["param_groups"]
-    for group, saved in zip(groups, described["groups"], strict=True):
-        group.update({k: tuple(v) if isinstance(group.get(k), tuple) else v for k, v in saved.items()})
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+def unflatten_moments(tensors: Mapping[str, torch.Tensor]) -> dict[str, Tensors]:
+    """From ``flat_moments`` of many parameters back to a state by parameter."""
+    moments: dict[str, Tensors] = {}
+    for key, tensor in tensors.items():
+        kind, name = key.split("/", 1)
+        moments.setdefault(name, {})[kind] = tensor
+    return moments
 
 
-def write_random_state(folder: Path, rank: int) -> None:
-    """Store the random state of python, numpy, torch and the accelerator of one process."""
+def random_state() -> tuple[Tensors, dict[str, Any]]:
+    """The random state of python, numpy, torch and the accelerator, as tensors and plain values."""
     tensors = {"torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["cuda"] = torch.cuda.get_rng_state()
-    write_tensors(folder / f"random-{rank}.safetensors", tensors)
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     numpy_state = [str(name), np.asarray(keys).tolist(), int(position), int(has_gauss), float(cached)]
-    text = json.dumps({"python": random.getstate(), "numpy": numpy_state})
-    (folder / f"random-{rank}.json").write_text(text)
+    return tensors, {"python": random.getstate(), "numpy": numpy_state}
+
+
+def write_random_state(folder: Path, rank: int, state: tuple[Tensors, dict[str, Any]]) -> None:
+    """Store the random state of one process."""
+    write_tensors(folder / f"random-{rank}.safetensors", state[0])
+    (folder / f"random-{rank}.json").write_text(json.dumps(state[1]))
 
 
 def read_random_state(folder: Path, rank: int) -> None:
@@ -109,7 +102,3 @@ def read_random_state(folder: Path, rank: int) -> None:
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float | str | tuple | list)

@@ -57,6 +57,6 @@ def make_file_launchable(path: Path) -> str:
     if changed == text:
         return f"{path}: has both lines already"
     mode = path.stat().st_mode
-    write_text(path, changed)
+    write_text(path, changed, exact=True)
     path.chmod(mode)
     return f"{path}: now a program; `accelerate launch {path}` runs it"

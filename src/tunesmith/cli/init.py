@@ -102,7 +102,7 @@ def _write(target: Path, text: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():  # the user said --force
             mode = target.stat().st_mode
-            write_text(target, text)
+            write_text(target, text, exact=True)
             target.chmod(mode)
         else:
             with target.open("x", encoding="utf-8") as file:

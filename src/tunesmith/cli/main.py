@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from tunesmith import __version__, main
+from tunesmith.cli import jobs, show
 from tunesmith.cli.messages import guarded
-from tunesmith.errors import UserError
+from tunesmith.errors import Exit, UserError
 
 app = typer.Typer(
     name="tunesmith",
@@ -71,21 +72,65 @@ def run_command(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start again, in a new directory, whatever is there.")
     ] = False,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="PROFILE", help="Launch on a profile: its name, a file, or auto."),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, help="In all; default: what the profile says.")
+    ] = None,
+    hostfile: Annotated[
+        Path | None, typer.Option("--hostfile", help="Hosts to run on, over ssh: lines `NAME slots=NUMBER`.")
+    ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            "--machine", metavar="N/M@ADDRESS:PORT", help="Machine N of M, each given this command."
+        ),
+    ] = None,
 ) -> None:
-    """Train; the same command again goes on."""
-    main(str(recipe), [*(overrides or []), *(["--fresh"] if fresh else [])])
+    """Train; the same command again goes on.
+
+    Without --on in this process alone. With it the launch command is printed and run.
+    """
+    arguments = [*(overrides or []), *(["--fresh"] if fresh else [])]
+    if on is None:
+        if processes is not None or hostfile is not None or machine is not None:
+            what = "`--processes`, `--hostfile` and `--machine` need a profile"
+            raise UserError(what, hint="add `--on PROFILE`")
+        main(str(recipe), arguments)
+    from tunesmith.launch.machine import parse_machine
+    from tunesmith.launch.on_profile import Request, run_on
+
+    part = parse_machine(machine) if machine is not None else None
+    request = Request(
+        recipe=recipe, arguments=arguments, profile=on, processes=processes, hostfile=hostfile, machine=part
+    )
+    raise typer.Exit(run_on(request))
 
 
 @app.command()
-def plan(recipe: Recipe, overrides: Overrides = None) -> None:
-    """Print what would be trained, and how long.
+def plan(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="PROFILE", help="A profile: its name, a file, or auto.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="4x8xH100", help="Machines x devices x type, not of this machine."),
+    ] = None,
+    table: Annotated[bool, typer.Option("--table", help="1 to 512 devices, and what bounds each.")] = False,
+) -> None:
+    """Print what would be trained, in what memory, and how long.
 
-    Steps, tokens, parameters trained and frozen, and the command; nothing is trained.
+    Steps, tokens, memory at every ZeRO stage, traffic, the recommended profile and the command.
+    Nothing is loaded.
     """
     _checked(recipe, overrides)
     from tunesmith.cli.plan import plan_text
 
-    typer.echo(plan_text(recipe, overrides or []))
+    typer.echo(plan_text(recipe, overrides or [], on=on, cluster=cluster, whole_table=table))
 
 
 @app.command()
@@ -185,11 +230,42 @@ def generate(
 
 
 @app.command()
+def doctor(
+    recipe: Annotated[Path | None, typer.Argument(metavar="[RECIPE]", help="The recipe to be run.")] = None,
+    on: Annotated[str | None, typer.Option("--on", metavar="PROFILE", help="Where it would run.")] = None,
+    hostfile: Annotated[Path | None, typer.Option(help="Machines reached by ssh.")] = None,
+) -> None:
+    """Look for what would make a run fail here.
+
+    Versions, compiler, devices, network, disks, clocks and limits; each finding has its remedy. Takes less
+    than 20 seconds. Status 2 if there is a problem.
+    """
+    from tunesmith.cli.doctor import diagnose
+
+    text, sick = diagnose(recipe, on, hostfile)
+    typer.echo(text)
+    if sick:
+        raise typer.Exit(Exit.USER)
+
+
+app.command()(jobs.submit)
+app.command()(jobs.status)
+app.command()(jobs.cancel)
+app.command()(jobs.logs)
+app.command("slurm-job", hidden=True)(jobs.slurm_job)
+
+
+@app.command()
 def report(run_dir: Run) -> None:
     """Write a run's report.html again from its files."""
     from tunesmith.report.page import write_report
 
     typer.echo(str(write_report(run_dir)))
+
+
+app.command()(show.compare)
+app.command()(show.watch)
+app.command()(show.ui)
 
 
 def _checked(recipe: Path, overrides: list[str] | None) -> None:

@@ -8,19 +8,26 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
+from tunesmith.cli.streams import redact_streams
 from tunesmith.errors import Exit, UserError
+from tunesmith.world.outcome import leave_outcome
 
 _INTERRUPTED = 130
 _BOLD, _RED, _CYAN, _RESET = "\x1b[1m", "\x1b[1;31m", "\x1b[36m", "\x1b[0m"
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """Do ``action`` and give its exit status; a user's mistake becomes a message and status 2."""
+    """Do ``action`` and give its exit status; a user's mistake becomes a message and status 2.
+
+    From here on nothing secret leaves the process through its streams, a traceback included.
+    """
+    redact_streams()
     try:
         return action()
     except UserError as error:
         if is_speaker(os.environ):
             show_error(error, sys.stderr)
+        leave_outcome(os.environ, Exit.USER, str(error))
         return Exit.USER
     except KeyboardInterrupt:
         if is_speaker(os.environ):

@@ -12,6 +12,9 @@ from tunesmith.sources.address import HubAddress
 from tunesmith.sources.hub import explain_hub_error
 from tunesmith.sources.nearest import did_you_mean, listed
 
+_PLAIN = frozenset({"arrow", "cache", "csv", "imagefolder", "json", "parquet", "text"})
+"""Builders of ``datasets`` that read rows and can do nothing else."""
+
 
 def read_parquet(path: Path, label: str) -> Iterator[Item]:
     """A Parquet file, batch by batch.
@@ -40,6 +43,7 @@ def read_hub(
     import datasets
 
     try:
+        _refuse_unplain(datasets.load_dataset_builder(address.name, name, revision=address.revision), where)
         found = datasets.load_dataset(address.name, name, revision=address.revision)
     except UserError:
         raise
@@ -60,7 +64,11 @@ def read_folder(folder: Path, label: str, name: str | None, split: str | None, w
 
     saved = any((folder / file).exists() for file in ("dataset_dict.json", "state.json"))
     try:
+        if not saved:
+            _refuse_unplain(datasets.load_dataset_builder(str(folder), name), where)
         found = datasets.load_from_disk(str(folder)) if saved else datasets.load_dataset(str(folder), name)
+    except UserError:
+        raise
     except Exception as error:
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(
@@ -70,6 +78,21 @@ def read_folder(folder: Path, label: str, name: str | None, split: str | None, w
         ) from error
     chosen, split = _choose_split(found, split, str(folder), where)
     return rows_of_dataset(chosen, f"{label}[{split}]" if split else label)
+
+
+def _refuse_unplain(builder: Any, where: str) -> None:
+    """Some formats of ``datasets`` hold pickles or call other programs; a few plain ones are enough.
+
+    Raises:
+        UserError: if the data set is in one of the others.
+    """
+    kind = type(builder).__module__.rpartition(".")[2]
+    if kind not in _PLAIN:
+        raise UserError(
+            f"the data set is in the format `{kind}`, which is not read",
+            where,
+            f"those that hold rows and nothing else are: {listed(sorted(_PLAIN))}",
+        )
 
 
 def rows_of_dataset(dataset: Any, label: str) -> Iterator[Item]:

@@ -149,8 +149,12 @@ def _image(columns: Mapping[str, Any], shape: Shape, folder: Path | None) -> Any
         raise BadRow("empty", "`image` is empty")
     if not isinstance(value, str | Path):
         return _pixels(value)
-    path = (folder or Path()) / Path(value).expanduser()
-    if not path.is_file():
+    try:
+        path = (folder or Path()) / Path(value).expanduser()
+        found = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, the home of nobody
+        raise BadRow("malformed", f"the image `{str(value)[:80]}` is no path: {error}"[:300]) from None
+    if not found:
         raise BadRow("malformed", f"the image `{path}` does not exist")
     return str(path)
 

@@ -6,6 +6,9 @@ import math
 import unicodedata
 from typing import Any
 
+_LARGEST = 1e18
+"""Its square still is a number of 32 bits, in which losses are computed."""
+
 
 class BadRow(Exception):
     """A row that cannot be used; caught where rows are mapped, where it becomes a ``Skip``.
@@ -45,7 +48,7 @@ def to_number(value: Any, column: str) -> float:
     """A column's value as a finite number.
 
     Raises:
-        BadRow: it is empty, not a number, NaN or infinite.
+        BadRow: it is empty, not a number, NaN, infinite, or too large to compute with.
     """
     value = plain(value)
     if value is None or (isinstance(value, str) and not value.strip()):
@@ -58,6 +61,8 @@ def to_number(value: Any, column: str) -> float:
         raise BadRow("malformed", f"`{column}` is {str(value)[:60]!r}, not a number") from None
     if not math.isfinite(number):
         raise BadRow("malformed", f"`{column}` is {number}")
+    if abs(number) > _LARGEST:
+        raise BadRow("malformed", f"`{column}` is {number:g}, and a model computes with up to {_LARGEST:g}")
     return number
 
 

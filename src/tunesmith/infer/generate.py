@@ -52,7 +52,9 @@ def generate_file(
         for index, found in answer(opened, questions, max_new_tokens=max_new_tokens, batch_size=batch_size):
             answers[index] = found
             advance()
-    write_text(output, "".join(_lines(questions, [answers[index] for index in range(len(questions))])))
+    write_text(
+        output, "".join(_lines(questions, [answers[index] for index in range(len(questions))])), exact=True
+    )
     return len(questions)
 
 

@@ -24,6 +24,9 @@ AUTO_MODELS = {
 }
 """Task to the transformers class that opens its models."""
 
+SAFELY = {"use_safetensors": True, "trust_remote_code": False}
+"""A run directory may come from a stranger: nothing in it is executed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -147,12 +150,16 @@ def _load_model(folder: Path, task: str) -> Any:
     import transformers
     from transformers.utils import logging
 
+    from tunesmith.model.pickles import refuse_pickled, without_pickles
+
     logging.disable_progress_bar()  # loading takes a moment, and its bar would stand between the answers
     auto = getattr(transformers, AUTO_MODELS[task])
     try:
-        if (folder / "adapter_config.json").is_file():
-            return _load_adapter(folder, auto, task)
-        return auto.from_pretrained(folder, dtype="auto", local_files_only=True)
+        refuse_pickled(folder, str(folder))
+        with without_pickles():
+            if (folder / "adapter_config.json").is_file():
+                return _load_adapter(folder, auto, task)
+            return auto.from_pretrained(folder, dtype="auto", local_files_only=True, **SAFELY)
     except (OSError, ValueError, KeyError) as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         hint = "if the folder was copied, see that every file came along"
@@ -169,14 +176,14 @@ def _load_adapter(folder: Path, auto: Any, task: str) -> Any:
     options: dict[str, Any] = {"num_labels": 1, "problem_type": "regression"} if task == "regression" else {}
     if names and task.endswith("classification"):
         options = {"id2label": {int(index): name for index, name in names.items()}, "num_labels": len(names)}
-    model = auto.from_pretrained(base, dtype="auto", **options)
+    model = auto.from_pretrained(base, dtype="auto", **options, **SAFELY)
     return PeftModel.from_pretrained(model, folder)
 
 
 def _load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -185,7 +192,8 @@ def _load_tokenizer(folder: Path) -> Any:
 def _load_processor(folder: Path) -> Any:
     from transformers import AutoImageProcessor
 
-    return AutoImageProcessor.from_pretrained(folder, use_fast=False, local_files_only=True)
+    options = {"use_fast": False, "local_files_only": True, "trust_remote_code": False}
+    return AutoImageProcessor.from_pretrained(folder, **options)
 
 
 def _device() -> Any:

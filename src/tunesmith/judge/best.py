@@ -6,8 +6,13 @@ import math
 from collections.abc import Sequence
 
 from tunesmith.judge.measurement import History, Measurement
+from tunesmith.judge.paired import p_worse
 from tunesmith.metrics.table import Direction, metric_direction
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.leaves import leaves
+from tunesmith.recipe.schema import Guard, StopRule
+
+SURELY = 0.05
+"""The chance below which a subset's difference counts as one."""
 
 
 def direction(metric: str) -> Direction:
@@ -34,14 +39,16 @@ def known(measurement: Measurement, metric: str) -> float | None:
 def primary_metric(rules: Sequence[StopRule]) -> str:
     """The metric that decides which weights are kept.
 
-    The first target's first metric, else the first plateau's, else ``loss``.
+    The first target's first, else the first plateau's, forecast's or overfitting rule's, else ``loss``.
     """
-    for rule in rules:
+    single = list(leaves(rules))
+    for rule in single:
         if rule.target:
             return next(iter(rule.target))
-    for rule in rules:
-        if rule.plateau is not None:
-            return rule.plateau.metric
+    for kind in ("plateau", "forecast", "overfitting"):
+        for rule in single:
+            if (section := getattr(rule, kind)) is not None:
+                return str(section.metric)
     return "loss"
 
 
@@ -57,8 +64,11 @@ def meets_target(measurement: Measurement, target: dict[str, float]) -> bool:
 def best_index(history: History, rules: Sequence[StopRule]) -> int:
     """Index of the measurement whose weights are kept.
 
-    A measurement that meets a whole target beats one that does not (this matters only for a target
-    of several metrics); among equals the better value of ``primary_metric`` wins, then the earlier.
+    A measurement within all guards beats one outside; then one that meets a whole target beats one that
+    does not (this matters only for a target of several metrics); among equals the better value of
+    ``primary_metric`` wins, then the earlier. Where one of two saw a part of the evaluation set only, their
+    comparison on the same examples says which is better; and one that saw the whole set takes the place
+    of one that saw a part, unless it is surely worse: from then on, all of it can be compared.
     One whose metric or loss is not finite never wins, unless there is no other: then it is 0.
 
     Raises:
@@ -67,14 +77,38 @@ def best_index(history: History, rules: Sequence[StopRule]) -> int:
     if not history:
         raise ValueError("nothing has been measured, so nothing is best")
     metric = primary_metric(rules)
-    targets = [rule.target for rule in rules if rule.target]
-    best: tuple[bool, float] | None = None
+    best: Measurement | None = None
     index = 0
     for position, measurement in enumerate(history):
-        value = known(measurement, metric)
-        if value is None or not math.isfinite(measurement.metrics.get("loss", 0.0)):
+        if known(measurement, metric) is None or not math.isfinite(measurement.metrics.get("loss", 0.0)):
             continue
-        rank = any(meets_target(measurement, target) for target in targets), gain(metric, value, 0.0)
-        if best is None or rank > best:
-            best, index = rank, position
+        if best is None or _beats(measurement, best, history[0], metric, rules):
+            best, index = measurement, position
     return index
+
+
+def _beats(
+    newer: Measurement, best: Measurement, first: Measurement, metric: str, rules: Sequence[StopRule]
+) -> bool:
+    ours, theirs = (_rank(one, first, rules) for one in (newer, best))
+    if ours != theirs:
+        return ours > theirs
+    pair = newer.against(metric, best.step)
+    if pair is not None and newer.whole and not best.whole:
+        return p_worse(pair) > SURELY
+    if pair is not None and not (newer.whole and best.whole):
+        return pair.gain > 0
+    return gain(metric, newer.metrics[metric], best.metrics[metric]) > 0
+
+
+def _rank(measurement: Measurement, first: Measurement, rules: Sequence[StopRule]) -> tuple[bool, bool]:
+    """Whether it is within all guards, and whether it meets a whole target on the whole evaluation set."""
+    single = list(leaves(rules))
+    guarded = all(_within(measurement, first, rule.guard) for rule in single if rule.guard is not None)
+    targets = [rule.target for rule in single if rule.target]
+    return guarded, measurement.whole and any(meets_target(measurement, target) for target in targets)
+
+
+def _within(measurement: Measurement, first: Measurement, rule: Guard) -> bool:
+    value, start = known(measurement, rule.metric), known(first, rule.metric)
+    return value is not None and start is not None and -gain(rule.metric, value, start) <= rule.max_drop

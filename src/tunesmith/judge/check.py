@@ -9,10 +9,14 @@ import math
 from collections.abc import Iterator, Sequence
 
 from tunesmith.judge.best import direction
+from tunesmith.judge.chances import spend
 from tunesmith.metrics.table import METRICS
+from tunesmith.recipe.leaves import paths
 from tunesmith.recipe.problem import Problem
 from tunesmith.recipe.schema import Plateau, StopRule
 from tunesmith.sources.nearest import did_you_mean
+
+Path = tuple[str | int, ...]
 
 
 def check_rules(rules: Sequence[StopRule], available_metrics: Sequence[str]) -> list[Problem]:
@@ -28,23 +32,54 @@ def check_rules(rules: Sequence[StopRule], available_metrics: Sequence[str]) -> 
     Returns:
         Each with its path in the recipe, e.g. ``("stop", 0, "target", "accuracy")``.
     """
-    problems: list[Problem] = []
-    for index, rule in enumerate(rules):
-        path = ("stop", index)
-        for metric, wanted in (rule.target or {}).items():
-            problems += _check_target((*path, "target", metric), metric, wanted, available_metrics)
-        if rule.target is not None and not rule.target:
-            problems.append(Problem((*path, "target"), "a target without a metric", "name one: `loss: 0.5`"))
-        if rule.plateau is not None:
-            problems += _check_plateau((*path, "plateau"), rule.plateau, available_metrics)
-        if rule.divergence is not None and "loss" not in available_metrics:
-            problems += _unmeasured((*path, "divergence"), "loss", available_metrics)
-    return problems
+    return [problem for path, rule in paths(rules) for problem in _check(path, rule, available_metrics)]
 
 
-def _unmeasured(
-    path: tuple[str | int, ...], metric: str, available_metrics: Sequence[str]
-) -> Iterator[Problem]:
+def check_evidence(rules: Sequence[StopRule], examples: int) -> list[Problem]:
+    """Targets that so few evaluation examples can never make sure of.
+
+    Even if every one of ``examples`` is right, the chance of that at a true share of ``wanted`` is
+    ``wanted ** examples``; it must be at most the first look's share of ``1 - sure``.
+    """
+    return [
+        Problem(
+            (*path, "target", metric),
+            f"{examples:,} evaluation examples can never make sure of `{metric}: {wanted:g}`",
+            f"hold out {math.ceil(math.log(spend(1 - rule.sure, 1)) / math.log(wanted)):,} or more, "
+            "lower the target or `sure`, or use `confirm: 3` instead",
+        )
+        for path, rule in paths(rules)
+        for metric, wanted in (rule.target or {}).items()
+        if rule.sure is not None
+        and metric in METRICS
+        and METRICS[metric].proportion
+        and 0 < wanted < 1
+        and wanted**examples > spend(1 - rule.sure, 1)
+    ]
+
+
+def _check(path: Path, rule: StopRule, available: Sequence[str]) -> Iterator[Problem]:
+    for metric, wanted in (rule.target or {}).items():
+        yield from _check_target((*path, "target", metric), metric, wanted, available)
+    if rule.target is not None and not rule.target:
+        yield Problem((*path, "target"), "a target without a metric", "name one: `loss: 0.5`")
+    if rule.plateau is not None:
+        yield from _check_plateau((*path, "plateau"), rule.plateau, available)
+    if rule.divergence is not None and "loss" not in available:
+        yield from _unmeasured((*path, "divergence"), "loss", available)
+    for kind in ("overfitting", "forecast", "guard"):
+        section = getattr(rule, kind)
+        if section is not None:
+            yield from _unmeasured((*path, kind, "metric"), section.metric, available)
+    held = rule.overfitting.unless_gaining if rule.overfitting is not None else None
+    if held is not None:
+        yield from _unmeasured((*path, "overfitting", "unless_gaining"), held, available)
+    if rule.forecast is not None and rule.forecast.target is not None:
+        at = (*path, "forecast", "target")
+        yield from _out_of_range(at, rule.forecast.metric, rule.forecast.target)
+
+
+def _unmeasured(path: Path, metric: str, available_metrics: Sequence[str]) -> Iterator[Problem]:
     if metric in available_metrics:
         return
     if metric in METRICS:
@@ -57,9 +92,13 @@ def _unmeasured(
 
 
 def _check_target(
-    path: tuple[str | int, ...], metric: str, wanted: float, available_metrics: Sequence[str]
+    path: Path, metric: str, wanted: float, available_metrics: Sequence[str]
 ) -> Iterator[Problem]:
     yield from _unmeasured(path, metric, available_metrics)
+    yield from _out_of_range(path, metric, wanted)
+
+
+def _out_of_range(path: Path, metric: str, wanted: float) -> Iterator[Problem]:
     spec = METRICS.get(metric)
     if spec is None:
         return
@@ -79,9 +118,7 @@ def _check_target(
         yield Problem(path, what, f"{span}, and {'more' if side == 'at least' else 'less'} is better")
 
 
-def _check_plateau(
-    path: tuple[str | int, ...], rule: Plateau, available_metrics: Sequence[str]
-) -> Iterator[Problem]:
+def _check_plateau(path: Path, rule: Plateau, available_metrics: Sequence[str]) -> Iterator[Problem]:
     yield from _unmeasured((*path, "metric"), rule.metric, available_metrics)
     spec = METRICS.get(rule.metric)
     if spec is not None and rule.min_gain > spec.high - spec.low:

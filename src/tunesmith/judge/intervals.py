@@ -19,6 +19,7 @@ from tunesmith.metrics.statistics import Statistics, ratio_statistics, statistic
 from tunesmith.metrics.table import METRICS
 
 Interval = tuple[float, float]
+Clusters = Sequence[int] | NDArray[np.int64]
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 _NUMBERS_AT_ONCE = 500_000  # one block of resamples stays near the processor: some 12 MB
@@ -50,6 +51,7 @@ def bootstrap_interval(
     seed: int = 0,
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
+    clusters: Clusters | None = None,
 ) -> Interval | None:
     """Percentile bootstrap (Efron 1979) of ``sum(values) / sum(weights)`` over examples.
 
@@ -59,29 +61,45 @@ def bootstrap_interval(
         seed: same seed, same interval.
         resamples: how many data sets of the same size are drawn, with replacement.
         confidence: share of them between the two ends.
+        clusters: number of each example's cluster; clusters are then drawn whole.
 
     Returns:
         Low and high end; ``None`` for fewer than two examples or non-finite values.
     """
     counts = [1.0] * len(values) if weights is None else weights
-    return bootstrap(ratio_statistics(values, counts), seed=seed, resamples=resamples, confidence=confidence)
+    stats = ratio_statistics(values, counts)
+    return bootstrap(stats, seed=seed, resamples=resamples, confidence=confidence, clusters=clusters)
 
 
 def bootstrap(
-    stats: Statistics, *, seed: int = 0, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
+    stats: Statistics,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    clusters: Clusters | None = None,
 ) -> Interval | None:
     """Percentile bootstrap of any function of sums; see ``bootstrap_interval``.
 
-    Resamples for which the metric has no value (a correlation of constants) are left out.
+    Resamples for which the metric has no value (a correlation of constants) are left out. Examples that
+    belong together (turns of one conversation, questions on one text) are drawn together, or not at all:
+    else the interval is too narrow (Field and Welsh 2007, JRSS B 69:369-390).
     """
-    if len(stats.rows) < 2 or not np.isfinite(stats.rows).all():
+    rows = stats.rows if clusters is None else within_clusters(stats.rows, clusters)
+    if len(rows) < 2 or not np.isfinite(rows).all():
         return None
-    values = stats.combine(_resampled_sums(stats.rows, np.random.default_rng(seed), resamples))
+    values = stats.combine(_resampled_sums(rows, np.random.default_rng(seed), resamples))
     values = values[np.isfinite(values)]
     if not len(values):
         return None
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def within_clusters(rows: NDArray[np.float64], clusters: Clusters) -> NDArray[np.float64]:
+    """Sums of rows over the members of each cluster, shape ``[clusters, k]``."""
+    codes = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    return np.stack([np.bincount(codes, column) for column in rows.T], axis=1)
 
 
 def _resampled_sums(
@@ -100,30 +118,43 @@ def _resampled_sums(
 
 
 def metric_interval(
-    name: str, predictions: Sequence[Any], references: Sequence[Any], *, seed: int = 0
+    name: str,
+    predictions: Sequence[Any],
+    references: Sequence[Any],
+    *,
+    seed: int = 0,
+    clusters: Clusters | None = None,
 ) -> Interval | None:
     """95 % interval of a metric over predictions.
 
-    Wilson's for proportions (exact match, accuracy), else the bootstrap; ``None`` where neither
-    applies (chrF, metrics of the hub, fewer than two examples).
+    Wilson's for proportions (exact match, accuracy) over examples that stand alone, else the bootstrap;
+    ``None`` where neither applies (chrF, metrics of the hub, fewer than two examples or clusters).
     """
     if len(references) < 2:
         return None
     spec = METRICS.get(name)
-    if spec is not None and spec.proportion:
+    if spec is not None and spec.proportion and clusters is None:
         hits = per_example(name, predictions, references) or []
         return wilson_interval(sum(hits), len(hits))
     stats = statistics(name, predictions, references)
-    return None if stats is None else bootstrap(stats, seed=seed)
+    return None if stats is None else bootstrap(stats, seed=seed, clusters=clusters)
 
 
 def sums_interval(
-    name: str, losses: Sequence[float], counts: Sequence[int], correct: Sequence[int], *, seed: int = 0
+    name: str,
+    losses: Sequence[float],
+    counts: Sequence[int],
+    correct: Sequence[int],
+    *,
+    seed: int = 0,
+    clusters: Clusters | None = None,
 ) -> Interval | None:
     """95 % interval of ``loss``, ``perplexity`` or ``token_accuracy``; arguments as in ``from_sums``."""
+    weights = [float(n) for n in counts]
     if name == "token_accuracy":
-        return bootstrap_interval([float(hits) for hits in correct], [float(n) for n in counts], seed=seed)
-    interval = bootstrap_interval(losses, [float(n) for n in counts], seed=seed)
+        hits = [float(one) for one in correct]
+        return bootstrap_interval(hits, weights, seed=seed, clusters=clusters)
+    interval = bootstrap_interval(losses, weights, seed=seed, clusters=clusters)
     if interval is None or name == "loss":
         return interval
     assert name == "perplexity", f"{name} is not made of sums"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from tunesmith.judge.paired import Paired, pair_from_plain, pair_to_plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,12 +19,16 @@ class Progress:
         epoch: passes over the training rows, fractional.
         tokens: tokens (or samples, where a task has no tokens) processed.
         seconds: wall-clock time since the run began, over all its continuations.
+        device_seconds: the same, times the devices in use; ``None``: one device.
+        joules: energy spent, if a meter or a stated power tells.
     """
 
     step: int
     epoch: float
     tokens: int
     seconds: float
+    device_seconds: float | None = None
+    joules: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +41,10 @@ class Measurement:
         intervals: name to a 95 % confidence interval, where one is known.
         examples: evaluation rows seen.
         seconds: what the evaluation itself took.
+        train_loss: mean training loss since the measurement before.
+        paired: comparisons with earlier measurements on the same examples; see ``references.py``.
+        clusters: groups that belong together among the examples; ``None``: each stands alone.
+        of: size of the whole evaluation set, if only ``examples`` of it were seen.
     """
 
     progress: Progress
@@ -42,6 +52,24 @@ class Measurement:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     examples: int
     seconds: float
+    train_loss: float | None = None
+    paired: tuple[Paired, ...] = ()
+    clusters: int | None = None
+    of: int | None = None
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps done."""
+        return self.progress.step
+
+    @property
+    def whole(self) -> bool:
+        """Whether the whole evaluation set was seen."""
+        return self.of is None or self.examples >= self.of
+
+    def against(self, metric: str, step: int) -> Paired | None:
+        """The comparison of a metric with the measurement of an earlier step, if it was made."""
+        return next((pair for pair in self.paired if pair.metric == metric and pair.against == step), None)
 
 
 History = tuple[Measurement, ...]
@@ -62,19 +90,21 @@ class Verdict:
 
 
 def to_plain(measurement: Measurement) -> dict[str, object]:
-    """A measurement as values that JSON can hold."""
+    """A measurement as values that JSON can hold; what is not known is left out."""
     progress = measurement.progress
+    known = {
+        "train_loss": measurement.train_loss,
+        "paired": [pair_to_plain(pair) for pair in measurement.paired] or None,
+        "clusters": measurement.clusters,
+        "of": measurement.of,
+    }
     return {
-        "progress": {
-            "step": progress.step,
-            "epoch": progress.epoch,
-            "tokens": progress.tokens,
-            "seconds": progress.seconds,
-        },
+        "progress": {name: value for name, value in asdict(progress).items() if value is not None},
         "metrics": dict(measurement.metrics),
         "intervals": {name: list(ends) for name, ends in measurement.intervals.items()},
         "examples": measurement.examples,
         "seconds": measurement.seconds,
+        **{name: value for name, value in known.items() if value is not None},
     }
 
 
@@ -87,4 +117,8 @@ def from_plain(plain: Mapping[str, Any]) -> Measurement:
         intervals={name: (float(low), float(high)) for name, (low, high) in plain["intervals"].items()},
         examples=plain["examples"],
         seconds=plain["seconds"],
+        train_loss=plain.get("train_loss"),
+        paired=tuple(pair_from_plain(pair) for pair in plain.get("paired", ())),
+        clusters=plain.get("clusters"),
+        of=plain.get("of"),
     )

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from tunesmith.judge.best import at_least_as_good, best_index, gain, known, primary_metric
 from tunesmith.judge.budget import duration
 from tunesmith.judge.measurement import History, Measurement, Verdict
-from tunesmith.judge.rules import better_word, show
+from tunesmith.judge.show import better_word, show
+from tunesmith.recipe.leaves import leaves
 from tunesmith.recipe.schema import StopRule
 
 _OPENING = {
     "target": "The model is good enough",
     "plateau": "Training no longer helps",
+    "overfitting": "What is learnt no longer carries over",
+    "forecast": "Going on is not worth it",
+    "guard": "The model forgets what it could do",
+    "missing": "A metric that the recipe insists on has no value",
     "divergence": "Training made the model worse",
     "non-finite": "Training broke down",
     "budget": "The budget is spent",
@@ -86,7 +91,7 @@ def _kept(best: Measurement, newest: Measurement) -> str:
 def _doubts(best: Measurement, rules: Sequence[StopRule]) -> list[str]:
     """A target inside the interval is reached by the number, but not beyond doubt: say so."""
     doubts = []
-    for rule in rules:
+    for rule in leaves(rules):
         for metric, wanted in (rule.target or {}).items():
             value, interval = known(best, metric), best.intervals.get(metric)
             if value is None or interval is None or not at_least_as_good(metric, value, wanted):
@@ -101,7 +106,7 @@ def _doubts(best: Measurement, rules: Sequence[StopRule]) -> list[str]:
 
 def _missed(best: Measurement, rules: Sequence[StopRule]) -> list[str]:
     missed = []
-    for rule in rules:
+    for rule in leaves(rules):
         for metric, wanted in (rule.target or {}).items():
             value = known(best, metric)
             if value is None or not at_least_as_good(metric, value, wanted):

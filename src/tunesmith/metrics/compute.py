@@ -22,7 +22,9 @@ def metric_spec(name: str) -> MetricSpec:
         UserError: if there is no such metric.
     """
     if name not in METRICS:
-        raise UserError(f"unknown metric `{name}`", hint=f"choose one of {', '.join(METRICS)}, or `hub:NAME`")
+        raise UserError(
+            f"unknown metric `{name}`", hint=f"choose one of {', '.join(METRICS)}, or `hub:NAME@COMMIT`"
+        )
     return METRICS[name]
 
 
@@ -33,7 +35,7 @@ def compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) ->
     and nothing stays behind.
 
     Args:
-        name: a metric of the table that needs predictions, or ``hub:NAME`` (see ``hub.py``).
+        name: a metric of the table that needs predictions, or ``hub:NAME@COMMIT`` (see ``hub.py``).
         predictions: texts, labels or numbers.
         references: the same, in the same order.
 

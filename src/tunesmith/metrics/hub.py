@@ -1,8 +1,8 @@
-"""Metrics of the hub by name: ``hub:wer`` or ``evaluate:org/name`` means ``evaluate.load("wer")``.
+"""Metrics of the hub by name and commit: ``hub:wer@<40 hexadecimal digits>``, ``hub:org/name@…``.
 
-Such a metric is a Python script that ``evaluate`` downloads and runs, so that naming one is a
-decision to trust it. A folder of that name in the working directory goes before the hub's. Without
-a network it works only if it is in the cache.
+Such a metric is a Python script that runs here. Naming the commit is the decision to trust it: no other
+code answers to the name, neither what the hub has by now nor a folder of that name in the working
+directory. Without a network it works if that commit is in the hub's cache.
 """
 
 from __future__ import annotations
@@ -10,19 +10,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.metrics.table import METRICS
 
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_NAME = re.compile(
+    r"(?:(?P<owner>[A-Za-z0-9][\w.-]*)/)?(?P<name>[A-Za-z0-9][\w.-]*)@(?P<commit>[0-9a-f]{40})"
+)
+_OWNER = "evaluate-metric"
+"""Whose the metrics without an owner are."""
 
 
 def hub_compute(name: str, predictions: Sequence[Any], references: Sequence[Any], cache_dir: str) -> float:
     """Load a hub metric and compute it.
 
     Args:
-        name: with its prefix, e.g. ``hub:wer``.
+        name: with its prefix and commit.
         predictions: what the model gave.
         references: what it is compared with, in the same order.
         cache_dir: folder for the metric's temporary files.
@@ -31,12 +36,15 @@ def hub_compute(name: str, predictions: Sequence[Any], references: Sequence[Any]
         The value under the metric's own name, or its only number.
 
     Raises:
-        UserError: if it cannot be loaded, refuses the values, or gives several numbers.
+        UserError: if no commit is named, it cannot be loaded, refuses the values, or gives several numbers.
     """
-    bare = name.partition(":")[2]
-    if not _NAME.fullmatch(bare):
-        raise UserError(f"`{name}` is not a metric of the hub", hint="write `hub:NAME` or `hub:ORG/NAME`")
-    module = _load(name, bare, cache_dir)
+    found = _NAME.fullmatch(name.partition(":")[2])
+    if found is None:
+        raise UserError(
+            f"`{name}` is not a metric of the hub at a commit",
+            hint="it is code that runs here: read it, and write `hub:NAME@` with 40 hexadecimal digits",
+        )
+    module = _load(name, found, cache_dir)
     try:
         result = module.compute(predictions=list(predictions), references=list(references))
     except Exception as problem:
@@ -45,14 +53,20 @@ def hub_compute(name: str, predictions: Sequence[Any], references: Sequence[Any]
             hint="it may want numbers, or lists of references; one of this project's own metrics may do: "
             + ", ".join(METRICS),
         ) from problem
-    return _only_number(name, bare, result)
+    return _only_number(name, found["name"], result)
 
 
-def _load(name: str, bare: str, cache_dir: str) -> Any:
+def _load(name: str, found: re.Match[str], cache_dir: str) -> Any:
     import evaluate
+    from huggingface_hub import snapshot_download
 
+    repository = f"{found['owner'] or _OWNER}/{found['name']}"
     try:
-        return evaluate.load(bare, keep_in_memory=True, cache_dir=cache_dir)
+        folder = snapshot_download(
+            repository, repo_type="space", revision=found["commit"], allow_patterns=["*.py", "*.json"]
+        )
+        script = Path(folder, f"{found['name']}.py")
+        return evaluate.load(str(script), keep_in_memory=True, cache_dir=cache_dir)
     except Exception as problem:  # the library raises a dozen kinds: network, missing file, missing package
         first_line = (str(problem).splitlines() or [type(problem).__name__])[0]
         raise UserError(
@@ -62,13 +76,12 @@ def _load(name: str, bare: str, cache_dir: str) -> Any:
         ) from problem
 
 
-def _only_number(name: str, bare: str, result: Mapping[str, Any] | None) -> float:
+def _only_number(name: str, own: str, result: Mapping[str, Any] | None) -> float:
     numbers = {
         key: float(value)
         for key, value in (result or {}).items()
         if isinstance(value, int | float) or getattr(value, "ndim", None) == 0
     }
-    own = bare.rpartition("/")[2]
     if own in numbers:
         return numbers[own]
     if len(numbers) == 1:

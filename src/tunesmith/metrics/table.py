@@ -106,14 +106,14 @@ METRICS = MappingProxyType({spec.name: spec for spec in _SPECS})
 """Name to ``MetricSpec``, in the order in which they are listed to people."""
 
 HUB_PREFIXES = ("hub:", "evaluate:")
-"""``hub:NAME`` and ``evaluate:NAME`` both mean ``evaluate.load(NAME)``."""
+"""``hub:NAME@COMMIT`` and ``evaluate:NAME@COMMIT`` mean the same."""
 
 _ERROR_RATES = ("brier_score", "cer", "charcut_mt", "mae", "mape", "mase", "rmse", "smape", "ter", "wer")
 _SMALLER_IS_BETTER = frozenset((*_ERROR_RATES, "loss", "mse", "perplexity"))
 
 
 def is_hub_metric(name: str) -> bool:
-    """Whether ``name`` asks for a metric of the hub, such as ``hub:wer``."""
+    """Whether ``name`` asks for a metric of the hub, such as ``hub:wer@…``."""
     return name.startswith(HUB_PREFIXES)
 
 
@@ -126,5 +126,5 @@ def metric_direction(name: str) -> Direction:
     spec = METRICS.get(name)
     if spec is not None:
         return spec.direction
-    bare = name.rpartition(":")[2].rpartition("/")[2]
+    bare = name.rpartition(":")[2].rpartition("/")[2].partition("@")[0]
     return "min" if bare in _SMALLER_IS_BETTER else "max"

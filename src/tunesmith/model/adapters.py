@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from tunesmith.errors import UserError
+from tunesmith.model.quantize import marked_for_peft, refuse_trained
 from tunesmith.model.select import HEADS, block_of, block_stack, is_head, select
 from tunesmith.recipe.schema import Lora
 
@@ -39,6 +40,7 @@ def add_adapters(
     from peft import LoraConfig, get_peft_model
 
     _check_modules(model, whole)
+    refuse_trained(model, whole)
     saved = {*whole, *_fresh_modules(model, frozenset(fresh), auto_model)}
     targets = target_modules(model, lora, saved)
     config = LoraConfig(
@@ -51,7 +53,8 @@ def add_adapters(
         modules_to_save=sorted(saved) or None,
         task_type=PEFT_TASKS[auto_model],
     )
-    return get_peft_model(model, config)
+    with marked_for_peft(model):
+        return get_peft_model(model, config)
 
 
 def target_modules(model: Any, lora: Lora, saved: Iterable[str] = ()) -> list[str]:

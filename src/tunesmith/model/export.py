@@ -9,6 +9,7 @@ import torch
 
 from tunesmith.checkpoint.atomic import publish_folder, staging_folder
 from tunesmith.model.end_tokens import end_tokens_of
+from tunesmith.model.quantize import has_quantized, plain_again
 from tunesmith.model.select import is_head
 
 
@@ -29,6 +30,7 @@ def export_model(
     """
     if hasattr(model, "peft_config") and merge:
         _publish(model, processor, folder.with_name("adapter"), card)
+        model = plain_again(model) if has_quantized(model) else model
         model = model.float().merge_and_unload()
     if not hasattr(model, "peft_config"):
         # bfloat16 has three decimal digits, too few for numbers in the user's units.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from tunesmith.errors import UserError
 from tunesmith.model.export import output_layer
 from tunesmith.model.location import Location, locate, open_location
+from tunesmith.model.quantize import quantize_frozen, require_library
 from tunesmith.model.select import block_of, block_stack, is_head
 from tunesmith.recipe.schema import Model
 
@@ -72,33 +74,41 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
     Raises:
         UserError: if there is none, or a new model's configuration is refused.
     """
-    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     if model.new is None:
         assert model.source is not None
         config = open_location(locate(model.source, model), AutoConfig.from_pretrained)
-        _refuse_other_tokenizer(model, config, vocab_size)
+        refuse_other_tokenizer(model, config, vocab_size)
         return config
     settings = dict(model.new)
     # The ends that a configuration has by default are another tokenizer's.
     settings = {"bos_token_id": None, "eos_token_id": None, **settings}
     if vocab_size is not None:
         settings.setdefault("vocab_size", vocab_size)
-    try:
+    with _of_own_making():
         config = AutoConfig.for_model(settings.pop("model_type"), **settings, **head.config_options())
-    except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"transformers refuses this configuration: {reason}",
-            "model.new",
-            "`model_type` is a transformers architecture, such as llama, bert or resnet",
-        ) from error
-    _refuse_other_tokenizer(model, config, vocab_size)
+    refuse_other_tokenizer(model, config, vocab_size)
     return config
 
 
-def _refuse_other_tokenizer(model: Model, config: Any, vocab_size: int | None) -> None:
+@contextmanager
+def _of_own_making() -> Iterator[None]:
+    """Whatever transformers makes of a configuration that the recipe spells out, the recipe must change."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise UserError(
+            f"transformers refuses this configuration: {name}{reason}",
+            "model.new",
+            "`model_type` is a transformers architecture, such as llama, bert or resnet; the other keys are "
+            "those of its configuration",
+        ) from error
+
+
+def refuse_other_tokenizer(model: Model, config: Any, vocab_size: int | None) -> None:
     """A tokenizer that is not the model's own must not have tokens that the model has no embedding for."""
     most = getattr(config.get_text_config(), "vocab_size", None)
     if model.tokenizer is not None and vocab_size is not None and most is not None and vocab_size > most:
@@ -121,10 +131,20 @@ def positions_of(config: Any) -> int | None:
 
 def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tuple[Any, frozenset[str]]:
     """The model on the CPU, and the names of its parameters that have no pretrained values."""
+    if model.quantize is not None:
+        require_library()
+    made, fresh = _load_plain(model, head, config, dtype)
+    if model.quantize is not None:
+        quantize_frozen(made, model.quantize, dtype)
+    return made, fresh
+
+
+def _load_plain(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tuple[Any, frozenset[str]]:
     auto = _auto_class(head, config)
     attention = {} if "Image" in head.auto_model else {"attn_implementation": model.attention}
     if model.new is not None:
-        made = auto.from_config(config, dtype=dtype, **attention)
+        with _of_own_making():
+            made = auto.from_config(config, dtype=dtype, **attention)
         return made, frozenset(name for name, _ in made.named_parameters())
     assert model.source is not None
     location = locate(model.source, model)
@@ -133,6 +153,7 @@ def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tup
         auto.from_pretrained,
         dtype=dtype,
         output_loading_info=True,
+        use_safetensors=True,
         ignore_mismatched_sizes=True,
         **attention,
         **head.config_options(),
@@ -169,7 +190,7 @@ def load_outline(model: Model, head: Head, config: Any) -> tuple[Any, frozenset[
     auto = _auto_class(head, config)
     for name, value in head.config_options().items():
         setattr(config, name, value)
-    with torch.device("meta"):
+    with torch.device("meta"), _of_own_making() if model.new is not None else nullcontext():
         outline = auto.from_config(config)
     outline.tie_weights()
     names = [name for name, _ in outline.named_parameters()]

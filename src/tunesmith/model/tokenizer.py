@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tunesmith.errors import UserError
 from tunesmith.model.location import locate, open_location
+from tunesmith.model.plain_config import PlainConfig
 from tunesmith.recipe.schema import Model
 
 if TYPE_CHECKING:
@@ -20,13 +21,16 @@ PLAIN_TEMPLATE = (
 SPECIAL = ("<|pad|>", "<|end|>", "<|cls|>", "<|system|>", "<|user|>", "<|assistant|>")
 
 
-def load_tokenizer(model: Model, texts: Iterable[str], *, encoder: bool) -> PreTrainedTokenizerBase:
+def load_tokenizer(
+    model: Model, texts: Iterable[str], *, encoder: bool, config: PlainConfig | None = None
+) -> PreTrainedTokenizerBase:
     """The tokenizer of a recipe, with its chat template settled.
 
     Args:
         model: the recipe's ``model`` section.
         texts: training rows as text; read only if a tokenizer is to be trained.
         encoder: whether sequences open with a token that stands for the whole.
+        config: of the model, if it is known already; transformers would read it once more.
 
     Raises:
         UserError: if there is none, or it cannot tell which characters a token stands for.
@@ -35,7 +39,7 @@ def load_tokenizer(model: Model, texts: Iterable[str], *, encoder: bool) -> PreT
     if spec is not None and spec.train is not None:
         tokenizer = train_tokenizer(texts, spec.train.vocab_size, encoder=encoder)
     else:
-        tokenizer = _pretrained(model, (spec and spec.source) or model.source)
+        tokenizer = _pretrained(model, (spec and spec.source) or model.source, config)
     if not tokenizer.is_fast:
         raise UserError(
             "the tokenizer is a slow one and cannot tell which characters a token stands for",
@@ -76,7 +80,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, *, encoder: bool) -> 
     return fast
 
 
-def _pretrained(model: Model, source: str | None) -> PreTrainedTokenizerBase:
+def _pretrained(model: Model, source: str | None, config: PlainConfig | None) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     if source is None:
@@ -86,8 +90,17 @@ def _pretrained(model: Model, source: str | None) -> PreTrainedTokenizerBase:
             "write `tokenizer: {train: {vocab_size: 1000}}` or `tokenizer: {source: ...}`",
         )
     own = source == model.source
-    section = model if own else model.model_copy(update={"revision": None, "sha256": None})
-    return open_location(locate(source, section), AutoTokenizer.from_pretrained)
+    other = {"revision": None, "sha256": None, "trust_remote_code": False}
+    section = model if own else model.model_copy(update=other)
+    location = locate(source, section)
+    known = {"config": config} if own and config is not None and _names_its_class(location.name) else {}
+    return open_location(location, AutoTokenizer.from_pretrained, **known)
+
+
+def _names_its_class(folder: str) -> bool:
+    """Whether the tokenizer's own file says what it is, so that the model's configuration does not matter."""
+    path = Path(folder) / "tokenizer_config.json"
+    return path.is_file() and '"tokenizer_class"' in path.read_text(encoding="utf-8")
 
 
 def _template(text: str) -> str | None:

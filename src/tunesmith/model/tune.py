@@ -30,7 +30,13 @@ class Tuned:
 
 
 def apply_tune(
-    model: Any, tune: Tune, *, auto_model: str, fresh: frozenset[str], dtype: torch.dtype
+    model: Any,
+    tune: Tune,
+    *,
+    auto_model: str,
+    fresh: frozenset[str],
+    dtype: torch.dtype,
+    fuse: bool = True,
 ) -> Tuned:
     """Choose what learns; frozen weights take ``dtype``, trained ones keep float32.
 
@@ -55,12 +61,14 @@ def apply_tune(
             parameter.requires_grad_(name in chosen)
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
+            if not parameter.is_floating_point():
+                continue  # Packed weights of 4 or 8 bits are no numbers that another type could hold.
             wide = parameter.requires_grad or isinstance(module, torch.nn.modules.batchnorm._BatchNorm)
             parameter.data = parameter.data.to(torch.float32 if wide else dtype)
     trained = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     if not trained:
         raise UserError("`tune` leaves nothing to learn", "tune", "choose layers, or add `lora`")
-    fused = fuse_lora(model) if tune.lora is not None else 0
+    fused = fuse_lora(model) if tune.lora is not None and fuse else 0
     return Tuned(model, trained, fused)
 
 

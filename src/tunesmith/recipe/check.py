@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from tunesmith.recipe.check_data import check_data
 from tunesmith.recipe.check_goal import check_goal
+from tunesmith.recipe.check_new import check_new
 from tunesmith.recipe.problem import Problem
 from tunesmith.recipe.schema import Batch, LayerRange, Lora, Model, Recipe, TokenizerSpec, Tune
 from tunesmith.recipe.source_syntax import kind_of
@@ -25,6 +26,7 @@ def check(recipe: Recipe) -> list[Problem]:
         *_model(recipe.model, recipe.task, is_text),
         *check_data(recipe),
         *_tune(recipe.tune),
+        *_quantize(recipe),
         *_batch(recipe.batch, recipe.task),
         *check_goal(recipe),
         *_run(recipe),
@@ -44,6 +46,8 @@ def _model(model: Model, task: str, is_text: bool) -> Iterator[Problem]:
         if getattr(model, name) is not None:
             yield Problem((*path, name), f"`model.{name}` needs `model.source`", "take it away", "key")
     yield from _pin(model.source, model.revision, model.sha256, path)
+    if model.trust_remote_code:
+        yield from _remote_code(model)
     if model.new is not None:
         yield from _new_model(model, is_text)
     if model.tokenizer is not None:
@@ -51,6 +55,17 @@ def _model(model: Model, task: str, is_text: bool) -> Iterator[Problem]:
     if model.chat_template is not None and task != "causal-lm":
         what = f"`model.chat_template` means nothing for task `{task}`"
         yield Problem((*path, "chat_template"), what, "take it away", "key")
+
+
+def _remote_code(model: Model) -> Iterator[Problem]:
+    """A model's own code runs only if it is the code that somebody has read."""
+    path = ("model", "trust_remote_code")
+    if model.source is None or kind_of(model.source) != "hub":
+        what = "`model.trust_remote_code` is for a source on the hub, where a commit can be named"
+        yield Problem(path, what, "take it away", "key")
+    elif re.fullmatch(r"[0-9a-f]{40}", model.revision or "") is None:
+        what = "`model.trust_remote_code` needs `model.revision`, a commit of 40 hexadecimal digits"
+        yield Problem(path, what, "read the code at a commit, and name that commit", "key")
 
 
 def _pin(
@@ -75,6 +90,7 @@ def _new_model(model: Model, is_text: bool) -> Iterator[Problem]:
     if is_text and model.tokenizer is None:
         hint = "add `tokenizer: {train: {vocab_size: 2000}}`, or `tokenizer: {source: …}`"
         yield Problem(path, "a new model needs `model.tokenizer`", hint, "key")
+    yield from check_new(model.new)
     trained = model.tokenizer.train if model.tokenizer is not None else None
     size = model.new.get("vocab_size")
     if trained is not None and isinstance(size, int) and size < trained.vocab_size:
@@ -129,6 +145,19 @@ def _lora(lora: Lora, tune: Tune) -> Iterator[Problem]:
         yield Problem(("tune", "lora", "targets"), "`tune.lora.targets` is empty", hint)
     elif isinstance(lora.targets, str) and lora.targets != "all-linear":
         yield from _regex(lora.targets, ("tune", "lora", "targets"))
+
+
+def _quantize(recipe: Recipe) -> Iterator[Problem]:
+    path, quantize = ("model", "quantize"), recipe.model.quantize
+    if quantize is not None and recipe.tune.lora is None:
+        what = f"`model.quantize: {quantize}` needs `tune.lora`: quantised weights have no gradient"
+        hint = "add `tune: {lora: {rank: 16}}`, or take `model.quantize` away to train the weights themselves"
+        yield Problem(path, what, hint, "key")
+    elif quantize == "8bit" and recipe.tune.lora is not None and recipe.tune.lora.dora:
+        what = "`tune.lora.dora` cannot be computed over weights in 8 bits"
+        yield Problem(
+            ("tune", "lora", "dora"), what, "write `model.quantize: 4bit`, or take `dora` away", "key"
+        )
 
 
 def _layer_range(layers: LayerRange, path: tuple[str | int, ...]) -> Iterator[Problem]:

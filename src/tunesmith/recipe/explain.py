@@ -98,6 +98,8 @@ def _needs_items(annotation: Any) -> bool:
 
 
 def _fits(annotation: Any, node: Node) -> bool:
+    if annotation is Any:
+        return True
     try:
         TypeAdapter(annotation).validate_python(to_plain(node))
     except ValidationError:

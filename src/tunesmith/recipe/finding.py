@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tunesmith.errors import UserError
-from tunesmith.recipe.secrets import mask
+from tunesmith.redact import redact_settings
 
 SHOWN = 20
 _EXCERPT = 96
@@ -60,8 +60,9 @@ class Finding:
 
     def error(self) -> UserError:
         """This finding alone as the exception a user meets."""
-        excerpt = "" if self.secret else mask(self.spot.excerpt())
-        return UserError(mask(self.what), where=mask(str(self.spot)), hint=mask(self.hint), source=excerpt)
+        excerpt = "" if self.secret else redact_settings(self.spot.excerpt())
+        where, hint = redact_settings(str(self.spot)), redact_settings(self.hint)
+        return UserError(redact_settings(self.what), where=where, hint=hint, source=excerpt)
 
 
 class RecipeTrouble(Exception):

@@ -82,7 +82,8 @@ def _load(path: Path, overrides: Sequence[str]) -> tuple[Recipe, list[tuple[str,
         named += [(name, variant)] if variant is not None else []
     if recipe is None or findings:
         raise to_error(islice(findings, _MOST))
-    recipe = _with_dir(recipe, recipe.run.dir or f"runs/{path.stem}")
+    # A file called `...yaml` would otherwise run in the folder above.
+    recipe = _with_dir(recipe, recipe.run.dir or f"runs/{path.stem.strip('.') or 'recipe'}")
     assert recipe.run.dir is not None
     return recipe, [(name, _with_dir(one, f"{recipe.run.dir}/{name}")) for name, one in named]
 

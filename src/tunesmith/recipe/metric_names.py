@@ -6,7 +6,9 @@ How they are computed stands in ``metrics``; a test holds the two tables to the 
 from __future__ import annotations
 
 import math
+import re
 
+from tunesmith.recipe.leaves import leaves, metrics_in
 from tunesmith.recipe.schema import Recipe
 
 GENERATION = ("exact_match", "f1", "rouge_l", "bleu", "chrf")
@@ -19,6 +21,7 @@ TASK_METRICS: dict[str, tuple[str, ...]] = {
     "image-classification": ("loss", "accuracy", "macro_f1"),
 }
 
+_PINNED = re.compile(r"(?:hub|evaluate):(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*@[0-9a-f]{40}")
 _LIMITS = {
     "loss": (0.0, math.inf),
     "perplexity": (1.0, math.inf),
@@ -28,8 +31,13 @@ _LIMITS = {
 
 
 def is_from_hub(name: str) -> bool:
-    """Whether a metric is one of the hub's, such as ``hub:wer``; nothing is known of its range."""
+    """Whether a metric is one of the hub's, such as ``hub:wer@…``; nothing is known of its range."""
     return name.startswith(("hub:", "evaluate:"))
+
+
+def is_pinned(name: str) -> bool:
+    """Whether a metric of the hub, which is code, is named at a commit."""
+    return _PINNED.fullmatch(name) is not None
 
 
 def limits(name: str) -> tuple[float, float]:
@@ -39,8 +47,5 @@ def limits(name: str) -> tuple[float, float]:
 
 def stop_metrics(recipe: Recipe) -> tuple[str, ...]:
     """Metrics that the stop rules look at, in order; measured whether ``eval.metrics`` names them or not."""
-    names: list[str] = []
-    for rule in recipe.stop:
-        names += list(rule.target or {})
-        names += [rule.plateau.metric] if rule.plateau is not None else []
+    names = [name for rule in leaves(recipe.stop) for name in metrics_in(rule)]
     return tuple(dict.fromkeys(names))

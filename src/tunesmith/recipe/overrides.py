@@ -21,8 +21,8 @@ from tunesmith.recipe.nodes import (
     moved,
 )
 from tunesmith.recipe.schema import Recipe
-from tunesmith.recipe.secrets import is_secret_key, is_secret_value
 from tunesmith.recipe.yaml_nodes import parse
+from tunesmith.redact import is_secret_key, is_secret_value, redact
 
 
 def apply_overrides(tree: MapNode, overrides: Sequence[str]) -> tuple[MapNode, list[Finding]]:
@@ -58,8 +58,8 @@ def apply_variant(tree: MapNode, changes: MapNode) -> MapNode:
 def _apply_one(tree: MapNode, text: str) -> MapNode:
     key, equals, raw = text.partition("=")
     path = key.split(".")
-    hidden = is_secret_key(path[-1]) or is_secret_value(raw)
-    label = shorten(key) + equals + ("…" if hidden else shorten(raw))
+    hidden = any(is_secret_key(step, raw) for step in path) or is_secret_value(text)
+    label = shorten(redact(key)) + equals + ("…" if hidden else shorten(raw))
     spot = Spot(f"override `{label}`", Path.cwd())
     if not equals or not all(path) or key != key.strip() or key.startswith("-"):
         bare = key.lstrip("-")

@@ -35,17 +35,24 @@ Flag = Annotated[bool, Strict()]
 
 # --- quantities with a unit -------------------------------------------------------------------
 
-Unit = Literal["steps", "tokens", "epochs"]
+Unit = Literal["steps", "tokens", "epochs", "auto"]
 
 
 class Every(BaseModel):
-    """How often: ``20 steps``, ``50000 tokens``, ``0.5 epochs``."""
+    """How often: ``20 steps``, ``50000 tokens``, ``0.5 epochs``, ``auto``."""
 
     model_config = ConfigDict(frozen=True)
     count: Number = Field(gt=0)
     unit: Unit
 
+    @property
+    def auto(self) -> bool:
+        """Whether the judge chooses (``judge/cadence.py``)."""
+        return self.unit == "auto"
+
     def __str__(self) -> str:
+        if self.auto:
+            return "auto"
         count = int(self.count) if self.count.is_integer() else self.count
         return f"{count} {self.unit.removesuffix('s') if count == 1 else self.unit}"
 
@@ -59,6 +66,8 @@ def parse_every(value: object) -> object:
     """Read ``20 steps`` (or a bare number of steps) as an ``Every``."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"count": value, "unit": "steps"}
+    if value == "auto":
+        return {"count": 1, "unit": "auto"}
     match = _EVERY.fullmatch(value) if isinstance(value, str) else None
     return {"count": float(match[1]), "unit": match[2] + "s"} if match else value
 
@@ -73,6 +82,62 @@ def parse_duration(value: object) -> object:
     return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9.]+)\s*([smhd])", value))
 
 
+class Patience(BaseModel):
+    """How long without a gain: ``3`` evaluations, ``2 epochs``, ``500 steps``, ``50%``, ``12 bits``."""
+
+    model_config = ConfigDict(frozen=True)
+    count: Number = Field(gt=0)
+    unit: Literal["evaluations", "steps", "tokens", "epochs", "percent", "bits"]
+
+    def plain(self) -> int | str:
+        """As it is written in a recipe."""
+        count = int(self.count) if self.count.is_integer() else self.count
+        if self.unit == "evaluations":
+            return int(count)
+        if self.unit == "percent":
+            return f"{count}%"
+        return f"{count} {self.unit.removesuffix('s') if count == 1 else self.unit}"
+
+
+_PERCENT = re.compile(rf"\s*({_DECIMAL})\s*%\s*")
+_BITS = re.compile(rf"\s*({_DECIMAL})\s*bits?\s*")
+
+
+def parse_share(value: object) -> object:
+    """Read ``95%`` as 0.95."""
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    return float(match[1]) / 100 if match else value
+
+
+def parse_patience(value: object) -> object:
+    """Read a whole number of evaluations, ``2 epochs``, ``500 steps``, ``50%`` or ``12 bits``."""
+    whole = parse_whole(value)
+    if isinstance(whole, int) and not isinstance(whole, bool):
+        return {"count": whole, "unit": "evaluations"}
+    for unit, pattern in (("percent", _PERCENT), ("bits", _BITS)):
+        if isinstance(value, str) and (match := pattern.fullmatch(value)):
+            return {"count": float(match[1]), "unit": unit}
+    return parse_every(value) if isinstance(value, str) and value != "auto" else value
+
+
+_JOULES = {"J": 1.0, "kJ": 1e3, "MJ": 1e6, "Wh": 3.6e3, "kWh": 3.6e6, "MWh": 3.6e9}
+_ENERGY = re.compile(rf"\s*({_DECIMAL})\s*({'|'.join(_JOULES)})\s*")
+
+
+def parse_energy(value: object) -> object:
+    """Read ``500 Wh``, ``2 kWh``, ``3 MJ`` or a bare number as joules."""
+    match = _ENERGY.fullmatch(value) if isinstance(value, str) else None
+    return float(match[1]) * _JOULES[match[2]] if match else value
+
+
+PatienceField = Annotated[
+    Patience,
+    BeforeValidator(parse_patience, json_schema_input_type=str | int),
+    PlainSerializer(Patience.plain, return_type=int | str, when_used="always"),
+]
+Share = Annotated[Number, BeforeValidator(parse_share, json_schema_input_type=str | float)]
+Sure = Annotated[Share, Field(gt=0.5, lt=1)]
+Joules = Annotated[Number, BeforeValidator(parse_energy, json_schema_input_type=str | float), Field(gt=0)]
 EveryField = Annotated[
     Every,
     BeforeValidator(parse_every, json_schema_input_type=str | float),
@@ -118,9 +183,14 @@ class Model(Section):
         default="auto",
         description="Type of the frozen weights and of the arithmetic; trained weights keep float32.",
     )
+    quantize: Literal["4bit", "8bit"] | None = Field(
+        default=None, description="Frozen weights in 4 bits (NF4) or 8, for adapters to learn over: QLoRA."
+    )
     image_size: int = Field(224, gt=0, description="Height and width in pixels, for a `new` vision model.")
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    trust_remote_code: Flag = False
+    trust_remote_code: Flag = Field(
+        default=False, description="Run the model's own code, of the commit that `revision` names."
+    )
 
 
 # --- data -------------------------------------------------------------------------------------
@@ -230,7 +300,7 @@ LayerChoice = Literal["all", "head", "none"] | LayerRange
 class Lora(Section):
     """Low-rank adapters (arXiv 2106.09685), through peft."""
 
-    rank: Whole = Field(default=8, gt=0)
+    rank: Whole = Field(default=8, gt=0, le=65_536)
     alpha: Number | None = Field(default=None, gt=0, description="Default: twice the rank.")
     targets: str | tuple[str, ...] = Field(
         default="all-linear", description="`all-linear`, names, or a regex."
@@ -294,27 +364,78 @@ class Generate(Section):
 class Eval(Section):
     """When and what to measure."""
 
-    every: EveryField = Every(count=1, unit="epochs")
+    every: EveryField = Field(
+        default=Every(count=1, unit="epochs"), description="`auto`: often early, rarely late, at most 5 %."
+    )
     metrics: tuple[str, ...] = Field(default=(), description="Beside `loss`; default: the task's own.")
     baseline: Flag = True
     batch_size: Whole = Field(default=64, gt=0)
     limit: Whole | None = Field(default=None, gt=0, description="Evaluate on at most this many rows.")
+    subset: Literal["all", "auto"] = Field(
+        default="all", description="`auto`: as many rows as the decision needs; all of them to confirm."
+    )
+    cluster: str | None = Field(
+        default=None, description="Column whose equal values mark rows that belong together."
+    )
     samples: Whole = Field(default=8, ge=0, description="Examples shown before and after in the report.")
     generate: Generate = Generate()
 
 
 class Plateau(Section):
-    """Stop after ``patience`` evaluations without a gain of at least ``min_gain``."""
+    """Stop when a metric has made no gain of at least ``min_gain`` for as long as ``patience`` says.
+
+    With ``sure`` only a gain counts that a paired test on the same examples tells from chance. ``50%`` is
+    half of what the run had spent when it made its last gain; ``12 bits`` is so much evidence against one.
+    """
 
     metric: str = "loss"
-    patience: Whole = Field(default=3, gt=0)
+    patience: PatienceField = Patience(count=3, unit="evaluations")
     min_gain: Number = Field(default=0.0, ge=0)
+    sure: Sure | None = Field(default=None, description="How sure a gain must be to count, e.g. `95%`.")
 
 
 class Divergence(Section):
     """Stop when the evaluation loss exceeds ``factor`` times the baseline's."""
 
     factor: Number = Field(default=1.5, gt=1)
+
+
+class Overfitting(Section):
+    """Stop when a metric is surely worse than its best while training goes on (Prechelt 1998)."""
+
+    metric: str = "loss"
+    worse_by: Share = Field(default=0.003, ge=0, description="Share of the best value: `0.3%`.")
+    progress: Number | None = Field(
+        default=None, gt=0, description="Only if the loss in % outweighs training's progress by this (PQ)."
+    )
+    strip: Whole = Field(default=5, gt=1, description="Evaluations over which progress is taken.")
+    looks: Whole = Field(default=2, gt=0, description="In so many evaluations in a row.")
+    sure: Sure = Field(default=0.95, description="In a paired test, over all looks together.")
+    unless_gaining: str | None = Field(
+        default=None, description="A metric that holds the rule back while it is at its best."
+    )
+
+
+class Forecast(Section):
+    """Stop when what is still to come, read off the curve so far, is not worth waiting for."""
+
+    metric: str = "loss"
+    target: Number | None = Field(default=None, description="Stop when it is out of reach in the budget.")
+    min_gain: Share | None = Field(
+        default=None, gt=0, lt=1, description="Stop when the rest surely gains less than this share: `0.5%`."
+    )
+    worth: Number | None = Field(default=None, gt=0, description="Money that a gain of 1 is worth.")
+    price: Number | None = Field(default=None, gt=0, description="Money for an hour of one device.")
+    sure: Sure = 0.9
+    after: Whole = Field(default=6, ge=5, description="Evaluations needed before it speaks.")
+
+
+class Guard(Section):
+    """Stop when a metric has surely fallen too far: what was known must not be forgotten."""
+
+    metric: str
+    max_drop: Number = Field(ge=0, description="How much worse than the first measurement it may be.")
+    sure: Sure = Field(default=0.95, description="In a paired test, over all looks together.")
 
 
 class Budget(Section):
@@ -324,15 +445,33 @@ class Budget(Section):
     epochs: Number | None = Field(default=None, gt=0)
     tokens: Whole | None = Field(default=None, gt=0)
     time: Seconds | None = None
+    energy: Joules | None = Field(default=None, description="`2 kWh`; needs a meter, or `power`.")
+    power: Number | None = Field(default=None, gt=0, description="Watts of one device, without a meter.")
+    money: Number | None = Field(default=None, gt=0)
+    price: Number | None = Field(default=None, gt=0, description="Money for an hour of one device.")
 
 
 class StopRule(Section):
-    """One rule: exactly one of its keys."""
+    """One rule: exactly one kind, or ``any`` or ``all`` of several; and how it is meant."""
 
     target: dict[str, Number] | None = None
     plateau: Plateau | None = None
     divergence: Divergence | None = None
     budget: Budget | None = None
+    overfitting: Overfitting | None = None
+    forecast: Forecast | None = None
+    guard: Guard | None = None
+    any: tuple[StopRule, ...] | None = Field(default=None, description="Stop when one of these says so.")
+    all: tuple[StopRule, ...] | None = Field(default=None, description="Stop when all of these say so.")
+    sure: Sure | None = Field(
+        default=None, description="With `target`: the interval must pass it; over all looks together."
+    )
+    confirm: Whole | None = Field(
+        default=None, gt=1, description="With `target`: in so many evaluations in a row."
+    )
+    missing: Literal["unknown", "error"] | None = Field(
+        default=None, description="If its metric has no value: go on and say so (default), or end the run."
+    )
 
 
 class Run(Section):

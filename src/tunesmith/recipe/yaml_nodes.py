@@ -19,7 +19,7 @@ from tunesmith.recipe.yaml_text import refuse_characters, split_lines
 from tunesmith.recipe.yaml_trouble import syntax_finding
 
 MAX_DEPTH = 50
-MAX_NODES = 20_000
+MAX_NODES = 12_000
 MAX_ALIASES = 500
 
 _Parser: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -17,6 +17,15 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 426, 14, 196
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A verdict on the curve: its step, ``continue``, ``stop`` or ``unknown``, and the reason in words."""
+
+    step: float
+    decision: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """One chart over optimiser steps.
 
@@ -31,6 +40,7 @@ class Chart:
         chosen: step whose weights were kept.
         chosen_word: what that step is called.
         from_zero: let the value axis begin at 0.
+        marks: the verdicts, drawn along the base line.
     """
 
     name: str
@@ -43,6 +53,7 @@ class Chart:
     chosen: int | None = None
     chosen_word: str = "kept"
     from_zero: bool = False
+    marks: Sequence[Mark] = ()
 
 
 def draw(chart: Chart, *, last_step: float) -> Markup:
@@ -57,6 +68,7 @@ def draw(chart: Chart, *, last_step: float) -> Markup:
         *_curve(chart.raw, x, y, "raw"),
         *_curve(chart.line, x, y, "line"),
         *_dots(chart, x, y),
+        *_marks(chart.marks, x),
         *_gaps(chart.raw or chart.line, x),
     ]
     return Markup(
@@ -149,6 +161,21 @@ def _dots(chart: Chart, x: Axis, y: Axis) -> Iterable[str]:
         yield (
             f'<circle class="dot{" kept" if kept else ""}" cx="{x.pixel(step):.1f}" cy="{y.pixel(value):.1f}"'
             f' r="{5 if kept else 3}"><title>step {step:g}: {words.number(value)}{between}</title></circle>'
+        )
+
+
+SHAPES = {"stop": "m-5 -5h10v10h-10z", "unknown": "m0 -6.5l6.5 6.5l-6.5 6.5l-6.5 -6.5z"}
+"""A square and a diamond tell the decisions apart without colour; to go on is a small stroke."""
+
+
+def _marks(marks: Sequence[Mark], x: Axis) -> Iterable[str]:
+    for mark in marks:
+        style = mark.decision if mark.decision in SHAPES else "continue"
+        shape = SHAPES.get(style, "m0 -4v8")
+        yield (
+            f'<path class="mark {style}" data-verdict="{escape(mark.decision)}"'
+            f' d="M{x.pixel(mark.step):.1f} {BOTTOM}{shape}">'
+            f"<title>step {mark.step:g}: {escape(mark.text)}</title></path>"
         )
 
 

@@ -13,6 +13,9 @@ for (const svg of document.querySelectorAll("svg.chart")) {
     const share = (pixel - py0) / (py1 - py0);
     return y[4] === "log" ? y0 * (y1 / y0) ** share : y0 + share * (y1 - y0);
   };
+  const verdicts = new Map();
+  for (const drawn of svg.querySelectorAll("[data-verdict]"))
+    verdicts.set(drawn.getAttribute("d").slice(1).split(" ")[0], drawn.dataset.verdict);
   const mark = document.createElementNS("http://www.w3.org/2000/svg", "circle");
   mark.setAttribute("class", "pointer");
   mark.setAttribute("r", "4");
@@ -25,7 +28,8 @@ for (const svg of document.querySelectorAll("svg.chart")) {
     mark.setAttribute("cy", near[1]);
     mark.classList.add("on");
     const step = Math.round(x0 + ((near[0] - px0) / (px1 - px0)) * (x1 - x0));
-    output.textContent = `step ${step}: ${show(value(near[1]))}`;
+    const verdict = verdicts.get(near[0].toFixed(1));
+    output.textContent = `step ${step}: ${show(value(near[1]))}` + (verdict ? `, ${verdict}` : "");
   });
   svg.addEventListener("pointerleave", () => {
     mark.classList.remove("on");

@@ -12,10 +12,13 @@ from markupsafe import Markup
 
 from tunesmith.report.confusion import confusion
 from tunesmith.report.data_report import data_section
+from tunesmith.report.flips import flips
 from tunesmith.report.read import RunFiles, read_run
 from tunesmith.report.resources import facts, reproduce, tables
 from tunesmith.report.results import figures, gains, verdicts
-from tunesmith.report.samples import previews, samples, tally
+from tunesmith.report.samples import previews
+from tunesmith.report.slices import slices
+from tunesmith.report.spent import bill
 from tunesmith.report.story import tell
 from tunesmith.report.variants import variants
 
@@ -35,13 +38,13 @@ def render(run_dir: Path) -> str:
         UserError: if ``run_dir`` is not a run directory.
     """
     run = read_run(run_dir)
-    script = _file("page.js")
-    template = _environment().from_string(_file("page.html.j2"))
+    script = packaged("page.js")
+    template = environment().from_string(packaged("page.html.j2"))
     return str(
         template.render(
-            style=Markup(_file("page.css")),
+            style=Markup(packaged("page.css")),
             script=Markup(script),
-            script_hash=_csp_hash(script),
+            policy=Markup(policy()),
             **_sections(run),
         )
     )
@@ -61,7 +64,6 @@ def write_report(run_dir: Path) -> Path:
 
 
 def _sections(run: RunFiles) -> dict[str, Any]:
-    shown = samples(run)
     return {
         "name": run.name,
         "task": run.recipe.get("task", ""),
@@ -72,8 +74,9 @@ def _sections(run: RunFiles) -> dict[str, Any]:
         "gains": gains(run),
         "figures": figures(run),
         "verdicts": verdicts(run),
-        "samples": shown,
-        "tally": tally(shown),
+        "bill": bill(run),
+        "slices": slices(run),
+        "flips": flips(run),
         "variants": variants(run),
         "confusion": confusion(run),
         "data": data_section(run),
@@ -85,13 +88,23 @@ def _sections(run: RunFiles) -> dict[str, Any]:
     }
 
 
-def _environment() -> Any:
+def policy() -> str:
+    """What a browser may load for the page: nothing, but for its own styles and its one script."""
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_csp_hash(packaged('page.js'))}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def environment() -> Any:
+    """Jinja, with everything escaped."""
     from jinja2 import Environment, StrictUndefined
 
     return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-def _file(name: str) -> str:
+def packaged(name: str) -> str:
+    """A file that stands beside this one."""
     return package_files.files("tunesmith.report").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,13 @@ from tunesmith.errors import UserError
 from tunesmith.recipe.finding import RecipeTrouble
 from tunesmith.recipe.nodes import to_plain
 from tunesmith.recipe.read import read_tree
+from tunesmith.report.scores import BASELINE_SCORES, SCORES, read_scores
+from tunesmith.tasks.task import Scored
 
 Record = Mapping[str, Any]
+
+TRACES = ("recipe.yaml", "metrics.jsonl", "result.json", "environment.json", "variants.json")
+"""A folder that holds one of these is a run directory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,8 @@ class RunFiles:
         train: the ``train`` lines of ``metrics.jsonl``, one a step, ascending.
         evals: its ``eval`` lines, ascending; step 0 is the baseline.
         plan: ``plan.txt``, empty if there is none.
+        scores: every example of the evaluation whose weights were kept; ``None`` if not written.
+        baseline_scores: the same before the first step.
         problems: what could not be read and why, in words.
 
     The other attributes hold the JSON file of the same name, ``None`` if it is absent or unreadable.
@@ -45,6 +52,8 @@ class RunFiles:
     preview: tuple[Record, ...] | None
     confusion: Record | None
     variants: Record | None
+    scores: tuple[Scored, ...] | None
+    baseline_scores: tuple[Scored, ...] | None
     problems: tuple[str, ...]
 
     @property
@@ -62,15 +71,30 @@ def read_run(run_dir: Path) -> RunFiles:
         UserError: if ``run_dir`` is not a folder, or nothing in it comes from a run.
     """
     _must_be_a_run(run_dir)
+    facts = read_facts(run_dir)
+    problems: list[str] = []
+    train, evals = read_metrics(_text(run_dir / "metrics.jsonl", problems), problems)
+    scores = [_scores(run_dir / name, problems) for name in (SCORES, BASELINE_SCORES)]
+    return replace(
+        facts,
+        train=train,
+        evals=evals,
+        scores=scores[0],
+        baseline_scores=scores[1],
+        problems=(*facts.problems, *problems),
+    )
+
+
+def read_facts(run_dir: Path) -> RunFiles:
+    """Everything but what grows with the run: ``metrics.jsonl`` and the scores count as absent."""
     problems: list[str] = []
     recipe_text = _text(run_dir / "recipe.yaml", problems)
-    train, evals = read_metrics(_text(run_dir / "metrics.jsonl", problems), problems)
     return RunFiles(
         run_dir=run_dir,
         recipe_text=recipe_text,
         recipe=_recipe(run_dir / "recipe.yaml", recipe_text, problems),
-        train=train,
-        evals=evals,
+        train=(),
+        evals=(),
         plan=_text(run_dir / "plan.txt", problems),
         result=_object(run_dir / "result.json", problems),
         environment=_object(run_dir / "environment.json", problems),
@@ -79,8 +103,22 @@ def read_run(run_dir: Path) -> RunFiles:
         preview=_objects(run_dir / "preview.json", problems),
         confusion=_object(run_dir / "confusion.json", problems),
         variants=_object(run_dir / "variants.json", problems),
+        scores=None,
+        baseline_scores=None,
         problems=tuple(problems),
     )
+
+
+def _scores(path: Path, problems: list[str]) -> tuple[Scored, ...] | None:
+    try:
+        return read_scores(path)
+    except FileNotFoundError:
+        return None
+    except UserError as error:
+        problems.append(f"{error.where.rpartition('/')[2]}: {error.what}")
+    except OSError as error:
+        problems.append(f"{path.name}: {error.strerror}")
+    return None
 
 
 def _must_be_a_run(run_dir: Path) -> None:
@@ -89,10 +127,9 @@ def _must_be_a_run(run_dir: Path) -> None:
             f"`{run_dir}` is not a run directory: there is no such folder",
             hint="give the folder that `run.dir` names, by default `runs/<recipe name>`",
         )
-    traces = ("recipe.yaml", "metrics.jsonl", "result.json", "environment.json", "variants.json")
-    if not any((run_dir / trace).exists() for trace in traces):
+    if not any((run_dir / trace).exists() for trace in TRACES):
         raise UserError(
-            f"`{run_dir}` is not a run directory: it holds none of {', '.join(traces)}",
+            f"`{run_dir}` is not a run directory: it holds none of {', '.join(TRACES)}",
             hint="give the folder that `run.dir` names, by default `runs/<recipe name>`",
         )
 
@@ -107,24 +144,30 @@ def read_metrics(text: str, problems: list[str]) -> tuple[tuple[Record, ...], tu
     kept: dict[str, list[Record]] = {"train": [], "eval": []}
     lines = text.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
-        record = _metric_line(line)
+        record = metric_line(line)
         if record is None:
             if line.strip() and (number < len(lines) or line.endswith("\n")):
                 problems.append(f"metrics.jsonl, line {number}: not a record of a run; left out")
             continue
-        rows = kept.get(str(record.get("kind")))
-        if rows is None:
-            continue
-        while rows and rows[-1]["step"] >= record["step"]:
-            rows.pop()
-        rows.append(record)
+        add_record(kept, record)
     return tuple(kept["train"]), tuple(kept["eval"])
 
 
-def _metric_line(line: str) -> Record | None:
+def add_record(kept: Mapping[str, list[Record]], record: Record) -> None:
+    """Add a record to the rows of its kind, in place of those at or beyond its step."""
+    rows = kept.get(str(record.get("kind")))
+    if rows is None:
+        return
+    while rows and rows[-1]["step"] >= record["step"]:
+        rows.pop()
+    rows.append(record)
+
+
+def metric_line(line: str | bytes) -> Record | None:
+    """One line of ``metrics.jsonl`` as a record, ``None`` if it is none."""
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or isinstance(record.get("step"), bool):
         return None

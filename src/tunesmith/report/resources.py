@@ -63,6 +63,7 @@ def reproduce(run: RunFiles) -> list[tuple[str, str]]:
     if isinstance(started, list):
         started = shlex.join(str(word) for word in started)
     steps = [("Started as", str(started))] if started else []
+    steps += _same_code(environment)
     again = shlex.quote(f"run.dir={run.name.rstrip('/')}-again")
     world = environment.get("world_size")
     if isinstance(world, int) and world > 1:
@@ -70,6 +71,19 @@ def reproduce(run: RunFiles) -> list[tuple[str, str]]:
     else:
         command = f"tunesmith run recipe.yaml {again}"
     steps.append(("Save the recipe below as recipe.yaml and run it into a new directory", command))
+    return steps
+
+
+def _same_code(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The commit it ran at and the versions it ran with, as commands that bring them back."""
+    commit, versions = environment.get("git_commit"), _mapping(environment.get("versions"))
+    steps = []
+    if isinstance(commit, str) and commit:
+        steps.append(("At this commit", f"git checkout {shlex.quote(commit)}"))
+    pins = [shlex.quote(f"{name}=={found}") for name, found in versions.items() if name != "python"]
+    if pins:
+        python = f" (Python {versions['python']})" if "python" in versions else ""
+        steps.append((f"With these versions{python}", f"pip install {' '.join(pins)}"))
     return steps
 
 

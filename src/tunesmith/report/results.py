@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,9 @@ from markupsafe import Markup
 
 from tunesmith.judge.best import direction
 from tunesmith.report import words
-from tunesmith.report.curves import Chart, draw, dumbbell
+from tunesmith.report.curves import Chart, Mark, draw, dumbbell
 from tunesmith.report.read import Record, RunFiles
+from tunesmith.report.slices import is_slice
 from tunesmith.report.story import baseline, best, chief_metric, metrics_of, targets
 from tunesmith.report.thin import Point, smooth, thin
 
@@ -60,8 +62,11 @@ def _gain(name: str, before: Record, after: Record, target: float | None) -> Gai
 
 
 def metric_names(run: RunFiles, records: Sequence[Record]) -> list[str]:
-    """Names measured in ``records``: the run's own first, then ``loss``, then the rest as they came."""
-    measured = {name: None for record in records for name in metrics_of(record)}
+    """Names measured in ``records``: the run's own first, then ``loss``, then the rest as they came.
+
+    Those of parts of the evaluation set are left to the section about slices.
+    """
+    measured = {name: None for record in records for name in metrics_of(record) if not is_slice(name)}
     first = [name for name in (chief_metric(run), "loss") if name in measured]
     return [*dict.fromkeys([*first, *measured])]
 
@@ -114,10 +119,28 @@ def _metric_figure(run: RunFiles, name: str, last: int) -> Figure:
         target=target,
         chosen=kept.get("step") if kept else None,
         chosen_word="kept" if run.result else "best so far",
+        marks=_verdict_marks(measured),
     )
     title = "evaluation loss" if name == "loss" else name
     note = "Held-out rows; the band is the 95 % interval." if bands else "Held-out rows."
     return Figure(title=title, note=note, svg=draw(chart, last_step=last))
+
+
+def _verdict_marks(measured: Sequence[Record]) -> list[Mark]:
+    """Every verdict; of very many only those that differ from the one before, and the last."""
+    marks = [_mark(record) for record in measured if isinstance(record.get("verdict"), Mapping)]
+    if len(marks) <= MOST_VERDICTS:
+        return marks
+    changed = [new for old, new in itertools.pairwise(marks) if new.decision != old.decision]
+    return [marks[0], *changed[-MOST_VERDICTS:], *([] if marks[-1] in changed else [marks[-1]])]
+
+
+def _mark(record: Record) -> Mark:
+    verdict = record["verdict"]
+    decision, rule = str(verdict.get("decision") or words.ABSENT), str(verdict.get("rule") or "")
+    reason = str(verdict.get("reason") or "")
+    said = f"{decision} ({rule})" if rule else decision
+    return Mark(step=record["step"], decision=decision, text=f"{said}: {reason}" if reason else said)
 
 
 def _loss_figure(run: RunFiles, last: int) -> Figure | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunesmith.metrics.match import exact_match
-from tunesmith.report.read import RunFiles
+from tunesmith.report.read import Record, RunFiles
 from tunesmith.report.story import metrics_of
 
 Fate = Literal["wrong → right", "right → wrong", "right", "wrong", "closer", "farther", ""]
@@ -30,21 +29,27 @@ class Sample:
 
 def samples(run: RunFiles) -> list[Sample]:
     """The samples of the run, marked where an answer is simply right or wrong, or a number near or far."""
-    judged = any({"exact_match", "accuracy"} & metrics_of(record).keys() for record in run.evals)
-    shown = []
-    for number, found in enumerate((run.samples or ())[:MOST_SAMPLES], start=1):
-        before, after, reference = (found.get(key) for key in ("before", "after", "reference"))
-        shown.append(
-            Sample(
-                id=str(found.get("id", number)),
-                input=_short(found.get("input")) or "",
-                reference=_short(reference) or "",
-                before=_short(before),
-                after=_short(after),
-                fate=fate(before, after, reference, judged=judged),
-            )
-        )
-    return shown
+    judged = is_judged(run)
+    found = enumerate((run.samples or ())[:MOST_SAMPLES], start=1)
+    return [as_sample(sample, str(number), judged=judged) for number, sample in found]
+
+
+def is_judged(run: RunFiles) -> bool:
+    """Whether an answer of this run is either right or wrong."""
+    return any({"exact_match", "accuracy"} & metrics_of(record).keys() for record in run.evals)
+
+
+def as_sample(found: Record, name: str, *, judged: bool) -> Sample:
+    """One row of ``samples.json``; ``name`` stands for an ``id`` that is not there."""
+    before, after, reference = (found.get(key) for key in ("before", "after", "reference"))
+    return Sample(
+        id=str(found.get("id", name)),
+        input=_short(found.get("input")) or "",
+        reference=_short(reference) or "",
+        before=_short(before),
+        after=_short(after),
+        fate=fate(before, after, reference, judged=judged),
+    )
 
 
 def fate(before: Any, after: Any, reference: Any, *, judged: bool) -> Fate:
@@ -62,13 +67,6 @@ def fate(before: Any, after: Any, reference: Any, *, judged: bool) -> Fate:
     if is_right:
         return "wrong → right"
     return "right → wrong" if was_right else "wrong"
-
-
-def tally(shown: Sequence[Sample]) -> list[tuple[Fate, int]]:
-    """How many samples met which fate, the good news first."""
-    order: tuple[Fate, ...] = ("wrong → right", "right → wrong", "right", "wrong", "closer", "farther")
-    counts = [(kind, sum(sample.fate == kind for sample in shown)) for kind in order]
-    return [(kind, count) for kind, count in counts if count]
 
 
 def _same(answer: Any, reference: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tunesmith.judge.best import direction
 from tunesmith.report import words
 from tunesmith.report.read import Record, RunFiles
+from tunesmith.report.rules import all_rules
 
 Tone = Literal["good", "plain", "warn", "bad", "going"]
 
@@ -32,6 +33,10 @@ class Story:
 RULES: Mapping[str, tuple[Tone, str]] = {
     "target": ("good", "Good enough"),
     "plateau": ("plain", "Stopped improving"),
+    "overfitting": ("plain", "Stopped before overfitting"),
+    "forecast": ("plain", "Going on is not worth it"),
+    "guard": ("bad", "Forgets what it could do"),
+    "missing": ("bad", "A metric has no value"),
     "divergence": ("bad", "Diverged"),
     "nonfinite": ("bad", "Broke down"),
     "budget": ("plain", "Budget spent"),
@@ -117,7 +122,8 @@ def _tell_going(run: RunFiles) -> Story:
 
 
 def _tell_variants(variants: Record) -> Story:
-    metric, rows = str(variants.get("metric", "loss")), variants.get("variants") or []
+    metric = str(variants.get("metric", "loss"))
+    rows = [row for row in _sequence(variants.get("variants")) if isinstance(row, Mapping)]
     sign = 1 if direction(metric) == "max" else -1
     scored = [row for row in rows if isinstance(_mapping(row.get("metrics")).get(metric), int | float)]
     if not scored:
@@ -134,7 +140,7 @@ def _tell_variants(variants: Record) -> Story:
 def targets(recipe: Record) -> dict[str, float]:
     """Metric to the value that counts as good enough, over all target rules."""
     found: dict[str, float] = {}
-    for rule in _rules(recipe):
+    for rule in all_rules(recipe):
         for name, value in _mapping(rule.get("target")).items():
             if isinstance(value, int | float):
                 found[str(name)] = float(value)
@@ -144,7 +150,7 @@ def targets(recipe: Record) -> dict[str, float]:
 def chief_metric(run: RunFiles) -> str:
     """The metric that the run is about: the target's, else a plateau's, else the first that is not loss."""
     measured = [name for record in run.evals for name in metrics_of(record)]
-    plateaus = [_mapping(rule.get("plateau")).get("metric") for rule in _rules(run.recipe)]
+    plateaus = [_mapping(rule.get("plateau")).get("metric") for rule in all_rules(run.recipe)]
     asked = _sequence(_mapping(run.recipe.get("eval")).get("metrics"))
     wishes = [
         *targets(run.recipe),
@@ -158,12 +164,8 @@ def chief_metric(run: RunFiles) -> str:
 def keeping_metric(run: RunFiles) -> str:
     """The metric by which weights are kept: the run's own if a rule names it, else ``loss``."""
     name = chief_metric(run)
-    plateaus = {_mapping(rule.get("plateau")).get("metric") for rule in _rules(run.recipe)}
+    plateaus = {_mapping(rule.get("plateau")).get("metric") for rule in all_rules(run.recipe)}
     return name if name in plateaus | set(targets(run.recipe)) else "loss"
-
-
-def _rules(recipe: Record) -> list[Record]:
-    return [rule for rule in _sequence(recipe.get("stop")) if isinstance(rule, Mapping)]
 
 
 def baseline(run: RunFiles) -> Record | None:

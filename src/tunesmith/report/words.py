@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import Any
 
 ABSENT = "–"
@@ -75,3 +76,10 @@ def size(num_bytes: Any) -> str:
 def phrase(name: str) -> str:
     """A key as words: ``near_duplicates`` is ``near duplicates``."""
     return name.replace("_", " ")
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which could command a terminal; line breaks stay."""
+    return "".join(
+        c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else "\ufffd" for c in text
+    )

@@ -38,6 +38,13 @@ def explain_hub_error(exc: BaseException, address: HubAddress) -> UserError:
     """
     chain = list(_chain(exc))
     names = {name for error in chain for name in _class_names(error)}
+    if any("cannot be loaded with `safetensors`" in str(error) for error in chain):
+        return UserError(
+            f"`{address}` has no safetensors on the hub; weights in Python's pickle format can run code and "
+            "are not read",
+            hint="name a revision that has them, or open it once where its origin is trusted, save it with "
+            "`save_pretrained`, and name that folder",
+        )
     if "GatedRepoError" in names:
         return UserError(
             f"`{address.name}` is gated on the hub, and this machine has not been let in",

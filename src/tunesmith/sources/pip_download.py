@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tunesmith.errors import UserError
+from tunesmith.redact import redact
 
 
 def download_wheel(requirement: str, folder: Path, where: str = "") -> Path:
@@ -55,4 +56,4 @@ def last_meaningful_line(output: str) -> str:
     if versions and versions[1] != "none":
         newest = [version.strip() for version in versions[1].split(",")][-8:]
         chosen += f" (versions there: {', '.join(newest)})"
-    return re.sub(r"://[^/@\s]+@", "://***@", chosen)[:400]
+    return redact(chosen)[:400]

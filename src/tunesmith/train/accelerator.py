@@ -10,11 +10,17 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list
+from accelerate import Accelerator, PartialState
+from accelerate.utils import (
+    DistributedType,
+    InitProcessGroupKwargs,
+    broadcast_object_list,
+    parse_flag_from_env,
+)
 
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Run
+from tunesmith.train.zero import skip_shared_memory_op
 from tunesmith.world.environment import World, read_world
 from tunesmith.world.threads import exported_threads, threads_per_process, usable_cores
 
@@ -48,13 +54,27 @@ def take_place(run: Run) -> Place:
     threads = threads_per_process(usable_cores(), world.local_world_size, requested, exported)
     torch.set_num_threads(threads)
     profile = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    on_cpu = not torch.cuda.is_available()
-    gloo = [InitProcessGroupKwargs(backend="gloo")] if on_cpu and world.world_size > 1 else []
-    accelerator = Accelerator(
-        cpu=on_cpu, mixed_precision="fp16" if profile == "fp16" else "no", kwargs_handlers=gloo or None
-    )
+    accelerator = _join(world)
     seed_everything(run.seed, world.rank)
     return Place(accelerator, world, threads, profile)
+
+
+def _join(world: World) -> Accelerator:
+    """Meet the other processes; the environment says what shards the model.
+
+    Number types are the recipe's and the profile's affair and alike in every engine (model/precision.py),
+    so Accelerate's own switch stays off.
+    """
+    on_cpu = not torch.cuda.is_available()
+    gloo = [InitProcessGroupKwargs(backend="gloo")] if on_cpu and world.world_size > 1 else []
+    shards = [parse_flag_from_env(f"ACCELERATE_USE_{name}", False) for name in ("DEEPSPEED", "FSDP")]
+    if on_cpu and shards[0]:
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # unsaid, DeepSpeed looks for it and prints a warning
+        skip_shared_memory_op()
+    if on_cpu and shards[1] and world.world_size > 1:
+        # Accelerate knows FSDP on devices only; "several GPUs" is its name for several processes.
+        PartialState(backend="gloo").distributed_type = DistributedType.MULTI_GPU
+    return Accelerator(cpu=on_cpu and not any(shards), mixed_precision="no", kwargs_handlers=gloo or None)
 
 
 def seed_everything(seed: int, rank: int) -> None:

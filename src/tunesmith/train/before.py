@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from tunesmith.checkpoint.atomic import TEMPORARY, write_json
 from tunesmith.checkpoint.lock import own
 from tunesmith.checkpoint.manifest import checkpoints
+from tunesmith.checkpoint.private import make_private, refuse_links
 from tunesmith.checkpoint.recover import recover
 from tunesmith.errors import Exit, UserError
 from tunesmith.recipe.dump import to_yaml
@@ -35,9 +37,11 @@ def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterato
     with ExitStack() as held:
 
         def take() -> str | None:
+            refuse_links(run_dir)
             refuse_other_recipe(run_dir, recipe, identity)
             done = finished_before(run_dir)
             if done is None:
+                make_private(run_dir)
                 held.enter_context(own(run_dir))
                 recover(run_dir)
             return done
@@ -62,11 +66,13 @@ def finished_before(run_dir: Path) -> str | None:
     path = run_dir / "result.json"
     if not path.exists():
         return None
-    result = json.loads(path.read_text(encoding="utf-8"))
+    result = _object(path)
     if result.get("status") not in ("completed", "stopped"):
         return None
+    stop = result.get("stop")
+    reason = stop.get("reason") if isinstance(stop, dict) else result["status"]
     return (
-        f"already finished: {result['stop']['reason']}\n"
+        f"already finished: {reason}\n"
         f"model   {run_dir / 'model'}\nreport  {run_dir / 'report.html'}\n"
         "`--fresh` runs it again in a new directory"
     )
@@ -81,7 +87,7 @@ def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
     environment = run_dir / "environment.json"
     if not environment.exists():
         strangers = [p.name for p in run_dir.iterdir()] if run_dir.is_dir() else []
-        known = {"owner.lock", "result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json"}
+        known = {"owner.lock", "result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "slurm"}
         unknown = sorted(name for name in strangers if name not in known and TEMPORARY not in name)
         if unknown:
             raise UserError(
@@ -90,7 +96,7 @@ def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
                 "choose another one with `run.dir=...`; nothing was changed",
             )
         return
-    if json.loads(environment.read_text(encoding="utf-8")).get("recipe_hash") != identity:
+    if _object(environment).get("recipe_hash") != identity:
         raise UserError(
             f"this run directory was begun with another recipe; what differs: {_difference(run_dir, recipe)}",
             str(run_dir),
@@ -107,7 +113,7 @@ def refuse_other_data(run_dir: Path, fingerprint: str) -> None:
     environment = run_dir / "environment.json"
     if not environment.exists() or not checkpoints(run_dir / "checkpoints"):
         return
-    before = json.loads(environment.read_text(encoding="utf-8")).get("data_fingerprint")
+    before = _object(environment).get("data_fingerprint")
     if before != fingerprint:
         raise UserError(
             "the data has changed since this run was begun, so it cannot be continued",
@@ -151,6 +157,25 @@ def on_base_model(recipe: Recipe) -> Recipe:
         )
     model = recipe.model.model_copy(update={"source": str(folder / "model")})
     return recipe.model_copy(update={"model": model})
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The content of a file that a run wrote whole.
+
+    Raises:
+        UserError: if it is not what a run writes.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(
+            "the file is damaged, or was changed by hand",
+            str(path),
+            "restore it from a backup, or start over in a new directory with `--fresh`",
+        )
+    return value
 
 
 def _is_recipe(source: str) -> bool:

@@ -15,6 +15,7 @@ from tunesmith.judge.intervals import metric_interval, sums_interval
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.metrics.compute import compute, from_sums
 from tunesmith.tasks.task import Example, Scored, Task
+from tunesmith.train.lockstep import in_lockstep
 
 SUMS = ("loss", "perplexity", "token_accuracy")
 
@@ -36,6 +37,7 @@ def evaluate(
     metrics: Sequence[str],
     progress: Progress,
     autocast: torch.dtype | None,
+    sharded: bool = False,
 ) -> Evaluation:
     """Score every example once, spread over all processes; the result is the same on each.
 
@@ -47,6 +49,7 @@ def evaluate(
         metrics: names; ``loss`` is always among the results.
         progress: stamped on the measurement.
         autocast: type of the arithmetic, if the weights have another.
+        sharded: whether processes hold parts of the weights, and need each other for every pass.
     """
     started = time.monotonic()
     share_buffers(accelerator, model)
@@ -55,7 +58,7 @@ def evaluate(
     modes = {module: module.training for module in model.modules()}
     model.eval()
     with torch.autocast(accelerator.device.type, autocast or torch.bfloat16, enabled=autocast is not None):
-        scored = task.score(model, mine, predict) if mine else []
+        scored = _score(accelerator, model, task, mine, examples[0], predict=predict, sharded=sharded)
     for module, training in modes.items():
         module.training = training
     together: list[Scored] = gather_object(scored)
@@ -70,6 +73,24 @@ def evaluate(
         seconds=time.monotonic() - started,
     )
     return Evaluation(measurement, tuple(together))
+
+
+def _score(
+    accelerator: Accelerator,
+    model: Any,
+    task: Task,
+    mine: Sequence[Example],
+    any_example: Example,
+    *,
+    predict: bool,
+    sharded: bool,
+) -> list[Scored]:
+    def work() -> list[Scored]:
+        return task.score(model, mine, predict) if mine else []
+
+    if not sharded:
+        return work()
+    return in_lockstep(accelerator, model, work, lambda: task.score(model, [any_example], False))
 
 
 def share_buffers(accelerator: Accelerator, model: Any) -> None:

@@ -17,24 +17,60 @@ from tunesmith.recipe.schema import Recipe
 from tunesmith.sources.address import HubAddress, parse_address
 from tunesmith.tasks.regression import Regression
 from tunesmith.train.accelerator import Place
+from tunesmith.train.build import outline
+from tunesmith.train.parts import Parts
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State, restore_best
 
 Status = Literal["completed", "stopped", "preempted", "failed"]
 
 
-def finish(setup: Setup, state: State, processor: Any, dtype: torch.dtype) -> None:
+def finish(setup: Setup, state: State, parts: Parts, dtype: torch.dtype) -> None:
     """Put the best weights back and write them as the finished model."""
     best = state.best_step
     if best is not None and best != state.progress.step:
-        restore_best(setup.run_dir, setup.bare, best)
+        restore_best(setup.run_dir, setup.engine, setup.bare, best)
+    model = whole_model(setup, parts, dtype)
     if setup.accelerator.is_main_process:
         if isinstance(setup.task, Regression):
-            fold_target_scale(setup.bare, setup.task.mean, setup.task.scale)
+            fold_target_scale(model, setup.task.mean, setup.task.scale)
         folder, card = setup.run_dir / "model", _card(setup.recipe, state)
         with writing(folder):
-            export_model(setup.bare, processor, folder, card=card, dtype=dtype, merge=merges(setup.recipe))
+            export_model(model, parts.processor, folder, card=card, dtype=dtype, merge=merges(setup.recipe))
     setup.accelerator.wait_for_everyone()
+
+
+def whole_model(setup: Setup, parts: Parts, dtype: torch.dtype) -> Any:
+    """The model with all its weights; if they are sharded, a copy on the CPU of the first process."""
+    if setup.engine.stage < 3:
+        return setup.bare
+    main = setup.accelerator.is_main_process
+    values = {}
+    for name, value in setup.engine.weights(frozen=True):
+        if main:
+            values[name] = value.detach().cpu()
+    if not main:
+        return None
+    model = outline(parts, dtype).model
+    values |= {name: buffer.detach().cpu() for name, buffer in setup.bare.named_buffers()}
+    for name, value in values.items():
+        _assign(model, name, value)
+    inner, bare = (m.get_base_model() if hasattr(m, "get_base_model") else m for m in (model, setup.bare))
+    inner.config = bare.config
+    if hasattr(bare, "generation_config"):
+        inner.generation_config = bare.generation_config
+    inner.tie_weights()
+    return model
+
+
+def _assign(model: Any, name: str, value: torch.Tensor) -> None:
+    path, _, leaf = name.rpartition(".")
+    module = model.get_submodule(path)
+    if leaf in module._parameters:
+        learns = module._parameters[leaf].requires_grad
+        module._parameters[leaf] = torch.nn.Parameter(value, requires_grad=learns)
+    else:
+        module._buffers[leaf] = value
 
 
 def merges(recipe: Recipe) -> bool:
@@ -75,10 +111,11 @@ def result_of(setup: Setup, state: State, place: Place) -> dict[str, Any]:
     }
 
 
-def resources_of(state: State, place: Place) -> dict[str, Any]:
+def resources_of(setup: Setup, state: State, place: Place) -> dict[str, Any]:
     """What the run took, for the report."""
     training, evaluating = seconds_of(state)
     return {
+        "baseline_rss_bytes": setup.baseline_bytes,
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "seconds_training": training,
         "seconds_evaluating": evaluating,

@@ -17,6 +17,7 @@ from tunesmith.checkpoint.atomic import write_json
 from tunesmith.checkpoint.journal import append_record
 from tunesmith.judge.measurement import Measurement, Progress, Verdict
 from tunesmith.metrics.compute import confusion
+from tunesmith.report.scores import write_scores
 from tunesmith.train.accelerator import Place
 from tunesmith.train.evaluate import Evaluation
 from tunesmith.train.setup import Setup
@@ -122,6 +123,10 @@ class Log:
     def _write_samples(self, evaluation: Evaluation, *, first: bool, is_best: bool) -> None:
         path = self._run_dir / "samples.json"
         known = {one["id"]: one for one in json.loads(path.read_text())} if path.exists() else {}
+        if first:
+            write_scores(self._run_dir / "baseline_scores.jsonl", evaluation.scored)
+        if is_best:
+            write_scores(self._run_dir / "scores.jsonl", evaluation.scored)
         shown = evaluation.scored[: self._samples]
         if first or is_best:
             samples = [

@@ -40,7 +40,7 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
 
     total_steps = setup.total_steps
     lengths = [int(example["length"]) for example in setup.train]
-    setup.model.train()
+    setup.engine.model.train()
 
     # 0. The baseline: what the model can do before it learns anything.
     if not state.history and recipe.eval.baseline:
@@ -66,9 +66,8 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
         before, rate = state.progress, learning_rate(state.progress.step, total_steps, recipe.optimizer)
         result = train_step(
             setup.accelerator,
-            setup.model,
+            setup.engine,
             setup.task,
-            setup.optimizer,
             batches,
             learning_rate=rate,
             clip=recipe.optimizer.clip,
@@ -89,7 +88,7 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
         log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
 
         # 2. A value that is not finite ends the run; the weights were left as they were.
-        if not result.updated:
+        if not result.updated and not result.rescaled:
             reason = f"loss {result.loss} and gradient norm {result.grad_norm} at step {state.progress.step}"
             state = replace(state, verdict=Verdict(decision="stop", rule="non-finite", reason=reason))
             save(setup, state)
@@ -126,13 +125,14 @@ def measure(setup: Setup, state: State, log: Log) -> State:
             metrics=setup.metrics,
             progress=state.progress,
             autocast=setup.autocast,
+            sharded=setup.engine.stage == 3,
         )
     state = state.measured(evaluation.measurement)
     state = replace(state, verdict=decide(state.history, rules))
     best = state.history[best_index(state.history, rules)].progress.step
     is_best = best == state.progress.step
     if is_best:
-        keep_best(setup.run_dir, setup.accelerator, setup.bare, best)
+        keep_best(setup.run_dir, setup.accelerator, setup.engine, setup.bare, best)
     log.measurement(evaluation, state.verdict, is_best=is_best)
     return replace(state, best_step=best)
 
@@ -142,8 +142,8 @@ def save(setup: Setup, state: State) -> None:
     save_checkpoint(
         setup.run_dir,
         setup.accelerator,
+        setup.engine,
         setup.bare,
-        setup.optimizer,
         state,
         keep=setup.recipe.run.keep,
         recipe_hash=setup.recipe_hash,

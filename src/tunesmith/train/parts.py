@@ -18,6 +18,7 @@ from tunesmith.data.row import Row
 from tunesmith.errors import UserError
 from tunesmith.model.images import load_image_processor
 from tunesmith.model.load import Head, load_config, positions_of
+from tunesmith.model.plain_config import PlainConfig, known_or_loaded, plain_config
 from tunesmith.model.tokenizer import load_tokenizer
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.layout import can_pack, class_of
@@ -56,12 +57,13 @@ class Parts:
     report: DataReport
 
 
-def prepare(recipe: Recipe, folder: Path) -> Parts:
+def prepare(recipe: Recipe, folder: Path, *, plain: bool = False) -> Parts:
     """Read, clean, split and encode the data.
 
     Args:
         recipe: resolved.
         folder: of the recipe's file, for ``python:`` sources.
+        plain: whether a configuration will do that is known without transformers, where there is one.
 
     Raises:
         UserError: for anything that the user must change.
@@ -70,19 +72,21 @@ def prepare(recipe: Recipe, folder: Path) -> Parts:
     rows = load_rows(recipe.data, kind.needs, recipe.run.seed, folder=folder)
     if recipe.eval.limit is not None:
         rows = replace(rows, eval=rows.eval[: recipe.eval.limit])
+    bare = Head(kind.auto_model)
+    config_of = known_or_loaded if plain else load_config
+    early = plain_config(recipe.model, bare, None) if plain and recipe.model.new is None else None
     processor = (
         load_image_processor(recipe.model)
         if kind.images
-        else load_tokenizer(recipe.model, _texts(rows.train), encoder=kind.encoder)
+        else load_tokenizer(recipe.model, _texts(rows.train), encoder=kind.encoder, config=early)
     )
-    bare = Head(kind.auto_model)
-    config = load_config(recipe.model, bare, None if kind.images else len(processor))
+    config = config_of(recipe.model, bare, None if kind.images else len(processor))
     longest = UNLIMITED if kind.images else _longest(recipe, config)
     packed = _packed(recipe, config, kind)
     task = kind.build(recipe, processor, rows.train, longest, packed)
     head = Head(kind.auto_model, getattr(task, "labels", ()), regression=recipe.task == "regression")
     if recipe.model.new is not None:
-        config = load_config(recipe.model, head, None if kind.images else len(processor))
+        config = config_of(recipe.model, head, None if kind.images else len(processor))
     return _encode(recipe, rows, processor, config=config, head=head, task=task, packed=packed)
 
 
@@ -152,8 +156,11 @@ def _longest(recipe: Recipe, config: Any) -> int:
 def _packed(recipe: Recipe, config: Any, kind: Kind) -> bool:
     if recipe.task != "causal-lm" or recipe.batch.layout == "padded":
         return False
-    model_class = class_of(config, kind.auto_model)
-    able = model_class is not None and can_pack(config, model_class)
+    if isinstance(config, PlainConfig):
+        able = config.packs
+    else:
+        model_class = class_of(config, kind.auto_model)
+        able = model_class is not None and can_pack(config, model_class)
     if recipe.batch.layout == "packed" and not able:
         raise UserError(
             f"examples of a {config.model_type} model cannot be packed into one row: "

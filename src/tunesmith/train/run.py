@@ -25,7 +25,7 @@ from tunesmith.train.quiet import quieten
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import listen
 from tunesmith.train.state import State, load_checkpoint
-from tunesmith.train.surroundings import surroundings
+from tunesmith.train.surroundings import remote_code, surroundings
 
 
 def run_recipe(recipe: Recipe, folder: Path) -> int:
@@ -58,11 +58,11 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
         log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
         with log, listen(to_launcher=place.world.launcher != "python") as stop_flag:
             state = train(setup, state, log, stop_flag)
-        if not state.preempted:
-            finish(setup, state, parts.processor, dtype_of(parts, place))
-        if place.world.is_main:
-            _conclude(setup, state, place, log, about)
-        place.accelerator.wait_for_everyone()
+            if not state.preempted:
+                finish(setup, state, parts, dtype_of(parts, place))
+            if place.world.is_main:
+                _conclude(setup, state, place, log, about)
+            place.accelerator.wait_for_everyone()
     return Exit.PREEMPTED if state.preempted else Exit.FINISHED
 
 
@@ -72,6 +72,7 @@ def _write_beginning(parts: Parts, setup: Setup, place: Place, identity: str) ->
     about = surroundings(
         place, dtype=dtype_of(parts, place), recipe_hash=identity, data=parts.report.fingerprint
     )
+    about["remote_code"] = remote_code(parts.recipe)
     about["trained_parameters"] = sum(count for count, _ in arithmetic.trained.values())
     if place.world.is_main:
         write_text(run_dir / "recipe.yaml", to_yaml(parts.recipe))
@@ -84,7 +85,7 @@ def _write_beginning(parts: Parts, setup: Setup, place: Place, identity: str) ->
 
 
 def _continue(setup: Setup, place: Place) -> State:
-    state, problems = load_checkpoint(setup.run_dir, setup.accelerator, setup.bare, setup.optimizer)
+    state, problems = load_checkpoint(setup.run_dir, setup.accelerator, setup.engine, setup.bare)
     if place.world.is_main:
         journal = setup.run_dir / "metrics.jsonl"
         truncate_after(journal, state.progress.step if state.history or state.progress.step else -1)
@@ -99,7 +100,7 @@ def _continue(setup: Setup, place: Place) -> State:
 
 def _conclude(setup: Setup, state: State, place: Place, log: Log, about: dict[str, Any]) -> None:
     result = result_of(setup, state, place)
-    write_json(setup.run_dir / "environment.json", {**about, "resources": resources_of(state, place)})
+    write_json(setup.run_dir / "environment.json", {**about, "resources": resources_of(setup, state, place)})
     write_json(setup.run_dir / "result.json", result)
     report = write_report(setup.run_dir)
     if state.preempted:

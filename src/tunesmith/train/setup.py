@@ -14,6 +14,7 @@ from tunesmith.plan.division import Division
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Example, Task
 from tunesmith.train.batches import SamplesOf
+from tunesmith.train.engine import Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +26,8 @@ class Setup:
         recipe_hash: of what shapes learning.
         run_dir: exists, and is ours.
         accelerator: knows the device and the other processes.
-        model: prepared by the accelerator, for training.
-        bare: the same model as it was before, for everything else.
-        optimizer: over the parameters that learn.
+        engine: holds the model as it trains, and the optimiser; knows what is sharded.
+        bare: the model as it was before, for everything else.
         task: encodes, collates, forms the loss, scores.
         train: examples to learn from.
         eval: examples to evaluate on.
@@ -36,15 +36,15 @@ class Setup:
         total_steps: length of the schedule; ``None`` if only time bounds the run.
         metrics: to be measured at each evaluation.
         autocast: type of the arithmetic, if the weights have another.
+        baseline_bytes: of this process in memory just before the model was made.
     """
 
     recipe: Recipe
     recipe_hash: str
     run_dir: Path
     accelerator: Accelerator
-    model: Any
+    engine: Engine
     bare: Any
-    optimizer: torch.optim.Optimizer
     task: Task
     train: Sequence[Example]
     eval: Sequence[Example]
@@ -53,3 +53,4 @@ class Setup:
     total_steps: int | None
     metrics: tuple[str, ...]
     autocast: torch.dtype | None
+    baseline_bytes: int = 0

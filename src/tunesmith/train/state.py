@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 
 from tunesmith.checkpoint.atomic import make_folder, publish_folder, staging_folder, writing
@@ -19,18 +18,11 @@ from tunesmith.checkpoint.manifest import (
     verify,
     write_manifest,
 )
-from tunesmith.checkpoint.state import (
-    learned_tensors,
-    read_optimizer,
-    read_random_state,
-    read_tensors,
-    restore_tensors,
-    write_optimizer,
-    write_random_state,
-    write_tensors,
-)
+from tunesmith.checkpoint.state import shard_name, write_tensors
 from tunesmith.errors import UserError
 from tunesmith.judge.measurement import History, Measurement, Progress, Verdict, from_plain, to_plain
+from tunesmith.train.engine import Engine
+from tunesmith.train.snapshot import own_weights, restore, restore_weights, snapshot, write_snapshot
 
 START = Progress(step=0, epoch=0.0, tokens=0, seconds=0.0)
 GO_ON = Verdict(decision="continue", rule="", reason="nothing has been measured yet")
@@ -62,8 +54,8 @@ class State:
 def save_checkpoint(
     run_dir: Path,
     accelerator: Accelerator,
+    engine: Engine,
     model: Any,
-    optimizer: torch.optim.Optimizer,
     state: State,
     *,
     keep: int,
@@ -71,20 +63,19 @@ def save_checkpoint(
 ) -> None:
     """Write everything that a continuation needs; it appears whole or not at all.
 
-    Every process adds its random state; the first one writes the rest, the manifest last, and gives the
-    folder its name. Older checkpoints beyond ``keep`` are removed. If there is one of this step, then it is
+    Every process writes its share; the first one adds the manifest, when all are done, and gives the folder
+    its name. Older checkpoints beyond ``keep`` are removed. If there is one of this step, then it is
     damaged, was passed over when the run was continued, and is replaced.
     """
     final = run_dir / "checkpoints" / checkpoint_name(state.progress.step)
     folder = _agree_on_folder(accelerator, final)
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    taken = snapshot(engine, model, _plain(state), rank=rank, processes=processes)
     with writing(final):
-        write_random_state(folder, accelerator.process_index)
+        write_snapshot(taken, folder)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         with writing(final):
-            write_tensors(folder / "weights.safetensors", learned_tensors(model))
-            write_optimizer(folder, getattr(optimizer, "optimizer", optimizer))
-            (folder / "state.json").write_text(json.dumps(_plain(state)))
             write_manifest(folder, {"step": state.progress.step, "recipe": recipe_hash})
         publish_folder(folder, final, replace=True)
         prune(final.parent, keep)
@@ -92,7 +83,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    run_dir: Path, accelerator: Accelerator, model: Any, optimizer: torch.optim.Optimizer
+    run_dir: Path, accelerator: Accelerator, engine: Engine, model: Any
 ) -> tuple[State, list[str]]:
     """Restore the newest whole checkpoint.
 
@@ -112,27 +103,26 @@ def load_checkpoint(
         )
     if folder is None:
         return State(), []
-    restore_tensors(model, read_tensors(folder / "weights.safetensors"))
-    read_optimizer(folder, getattr(optimizer, "optimizer", optimizer))
-    if (folder / f"random-{accelerator.process_index}.json").exists():
-        read_random_state(folder, accelerator.process_index)
-    return _from_plain(json.loads((folder / "state.json").read_text())), problems
+    return _from_plain(restore(folder, engine, model, accelerator.process_index)), problems
 
 
-def keep_best(run_dir: Path, accelerator: Accelerator, model: Any, step: int) -> None:
+def keep_best(run_dir: Path, accelerator: Accelerator, engine: Engine, model: Any, step: int) -> None:
     """Store the weights of the best measurement so far; those of an earlier one go at the next save."""
+    final = run_dir / "best" / checkpoint_name(step)
+    folder = _agree_on_folder(accelerator, final)
+    rank = accelerator.process_index
+    weights = own_weights(engine, model, rank=rank, processes=accelerator.num_processes)
+    with writing(final):
+        write_tensors(folder / shard_name("weights", rank), weights)
+    accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        make_folder(run_dir / "best")
-        final = run_dir / "best" / checkpoint_name(step)
-        folder = staging_folder(final)
         with writing(final):
-            write_tensors(folder / "weights.safetensors", learned_tensors(model))
             write_manifest(folder, {"step": step})
         publish_folder(folder, final, replace=True)
     accelerator.wait_for_everyone()
 
 
-def restore_best(run_dir: Path, model: Any, step: int) -> None:
+def restore_best(run_dir: Path, engine: Engine, model: Any, step: int) -> None:
     """Put the weights of the best measurement back into the model.
 
     Raises:
@@ -146,7 +136,7 @@ def restore_best(run_dir: Path, model: Any, step: int) -> None:
             where=str(folder),
             hint="restore the folder from a backup, or start over in a new directory with `--fresh`",
         )
-    restore_tensors(model, read_tensors(folder / "weights.safetensors"))
+    restore_weights(folder, engine, model)
 
 
 def drop_older_best(run_dir: Path, accelerator: Accelerator) -> None:
@@ -162,6 +152,8 @@ def drop_older_best(run_dir: Path, accelerator: Accelerator) -> None:
 def _agree_on_folder(accelerator: Accelerator, final: Path) -> Path:
     from accelerate.utils import broadcast_object_list
 
+    if accelerator.is_main_process:
+        make_folder(final.parent)
     names = [str(staging_folder(final)) if accelerator.is_main_process else ""]
     return Path(broadcast_object_list(names)[0]) if accelerator.num_processes > 1 else Path(names[0])
 

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from tunesmith.tasks.task import Batch, Task
+from tunesmith.train.engine import Engine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class StepResult:
         grad_norm: global norm of the gradient before clipping.
         supervised: supervised tokens (or samples).
         updated: false if a value was not finite, and nothing was changed.
+        rescaled: the gradient did not fit in float16: nothing but the loss scale was changed.
         stop_asked: whether a signal reached any process.
         seconds: the processes' mean clock, so that all of them decide alike.
     """
@@ -31,15 +33,15 @@ class StepResult:
     grad_norm: float
     supervised: int
     updated: bool
+    rescaled: bool
     stop_asked: bool
     seconds: float
 
 
 def train_step(
     accelerator: Accelerator,
-    model: Any,
+    engine: Engine,
     task: Task,
-    optimizer: torch.optim.Optimizer,
     batches: Sequence[Batch],
     *,
     learning_rate: float,
@@ -56,9 +58,8 @@ def train_step(
 
     Args:
         accelerator: knows the other processes.
-        model: as ``accelerator.prepare`` returned it.
+        engine: holds the model and the optimiser, its gradients at zero; leaves them at zero.
         task: forms the loss.
-        optimizer: with its gradients at zero; leaves them at zero.
         batches: this process's micro-batches.
         learning_rate: of this step.
         clip: largest gradient norm, or ``None``.
@@ -72,34 +73,24 @@ def train_step(
     loss_total = torch.zeros((), device=device, dtype=torch.float64)
     for index, batch in enumerate(batches):
         inputs = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-        with _no_sync(accelerator, model, last=index == len(batches) - 1), _autocast(device, autocast):
-            sums = task.loss(model, inputs)
+        with engine.passing(last=index == len(batches) - 1):
+            with _autocast(device, autocast):
+                sums = task.loss(engine.model, inputs)
             # Data parallelism averages gradients over processes: times their number, it is the sum.
-            accelerator.backward(sums.loss * (accelerator.num_processes / supervised))
+            accelerator.backward(engine.scaled(sums.loss * (accelerator.num_processes / supervised)))
         loss_total += sums.loss.detach().double()
-    grad_norm = _clip(accelerator, model, clip)
     loss, seconds = _sum_over_processes(accelerator, [float(loss_total), clock()])
     loss /= supervised
-    finite = math.isfinite(loss) and math.isfinite(grad_norm)
-    if finite:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    update = engine.update(learning_rate=learning_rate, clip=clip, finite=math.isfinite(loss))
     return StepResult(
         loss=loss,
-        grad_norm=grad_norm,
+        grad_norm=update.grad_norm,
         supervised=int(supervised),
-        updated=finite,
+        updated=update.applied,
+        rescaled=update.rescaled,
         stop_asked=stops > 0,
         seconds=seconds / accelerator.num_processes,
     )
-
-
-def _clip(accelerator: Accelerator, model: Any, clip: float | None) -> float:
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    norm = accelerator.clip_grad_norm_(parameters, math.inf if clip is None else clip)
-    return float(norm) if norm is not None else 0.0
 
 
 def _sum_over_processes(accelerator: Accelerator, values: Sequence[float]) -> list[float]:
@@ -107,10 +98,6 @@ def _sum_over_processes(accelerator: Accelerator, values: Sequence[float]) -> li
         return [float(value) for value in values]
     total = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
     return [float(value) for value in accelerator.reduce(total, reduction="sum").tolist()]
-
-
-def _no_sync(accelerator: Accelerator, model: Any, *, last: bool) -> AbstractContextManager[None]:
-    return nullcontext() if last else accelerator.no_sync(model)
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:

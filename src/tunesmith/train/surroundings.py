@@ -11,7 +11,10 @@ from typing import Any
 
 import torch
 
+from tunesmith.recipe.metric_names import is_from_hub, stop_metrics
+from tunesmith.recipe.schema import Recipe
 from tunesmith.train.accelerator import Place
+from tunesmith.train.spread import zero_stage
 
 PACKAGES = (
     "tunesmith",
@@ -37,7 +40,7 @@ def surroundings(place: Place, *, dtype: torch.dtype, recipe_hash: str, data: st
         "processor": _processor(),
         "world_size": place.world.world_size,
         "launcher": place.world.launcher,
-        "zero_stage": 0,
+        "zero_stage": zero_stage(place.accelerator),
         "precision": str(dtype).removeprefix("torch."),
         "threads": place.threads,
         "device": str(place.accelerator.device),
@@ -46,6 +49,13 @@ def surroundings(place: Place, *, dtype: torch.dtype, recipe_hash: str, data: st
         "data_fingerprint": data,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
+
+
+def remote_code(recipe: Recipe) -> list[str]:
+    """Code from the hub that the recipe lets run, each with its commit; empty by default."""
+    model = recipe.model
+    own = [f"{model.source}@{model.revision}"] if model.trust_remote_code else []
+    return [*own, *filter(is_from_hub, dict.fromkeys((*recipe.eval.metrics, *stop_metrics(recipe))))]
 
 
 def _versions() -> dict[str, str]:

@@ -1,0 +1,128 @@
+"""What a job asks SLURM for, as the ``#SBATCH`` lines of its script (pure)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tunesmith.errors import UserError
+
+NOTICE_SECONDS = 180
+_TIME = re.compile(r"(?:(\d{1,4})-)?(\d{1,6})(?::(\d{1,2}))?(?::(\d{1,2}))?")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """A job's wishes.
+
+    Attributes:
+        name: of the job.
+        output: path of its log; ``%j``, ``%A``, ``%a`` are SLURM's.
+        comment: by which it can be found again.
+        nodes: each gets one task.
+        gpus: of each node; None asks for none.
+        cpus: cores of each node; None leaves it to the cluster.
+        time: as SLURM writes it; None is the partition's default.
+        notice: seconds before the time limit at which the run saves and is requeued.
+        partition: None is the cluster's default.
+        account: who pays.
+        qos: quality of service.
+        tasks: number of runs of an array; None if it is no array.
+        at_once: how many of the array may run at a time.
+        after: jobs that must have succeeded before.
+        other: further options of sbatch, as they are.
+    """
+
+    name: str
+    output: str
+    comment: str
+    nodes: int = 1
+    gpus: int | None = None
+    cpus: int | None = None
+    time: str | None = None
+    notice: int = NOTICE_SECONDS
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    tasks: int | None = None
+    at_once: int | None = None
+    after: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()
+
+
+def option_lines(job: JobOptions) -> list[str]:
+    """The ``#SBATCH`` lines of a job.
+
+    Raises:
+        UserError: a value would break out of its line.
+    """
+    limit = f"%{job.at_once}" if job.at_once else ""
+    options = {
+        "job-name": job.name,
+        "comment": job.comment,
+        "output": job.output,
+        "open-mode": "append",
+        "nodes": job.nodes,
+        "ntasks-per-node": 1,
+        "gpus-per-node": job.gpus,
+        "cpus-per-task": job.cpus,
+        "time": job.time,
+        "signal": f"B:USR2@{job.notice}",
+        "partition": job.partition,
+        "account": job.account,
+        "qos": job.qos,
+        "array": f"0-{job.tasks - 1}{limit}" if job.tasks else None,
+        "dependency": "afterok:" + ":".join(job.after) if job.after else None,
+        "kill-on-invalid-dep": "yes" if job.after else None,
+    }
+    lines = [f"--{key}={_quoted(str(value))}" for key, value in options.items() if value is not None]
+    return [f"#SBATCH {line}" for line in [*lines, "--requeue", *(_plain(one) for one in job.other)]]
+
+
+def read_time(text: str) -> tuple[str, int]:
+    """A time limit as SLURM writes it, and in seconds.
+
+    Args:
+        text: ``4h``, ``90m``, ``1d``, or as sbatch takes it: ``30`` (minutes), ``4:00:00``, ``1-12``.
+
+    Raises:
+        UserError: it is neither.
+    """
+    short = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    match = _TIME.fullmatch(text)
+    if short:
+        seconds = int(short[1]) * _UNITS[short[2]]
+        return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}", _not_zero(text, seconds)
+    if not match:
+        raise UserError(f"`--time {text}` is no time", hint="write e.g. `--time 4h` or `--time 4:00:00`")
+    days, first, second, third = match.groups()
+    one, two, three = int(first), int(second or 0), int(third or 0)
+    if days is not None:  # D-HH[:MM[:SS]]
+        return text, _not_zero(text, ((int(days) * 24 + one) * 60 + two) * 60 + three)
+    if third is not None:  # HH:MM:SS
+        return text, _not_zero(text, (one * 60 + two) * 60 + three)
+    return text, _not_zero(text, one * 60 + two)  # MM[:SS]
+
+
+def job_name(run_dir: str) -> str:
+    """A job's name from its run directory: letters that every tool shows as they are."""
+    last = run_dir.rstrip("/").rpartition("/")[2]
+    return "tunesmith-" + (re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("-") or "run")[:60]
+
+
+def _not_zero(text: str, seconds: int) -> int:
+    if seconds <= 0:
+        raise UserError(f"`--time {text}` leaves no time", hint="write e.g. `--time 4h`")
+    return seconds
+
+
+def _quoted(value: str) -> str:
+    plain = _plain(value)
+    return plain if re.fullmatch(r"[\w./:@%+,=-]+", plain) else '"' + plain.replace('"', '\\"') + '"'
+
+
+def _plain(value: str) -> str:
+    if any(ord(letter) < 32 for letter in value):
+        raise UserError("an option for SLURM holds a line break", hint="write it on one line")
+    return value

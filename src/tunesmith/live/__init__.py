@@ -1,0 +1,1 @@
+"""A run followed while it goes on, from the files of its directory alone."""

@@ -1,0 +1,71 @@
+"""The new lines of a growing ``metrics.jsonl``, also over a shared file system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunesmith.report.read import Record, metric_line
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a file has been read.
+
+    Attributes:
+        inode: of the file; a run that goes on from a checkpoint may have written it anew.
+        offset: bytes read, always the end of a line.
+    """
+
+    inode: int = 0
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was added: records in order, where to go on, and whether they replace all that was read before."""
+
+    records: Sequence[Record]
+    place: Place
+    anew: bool
+
+
+def read_new(path: Path, place: Place, *, skip: bytes = b"", skip_but: int = 0) -> News:
+    """Read what was added to a file since ``place``.
+
+    A last line without its end is a write in progress; it is left for the next time. So is a last line
+    with zero bytes in it, which a file system shows where another machine's data has not arrived. A file
+    that is shorter than before, or another one, is read from its start. Other broken lines are passed over.
+
+    Args:
+        path: of the file, which need not be there.
+        place: what this gave the last time.
+        skip: lines that begin so are left out, unparsed, which saves most of the time of a long file.
+        skip_but: how many of them, the last ones, are given all the same.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return News((), Place(), anew=place != Place())
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        same = status.st_ino == place.inode and status.st_size >= place.offset
+        start = place.offset if same else 0
+        file.seek(start)
+        data = file.read(max(0, status.st_size - start))
+    whole = data[: _end_of_lines(data)]
+    lines = whole.splitlines()
+    if skip:
+        last = [index for index, line in enumerate(lines) if line.startswith(skip)][-skip_but:]
+        first = last[0] if last else len(lines)
+        lines = [line for index, line in enumerate(lines) if index >= first or not line.startswith(skip)]
+    records = [record for line in lines if (record := metric_line(line)) is not None]
+    return News(records, Place(status.st_ino, start + len(whole)), anew=not same and place != Place())
+
+
+def _end_of_lines(data: bytes) -> int:
+    end = data.rfind(b"\n") + 1
+    last = data.rfind(b"\n", 0, max(0, end - 1)) + 1
+    return last if b"\0" in data[last:end] else end

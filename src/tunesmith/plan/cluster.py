@@ -1,0 +1,159 @@
+"""Throughput, hours and the smallest stage that fits, on devices that need not be here. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tunesmith.plan.activations import kept_bytes
+from tunesmith.plan.devices import Cluster
+from tunesmith.plan.division import Division
+from tunesmith.plan.job import Job, can_divide, cost_of, division_of, pass_of, regime_of
+from tunesmith.plan.recommend import LORA_RANK, Recommendation, recommend
+from tunesmith.plan.step_time import ATTENTION, StepTime, step_time
+from tunesmith.plan.traffic import Traffic, traffic_of
+from tunesmith.plan.with_lora import with_lora
+
+HOST_RATE = 20e9
+"""Bytes a second between a device and its host's memory that offload reaches (PCIe 4, 16 lanes)."""
+COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """One job on one cluster.
+
+    Attributes:
+        cluster: where.
+        choice: the sharding and why; ``choice.fits`` tells whether the rest means anything.
+        job: with the batch that can be shared among all devices.
+        division: of that batch.
+        raised: whether that batch is larger than the recipe's.
+        time: of one step.
+        traffic: of one process.
+        tokens: computed in one step by all processes.
+        flops: of one step, all processes together, recomputation included.
+    """
+
+    cluster: Cluster
+    choice: Recommendation
+    job: Job
+    division: Division
+    raised: bool
+    time: StepTime
+    traffic: Traffic
+    tokens: float
+    flops: float
+
+    @property
+    def rate(self) -> float:
+        """Tokens (or samples) a second, all devices together."""
+        return self.tokens / self.time.total
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the published peak that the operations which are needed make up (MFU)."""
+        cost = cost_of(self.job)
+        share = cost.needed / cost.done if cost.done else 1.0
+        return self.flops * share / self.time.total / (self.cluster.size * self.cluster.device.flops)
+
+    def hours(self, steps: int, batch: int) -> float:
+        """Hours for as many samples as so many steps of the recipe's batch have."""
+        return steps * batch / self.division.size * self.time.total / 3600
+
+
+def forecast(job: Job, cluster: Cluster) -> Forecast:
+    """What a job would do on a cluster, sharded as cheaply as fits.
+
+    A batch that cannot be shared evenly is raised to the next multiple of the number of devices, since the
+    question is what the cluster can do; ``raised`` tells.
+    """
+    ours = job if can_divide(job, cluster.size) else _raised(job, cluster.size)
+    choice = recommend(ours, processes=cluster.size, capacity=cluster.device.memory)
+    ours = _changed_as(ours, choice)
+    division = division_of(ours, cluster.size)
+    work = pass_of(ours, division.micro, largest=False)
+    sharding = choice.sharding
+    traffic = traffic_of(
+        ours.weights,
+        stage=sharding.stage,
+        processes=cluster.size,
+        frozen_bytes=ours.frozen_bytes,
+        blocks=ours.dimensions.blocks if ours.dimensions else 1,
+    )
+    cost = cost_of(ours)
+    # Attention runs slower than other products, so its operations count for more time.
+    each = (cost.done + (ATTENTION - 1) * cost.attention) * work.tokens * division.accumulation
+    shared = 1 if sharding.stage == 0 else cluster.size
+    time = step_time(
+        cluster,
+        traffic,
+        flops=each,
+        accumulation=division.accumulation,
+        stored_bytes=ours.weights.products * ours.narrow,
+        kept_bytes=_kept(ours, division),
+        updated=ours.weights.trained / shared,
+    )
+    if sharding.offload_parameters:
+        time = replace(time, network=time.network + _host_seconds(ours, division, cluster))
+    return Forecast(
+        cluster=cluster,
+        choice=choice,
+        job=ours,
+        division=division,
+        raised=division.size > job.batch,
+        time=time,
+        traffic=traffic,
+        tokens=work.tokens * division.accumulation * cluster.size,
+        flops=cost.done * work.tokens * division.accumulation * cluster.size,
+    )
+
+
+def table(job: Job, cluster: Cluster, counts: Sequence[int] = COUNTS) -> list[Forecast]:
+    """The same job on 1 to 512 devices of one type."""
+    return [forecast(job, sized(cluster, count)) for count in counts]
+
+
+def sized(cluster: Cluster, devices: int) -> Cluster:
+    """So many devices, on machines like the cluster's."""
+    per_machine = min(devices, cluster.per_machine)
+    return replace(cluster, machines=-(-devices // per_machine), per_machine=per_machine)
+
+
+def _raised(job: Job, processes: int) -> Job:
+    batch = -(-job.batch // processes) * processes
+    micro = job.micro
+    if isinstance(micro, int):
+        share = batch // processes
+        micro = max(size for size in range(1, min(micro, share) + 1) if share % size == 0)
+    return replace(job, batch=batch, micro=micro)
+
+
+def _changed_as(job: Job, choice: Recommendation) -> Job:
+    """The job with the micro-batch and the recomputation that a recommendation asks for."""
+    for change in choice.changes:
+        key, _, value = change.partition("=")
+        if key == "batch.micro":
+            job = replace(job, micro=int(value))
+        if key == "batch.checkpointing":
+            job = replace(job, checkpointing=True)
+        if key == "tune.lora":
+            job = with_lora(job, LORA_RANK)
+    return job
+
+
+def _kept(job: Job, division: Division) -> float:
+    """Bytes that a pass moves as activations; recomputation moves them all the same."""
+    if job.dimensions is None:
+        return job.counted * division.micro
+    work = pass_of(job, division.micro, largest=False)
+    blocks = max(0, job.dimensions.blocks - job.weights.first_learning_block)
+    numbers = regime_of(job, division, "gpu").numbers
+    return kept_bytes(job.dimensions, numbers, work, learning_blocks=blocks, checkpointing=False)
+
+
+def _host_seconds(job: Job, division: Division, cluster: Cluster) -> float:
+    """Weights come from the host for each pass, twice; gradients go there, and the host updates."""
+    whole = 4.0 * job.weights.trained + job.frozen_bytes * job.weights.frozen
+    moved = 2 * whole * division.accumulation + 8.0 * job.weights.trained
+    return moved / cluster.size / HOST_RATE

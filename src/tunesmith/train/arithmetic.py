@@ -1,0 +1,107 @@
+"""What a run will do, from its parts, in words and figures; nothing heavy is imported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tunesmith.judge.budget import step_limit, total_steps
+from tunesmith.plan.arithmetic import Arithmetic, grouped
+from tunesmith.plan.division import Division, divide
+from tunesmith.recipe.schema import Recipe
+from tunesmith.tasks.task import Task
+from tunesmith.train.parts import Parts
+from tunesmith.train.schedule import warmup_steps
+
+Size = tuple[int, bool]
+
+
+def describe(
+    parts: Parts, sizes: Mapping[str, Size], *, processes: int, dtype: str, threads: int, device: str
+) -> Arithmetic:
+    """The arithmetic of a run.
+
+    Args:
+        parts: rows, tasks, budgets.
+        sizes: every parameter's name, number of elements and whether it learns.
+        processes: among which the batch is divided.
+        dtype: of the arithmetic, ``float32`` or ``bfloat16``.
+        threads: of a process.
+        device: what computes.
+    """
+    recipe, report = parts.recipe, parts.report
+    lengths = [int(example["length"]) for example in parts.train]
+    text = recipe.task == "causal-lm"
+    supervised = sum(sum(e["supervised"]) for e in parts.train) if text else len(lengths)
+    found = report.to_dict()
+    return Arithmetic(
+        task=recipe.task,
+        train_examples=parts.mixture.size,
+        eval_examples=len(parts.eval),
+        tokens=sum(lengths),
+        supervised_tokens=supervised,
+        longest=max(lengths),
+        left_out={**found["dropped"], "truncated (kept)": found["found"].get("truncated", 0)},
+        division=division_of(parts, processes),
+        steps=steps_of(parts),
+        trained=grouped({name: size for name, (size, learns) in sizes.items() if learns}),
+        frozen=grouped({name: size for name, (size, learns) in sizes.items() if not learns}),
+        dtype=_dtype_words(dtype, recipe.model.quantize),
+        threads=threads,
+        device=device,
+        layout="packed without padding" if parts.packed else "padded to the longest",
+        learning=_learning_words(recipe, steps_of(parts)),
+        evaluation=f"every {recipe.eval.every}: {', '.join(('loss', *metrics_of(recipe, parts.task)))}",
+        stops=_stop_words(recipe),
+    )
+
+
+def division_of(parts: Parts, processes: int) -> Division:
+    """The global batch, divided."""
+    typical = sum(example["length"] for example in parts.train) / len(parts.train)
+    batch = parts.recipe.batch
+    return divide(batch.size, batch.micro, processes, typical_tokens=typical)
+
+
+def steps_of(parts: Parts) -> int | None:
+    """Steps at most; a schedule that decays needs a number."""
+    limit = step_limit if parts.recipe.optimizer.schedule == "constant" else total_steps
+    mean = sum(example["length"] for example in parts.train) / len(parts.train)
+    return limit(
+        parts.recipe.stop,
+        examples=parts.mixture.size,
+        batch_size=parts.recipe.batch.size,
+        mean_tokens=mean,
+    )
+
+
+def metrics_of(recipe: Recipe, task: Task) -> tuple[str, ...]:
+    """What is measured: the recipe's metrics, those that its rules need, and what comes for nothing."""
+    ruled = [name for rule in recipe.stop for name in (rule.target or {})]
+    ruled += [rule.plateau.metric for rule in recipe.stop if rule.plateau is not None]
+    free = ("perplexity", "token_accuracy") if recipe.task == "causal-lm" else task.metrics()
+    return tuple(dict.fromkeys((*recipe.eval.metrics, *ruled, *free)))
+
+
+def _dtype_words(name: str, quantize: str | None) -> str:
+    if quantize is not None:
+        bits = {"4bit": "4-bit (NF4)", "8bit": "8-bit"}[quantize]
+        return f"{name} arithmetic, {bits} frozen linear layers, {name} for the rest, float32 trained weights"
+    return name if name == "float32" else f"{name} arithmetic and frozen weights, float32 trained weights"
+
+
+def _learning_words(recipe: Recipe, steps: int | None) -> str:
+    section = recipe.optimizer
+    warmup = f"{warmup_steps(steps, section.warmup)} steps"
+    return (
+        f"{section.name}, learning rate {section.learning_rate:g}, {section.schedule} schedule, "
+        f"warm-up {warmup}, clip {section.clip}"
+    )
+
+
+def _stop_words(recipe: Recipe) -> tuple[str, ...]:
+    words = []
+    for rule in recipe.stop:
+        for name, value in rule.model_dump(exclude_none=True).items():
+            parts = ", ".join(f"{key} {item}" for key, item in value.items())
+            words.append(f"{name}: {parts}")
+    return tuple(words)

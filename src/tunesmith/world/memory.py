@@ -1,0 +1,48 @@
+"""How much memory this machine grants, and how much of it this process holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def machine_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that all processes together may use: the machine's, or what its control group leaves of it.
+
+    Args:
+        root: where ``proc`` and ``sys`` are found; tests put a small tree there.
+
+    Returns:
+        None where the system does not tell.
+    """
+    limits = [_total(root), *_group_limits(root)]
+    known = [limit for limit in limits if limit is not None]
+    return min(known, default=None)
+
+
+def resident_bytes() -> int:
+    """Bytes of this process in memory now; 0 where the system does not tell."""
+    for line in _read(Path("/proc/self/status")).splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _total(root: Path) -> int | None:
+    for line in _read(root / "proc/meminfo").splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _group_limits(root: Path) -> list[int | None]:
+    """Version 2 writes ``max`` where there is no limit, version 1 a number near 2 to the 63."""
+    names = ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes")
+    texts = [_read(root / name).strip() for name in names]
+    return [int(text) for text in texts if text.isdigit()]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

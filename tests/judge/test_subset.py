@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith.judge.best import best_index
+from tunesmith.judge.intervals import wilson_interval
+from tunesmith.judge.measurement import Measurement, Progress
+from tunesmith.judge.paired import compare
+from tunesmith.judge.scores import scores_of
+from tunesmith.judge.subset import nested_order, next_size, size_needed, sizes
+from tunesmith.recipe.schema import StopRule
+
+
+@given(st.lists(st.sampled_from("aabc"), max_size=120), st.integers(0, 5))
+def test_every_beginning_is_a_stratified_sample(strata, seed) -> None:
+    order = nested_order(strata, seed)
+    assert sorted(order) == list(range(len(strata)))
+    whole = Counter(strata)
+    for size in (1, 7, 30, len(strata)):
+        part = Counter(strata[index] for index in order[:size])
+        if size <= len(strata):
+            for stratum, count in whole.items():
+                assert abs(part[stratum] - size * count / len(strata)) <= len(whole)
+
+
+def test_the_order_is_fixed_by_the_seed_and_random_within_a_stratum() -> None:
+    assert nested_order("a" * 50, 1) == nested_order("a" * 50, 1)
+    assert nested_order("a" * 50, 1) != nested_order("a" * 50, 2)
+    assert nested_order("a" * 50, 1) != list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"), [(10, [10]), (64, [64]), (65, [64, 65]), (300, [64, 128, 256, 300])]
+)
+def test_sizes_double_up_to_the_whole(rows, expected) -> None:
+    assert sizes(rows) == expected
+
+
+def test_the_size_needed_tells_the_difference_as_often_as_it_says() -> None:
+    size = size_needed(1.0, 0.25)
+    assert 95 <= size <= 105  # ((1.645 + 0.842) / 0.25)²
+    draw = np.random.default_rng(0)
+    found = [draw.normal(0.25, 1, size) for _ in range(2000)]
+    seen = [one.mean() / (one.std(ddof=1) / size**0.5) > 1.66 for one in found]
+    assert 0.76 < np.mean(seen) < 0.84
+
+
+HARD = np.random.default_rng(1).random(1024)
+
+
+def measured(step: int, true: float, examples: int, older: tuple[int, float] | None = None) -> Measurement:
+    """A model that gets every example right that is easier than ``true``."""
+    hits = (true > HARD[:examples]).astype(float)
+    paired = ()
+    if older is not None:
+        before = scores_of(older[0], list((older[1] > HARD).astype(float)))
+        paired = (compare("accuracy", scores_of(step, list(hits)), before),)
+    return Measurement(
+        progress=Progress(step=step, epoch=step / 100, tokens=step, seconds=float(step)),
+        metrics={"loss": 1.0, "accuracy": float(hits.mean())},
+        intervals={"accuracy": wilson_interval(hits.sum(), examples)},
+        examples=examples,
+        seconds=1.0,
+        paired=paired,
+        of=1024,
+    )
+
+
+def rules(*each: dict) -> tuple[StopRule, ...]:
+    plain = (*each, {"plateau": {"metric": "accuracy", "patience": 9}}, {"budget": {"steps": 1000}})
+    return tuple(StopRule.model_validate(one) for one in plain)
+
+
+TARGET = {"target": {"accuracy": 0.8}}
+
+
+def grown(true: float, best: float, each: tuple[StopRule, ...], step: int = 20) -> int:
+    """Rows that were looked at in the end."""
+    history = (replace(measured(0, best, 1024), of=None),)
+    size = 64
+    while True:
+        bigger = next_size(history, measured(step, true, size, (0, best)), each)
+        if bigger is None:
+            return size
+        assert bigger > size
+        size = bigger
+
+
+@pytest.mark.parametrize(
+    ("true", "best", "size", "why"),
+    [
+        (0.6, 0.2, 64, "far from the target and clearly better: settled at once"),
+        (0.2, 0.6, 64, "far from the target and clearly worse"),
+        (0.82, 0.2, 1024, "a target that may be reached is asked of the whole set"),
+        (0.5, 0.5, 64, "the very same answers: surely closer than what matters"),
+    ],
+)
+def test_the_subset_grows_only_while_the_decision_is_open(true, best, size, why) -> None:
+    assert grown(true, best, rules(TARGET)) == size, why
+
+
+def test_a_small_difference_takes_more_rows_than_a_large_one() -> None:
+    assert grown(0.53, 0.5, rules()) > grown(0.6, 0.5, rules()) >= grown(0.9, 0.5, rules())
+
+
+def test_a_subset_never_stops_a_run() -> None:
+    over = rules({"budget": {"steps": 20}})
+    assert grown(0.6, 0.2, over) == 1024
+    assert grown(0.2, 0.6, rules({"plateau": {"metric": "accuracy", "patience": 1}})) == 1024
+
+
+def test_the_whole_set_grows_no_further() -> None:
+    assert next_size((), replace(measured(0, 0.5, 1024), of=None), rules(TARGET)) is None
+    assert next_size((), measured(0, 0.5, 1024), rules(TARGET)) is None
+
+
+def test_what_cannot_be_told_from_a_partial_best_is_asked_of_the_whole_set_and_takes_its_place() -> None:
+    each = rules(TARGET)
+    partial = measured(20, 0.50, 64)
+    newest = measured(40, 0.51, 64, (20, 0.50))
+    assert next_size((partial,), newest, each) == 1024
+    whole = replace(measured(40, 0.51, 1024, (20, 0.50)), of=None)
+    assert best_index((partial, whole), each) == 1
+    surely_worse = replace(measured(40, 0.2, 1024, (20, 0.50)), of=None)
+    assert best_index((partial, surely_worse), each) == 0
+
+
+def test_among_partial_ones_the_comparison_decides_and_not_the_value() -> None:
+    lucky = replace(measured(20, 0.5, 64), metrics={"loss": 1.0, "accuracy": 0.9})
+    newest = measured(40, 0.7, 64, (20, 0.5))
+    assert newest.metrics["accuracy"] < 0.9
+    assert best_index((lucky, newest), rules(TARGET)) == 1
