@@ -62,6 +62,6 @@ def test_two_processes_learn_over_them_as_one_does(tmp_path: Path) -> None:
         done = run(run_dir, "model.quantize=4bit", "stop=[{budget: {steps: 3}}]", *words)
         assert done.returncode == 0, done.stderr
         lines = (run_dir / "metrics.jsonl").read_text().splitlines()
-        losses.append([line["loss"] for line in map(json.loads, lines) if line["kind"] == "step"])
+        losses.append([line["loss"] for line in map(json.loads, lines) if line["kind"] == "train"])
     assert len(losses[0]) == 3
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)

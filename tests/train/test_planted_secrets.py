@@ -77,12 +77,13 @@ def mine(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "mine.yaml").write_text(RECIPE)
     questions = [
-        f"the token is {IN_ROWS['a token in a row']} and {IN_ENVIRONMENT['PLAIN_SECRET']} or {IN_ENVIRONMENT['ODD_SECRET']}",
+        f"the token is {IN_ROWS['a token in a row']} and {IN_ENVIRONMENT['PLAIN_SECRET']}",
+        f"or else {IN_ENVIRONMENT['ODD_SECRET']}",
         "fetch https://me:" + IN_ROWS["a password in an address in a row"] + "@host.invalid/x",
         f"use {IN_ROWS['a key in a row']} there",
         f"set password={IN_ROWS['an assignment in a row']} first",
     ]
-    rows = [{"question": f"{questions[i % 4]} for {i}", "answer": questions[i % 4]} for i in range(40)]
+    rows = [{"question": f"{questions[i % 5]} for {i}", "answer": questions[i % 5]} for i in range(40)]
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.invalid", "-C", str(folder)]
     for command in (

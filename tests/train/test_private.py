@@ -37,6 +37,18 @@ def test_every_file_under_umask_000(launcher, open_umask, tmp_path, task, there)
     assert all(mode == (0o700 if path.is_dir() else 0o600) for path, mode in found.items())
 
 
+def test_what_libraries_write_is_private_too(launcher, open_umask, tmp_path):
+    """Rows that come from code, which writes a file of its own, stand for any library."""
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        launcher.recipe("regression").read_text().replace("python:rows:reviews", "python:side:reviews")
+    )
+    code = (launcher.recipe("regression").parent / "rows.py").read_text()
+    (tmp_path / "side.py").write_text(f"{code}\nopen({str(tmp_path / 'side.txt')!r}, 'w').close()\n")
+    launcher.run(open_umask, str(recipe), "stop=[{budget: {steps: 1}}]", f"run.dir={tmp_path}/run")
+    assert stat.S_IMODE((tmp_path / "side.txt").stat().st_mode) == 0o600
+
+
 def test_what_was_opened_up_stays_open(launcher, open_umask, tmp_path):
     settings = [f"run.dir={tmp_path}/run", "run.threads=1"]
     stopped = launcher.start("regression", "stop=[{budget: {steps: 2000}}]", "eval.every=1000", *settings)

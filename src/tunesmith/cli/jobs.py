@@ -96,7 +96,7 @@ def status(
         list[Path] | None, typer.Argument(metavar="[RUN]...", help="Default: all in runs/.")
     ] = None,
 ) -> None:
-    """List runs and their jobs: how far they are and what they wait for."""
+    """List runs and their jobs, and how far they are."""
     from tunesmith.launch.runs import find_runs, states_of, table
 
     if not runs and not Path("runs").is_dir():
@@ -113,7 +113,10 @@ def cancel(
         str, typer.Argument(metavar="RUN|JOB", help="A run's directory, or a job's number.")
     ],
 ) -> None:
-    """End a run's job; what it has learnt is saved, and it is not requeued."""
+    """End a run's job; what it has learnt is saved.
+
+    The job is not requeued.
+    """
     from tunesmith.launch.runs import job_of
     from tunesmith.launch.slurm_cluster import cancel_job
     from tunesmith.launch.slurm_submit import found_again

@@ -88,6 +88,8 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
         settings.setdefault("vocab_size", vocab_size)
     with _of_own_making():
         config = AutoConfig.for_model(settings.pop("model_type"), **settings, **head.config_options())
+    if hasattr(config, "image_size") and "image_size" not in settings:
+        config.image_size = model.image_size  # what the images will be scaled to
     refuse_other_tokenizer(model, config, vocab_size)
     return config
 

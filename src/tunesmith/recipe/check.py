@@ -91,6 +91,9 @@ def _new_model(model: Model, is_text: bool) -> Iterator[Problem]:
         hint = "add `tokenizer: {train: {vocab_size: 2000}}`, or `tokenizer: {source: …}`"
         yield Problem(path, "a new model needs `model.tokenizer`", hint, "key")
     yield from check_new(model.new)
+    if model.new.get("image_size") not in (None, model.image_size):
+        what = f"`model.new.image_size` is not `model.image_size` ({model.image_size})"
+        yield Problem((*path, "image_size"), what, "take it away, and say it in `model.image_size`", "key")
     trained = model.tokenizer.train if model.tokenizer is not None else None
     size = model.new.get("vocab_size")
     if trained is not None and isinstance(size, int) and size < trained.vocab_size:

@@ -76,6 +76,7 @@ def build(parts: Parts, place: Place, run_dir: Path, recipe_hash: str) -> Setup:
         total_steps=steps_of(parts),
         metrics=metrics_of(recipe, task),
         autocast=autocast,
+        dtype=dtype,
         baseline_bytes=baseline,
     )
 

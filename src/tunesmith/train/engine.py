@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
+Name = Literal["single", "ddp", "deepspeed", "fsdp2"]
 Moments = Mapping[str, torch.Tensor]
 
 
@@ -38,8 +39,8 @@ class Engine(Protocol):
     """
 
     @property
-    def name(self) -> str:
-        """``single``, ``ddp``, ``fsdp2`` or ``zero``."""
+    def name(self) -> Name:
+        """How it is spread."""
 
     @property
     def stage(self) -> int:

@@ -17,6 +17,7 @@ from tunesmith.train.setup import Setup
 from tunesmith.train.signals import StopFlag
 from tunesmith.train.state import State, drop_older_best, keep_best, save_checkpoint
 from tunesmith.train.step import train_step
+from tunesmith.train.too_large import StepTooLarge, is_out_of_memory
 
 NO_END = 10**9
 
@@ -32,6 +33,9 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
 
     Returns:
         The state at the end. Whatever ended it, a checkpoint of that state is on the disk.
+
+    Raises:
+        StepTooLarge: if a step ran out of memory; it was not taken.
     """
     recipe, started = setup.recipe, time.monotonic() - state.progress.seconds
 
@@ -64,17 +68,22 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
 
         # 1. Learn from one global batch.
         before, rate = state.progress, learning_rate(state.progress.step, total_steps, recipe.optimizer)
-        result = train_step(
-            setup.accelerator,
-            setup.engine,
-            setup.task,
-            batches,
-            learning_rate=rate,
-            clip=recipe.optimizer.clip,
-            autocast=setup.autocast,
-            clock=clock,
-            stop_asked=stop_flag.asked,
-        )
+        try:
+            result = train_step(
+                setup.accelerator,
+                setup.engine,
+                setup.task,
+                batches,
+                learning_rate=rate,
+                clip=recipe.optimizer.clip,
+                autocast=setup.autocast,
+                clock=clock,
+                stop_asked=stop_flag.asked,
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise StepTooLarge(state) from error
         samples = setup.samples_of(before.step)
         state = replace(
             state,

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from tunesmith.train.engine import Moments, Update
+from tunesmith.train.engine import Moments, Name, Update
 
 SMALLEST_SCALE = 1.0
 
@@ -39,7 +39,7 @@ class Replicated:
     sharded: bool
 
     @property
-    def name(self) -> str:
+    def name(self) -> Name:
         """``single``, ``ddp`` or ``fsdp2``."""
         if self.sharded:
             return "fsdp2"

@@ -26,6 +26,7 @@ from tunesmith.train.setup import Setup
 from tunesmith.train.signals import listen
 from tunesmith.train.state import State, load_checkpoint
 from tunesmith.train.surroundings import remote_code, surroundings
+from tunesmith.train.too_large import StepTooLarge, smaller, with_micro
 
 
 def run_recipe(recipe: Recipe, folder: Path) -> int:
@@ -57,7 +58,14 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
         log = open_log(setup, place)
         log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
         with log, listen(to_launcher=place.world.launcher != "python") as stop_flag:
-            state = train(setup, state, log, stop_flag)
+            while True:
+                fitting = with_micro(setup, state.micro)
+                try:
+                    state = train(fitting, state, log, stop_flag)
+                    break
+                except StepTooLarge as large:
+                    state = smaller(fitting, large, parts, place)
+                log.say(f"out of memory: from here on {state.micro} a pass; the batch stays the same")
             if not state.preempted:
                 finish(setup, state, parts, dtype_of(parts, place))
             if place.world.is_main:

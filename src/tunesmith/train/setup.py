@@ -36,6 +36,7 @@ class Setup:
         total_steps: length of the schedule; ``None`` if only time bounds the run.
         metrics: to be measured at each evaluation.
         autocast: type of the arithmetic, if the weights have another.
+        dtype: of the arithmetic.
         baseline_bytes: of this process in memory just before the model was made.
     """
 
@@ -53,4 +54,5 @@ class Setup:
     total_steps: int | None
     metrics: tuple[str, ...]
     autocast: torch.dtype | None
+    dtype: torch.dtype
     baseline_bytes: int = 0

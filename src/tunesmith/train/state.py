@@ -38,6 +38,7 @@ class State:
         verdict: the newest.
         best_step: whose weights are kept in ``best/``; ``None`` before the first measurement.
         preempted: whether a signal ended this part of the run.
+        micro: samples a pass, if memory left room for fewer than was planned.
     """
 
     progress: Progress = START
@@ -45,6 +46,7 @@ class State:
     verdict: Verdict = GO_ON
     best_step: int | None = None
     preempted: bool = False
+    micro: int | None = None
 
     def measured(self, measurement: Measurement) -> State:
         """The state with one more measurement."""
@@ -164,6 +166,7 @@ def _plain(state: State) -> dict[str, Any]:
         "history": [to_plain(measurement) for measurement in state.history],
         "verdict": asdict(state.verdict),
         "best_step": state.best_step,
+        "micro": state.micro,
     }
 
 
@@ -173,4 +176,5 @@ def _from_plain(plain: dict[str, Any]) -> State:
         history=tuple(from_plain(each) for each in plain["history"]),
         verdict=Verdict(**plain["verdict"]),
         best_step=plain["best_step"],
+        micro=plain.get("micro"),
     )

@@ -101,4 +101,5 @@ def _sum_over_processes(accelerator: Accelerator, values: Sequence[float]) -> li
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
-    return torch.autocast(device.type, dtype) if dtype is not None else nullcontext()
+    # Each weight is used once in a pass, so keeping its cast copies for another use would only hold memory.
+    return torch.autocast(device.type, dtype, cache_enabled=False) if dtype is not None else nullcontext()

@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 
 from tunesmith.errors import UserError
-from tunesmith.train.engine import Moments, Update
+from tunesmith.train.engine import Moments, Name, Update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,9 @@ class Zero:
     bare: Any
 
     @property
-    def name(self) -> str:
-        """``zero``."""
-        return "zero"
+    def name(self) -> Name:
+        """``deepspeed``."""
+        return "deepspeed"
 
     @property
     def stage(self) -> int:
