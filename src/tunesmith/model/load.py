@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from tunesmith.model.export import output_layer
 from tunesmith.model.location import Location, locate, open_location
 from tunesmith.model.quantize import quantize_frozen, require_library
 from tunesmith.model.select import block_of, block_stack, is_head
+from tunesmith.model.spelt_out import configuration, refused_by_transformers, try_out
 from tunesmith.recipe.schema import Model
 
 COUNT_FROM_PADDING = frozenset(
@@ -86,28 +87,9 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
     settings = {"bos_token_id": None, "eos_token_id": None, **settings}
     if vocab_size is not None:
         settings.setdefault("vocab_size", vocab_size)
-    with _of_own_making():
-        config = AutoConfig.for_model(settings.pop("model_type"), **settings, **head.config_options())
-    if hasattr(config, "image_size") and "image_size" not in settings:
-        config.image_size = model.image_size  # what the images will be scaled to
+    config = configuration(settings, head.config_options(), model.image_size)
     refuse_other_tokenizer(model, config, vocab_size)
     return config
-
-
-@contextmanager
-def _of_own_making() -> Iterator[None]:
-    """Whatever transformers makes of a configuration that the recipe spells out, the recipe must change."""
-    try:
-        yield
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        raise UserError(
-            f"transformers refuses this configuration: {name}{reason}",
-            "model.new",
-            "`model_type` is a transformers architecture, such as llama, bert or resnet; the other keys are "
-            "those of its configuration",
-        ) from error
 
 
 def refuse_other_tokenizer(model: Model, config: Any, vocab_size: int | None) -> None:
@@ -145,8 +127,9 @@ def _load_plain(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tu
     auto = _auto_class(head, config)
     attention = {} if "Image" in head.auto_model else {"attn_implementation": model.attention}
     if model.new is not None:
-        with _of_own_making():
+        with refused_by_transformers():
             made = auto.from_config(config, dtype=dtype, **attention)
+        try_out(made, model.image_size)
         return made, frozenset(name for name, _ in made.named_parameters())
     assert model.source is not None
     location = locate(model.source, model)
@@ -192,7 +175,7 @@ def load_outline(model: Model, head: Head, config: Any) -> tuple[Any, frozenset[
     auto = _auto_class(head, config)
     for name, value in head.config_options().items():
         setattr(config, name, value)
-    with torch.device("meta"), _of_own_making() if model.new is not None else nullcontext():
+    with torch.device("meta"), refused_by_transformers() if model.new is not None else nullcontext():
         outline = auto.from_config(config)
     outline.tie_weights()
     names = [name for name, _ in outline.named_parameters()]

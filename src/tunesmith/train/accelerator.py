@@ -20,6 +20,7 @@ from accelerate.utils import (
 
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Run
+from tunesmith.train.eight_bits import eight_bit_recipe
 from tunesmith.train.zero import skip_shared_memory_op
 from tunesmith.world.environment import World, read_world
 from tunesmith.world.threads import exported_threads, threads_per_process, usable_cores
@@ -54,17 +55,18 @@ def take_place(run: Run) -> Place:
     threads = threads_per_process(usable_cores(), world.local_world_size, requested, exported)
     torch.set_num_threads(threads)
     profile = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    accelerator = _join(world)
+    accelerator = _join(world, profile)
     seed_everything(run.seed, world.rank)
     return Place(accelerator, world, threads, profile)
 
 
-def _join(world: World) -> Accelerator:
+def _join(world: World, profile: str) -> Accelerator:
     """Meet the other processes; the environment says what shards the model.
 
     Number types are the recipe's and the profile's affair and alike in every engine (model/precision.py),
-    so Accelerate's own switch stays off.
+    so Accelerate's own switch stays off, but for fp8, which replaces the linear layers.
     """
+    eight_bits = [eight_bit_recipe()] if profile == "fp8" else []
     on_cpu = not torch.cuda.is_available()
     gloo = [InitProcessGroupKwargs(backend="gloo")] if on_cpu and world.world_size > 1 else []
     shards = [parse_flag_from_env(f"ACCELERATE_USE_{name}", False) for name in ("DEEPSPEED", "FSDP")]
@@ -74,7 +76,11 @@ def _join(world: World) -> Accelerator:
     if on_cpu and shards[1] and world.world_size > 1:
         # Accelerate knows FSDP on devices only; "several GPUs" is its name for several processes.
         PartialState(backend="gloo").distributed_type = DistributedType.MULTI_GPU
-    return Accelerator(cpu=on_cpu and not any(shards), mixed_precision="no", kwargs_handlers=gloo or None)
+    return Accelerator(
+        cpu=on_cpu and not any(shards),
+        mixed_precision="fp8" if eight_bits else "no",
+        kwargs_handlers=[*gloo, *eight_bits] or None,
+    )
 
 
 def seed_everything(seed: int, rank: int) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tunesmith.judge.budget import step_limit, total_steps
+from tunesmith.judge.rule_words import rules_in_words
 from tunesmith.plan.arithmetic import Arithmetic, grouped
 from tunesmith.plan.division import Division, divide
+from tunesmith.recipe.metric_names import stop_metrics
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Task
 from tunesmith.train.parts import Parts
@@ -51,7 +53,7 @@ def describe(
         layout="packed without padding" if parts.packed else "padded to the longest",
         learning=_learning_words(recipe, steps_of(parts)),
         evaluation=f"every {recipe.eval.every}: {', '.join(('loss', *metrics_of(recipe, parts.task)))}",
-        stops=_stop_words(recipe),
+        stops=rules_in_words(recipe.stop),
     )
 
 
@@ -76,10 +78,8 @@ def steps_of(parts: Parts) -> int | None:
 
 def metrics_of(recipe: Recipe, task: Task) -> tuple[str, ...]:
     """What is measured: the recipe's metrics, those that its rules need, and what comes for nothing."""
-    ruled = [name for rule in recipe.stop for name in (rule.target or {})]
-    ruled += [rule.plateau.metric for rule in recipe.stop if rule.plateau is not None]
     free = ("perplexity", "token_accuracy") if recipe.task == "causal-lm" else task.metrics()
-    return tuple(dict.fromkeys((*recipe.eval.metrics, *ruled, *free)))
+    return tuple(dict.fromkeys((*recipe.eval.metrics, *stop_metrics(recipe), *free)))
 
 
 def _dtype_words(name: str, quantize: str | None) -> str:
@@ -96,12 +96,3 @@ def _learning_words(recipe: Recipe, steps: int | None) -> str:
         f"{section.name}, learning rate {section.learning_rate:g}, {section.schedule} schedule, "
         f"warm-up {warmup}, clip {section.clip}"
     )
-
-
-def _stop_words(recipe: Recipe) -> tuple[str, ...]:
-    words = []
-    for rule in recipe.stop:
-        for name, value in rule.model_dump(exclude_none=True).items():
-            parts = ", ".join(f"{key} {item}" for key, item in value.items())
-            words.append(f"{name}: {parts}")
-    return tuple(words)

@@ -25,6 +25,7 @@ from tunesmith.train.accelerator import Place, seed_everything
 from tunesmith.train.arithmetic import describe, division_of, metrics_of, steps_of
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
+from tunesmith.train.rules import refuse_rules
 from tunesmith.train.setup import Setup
 from tunesmith.train.spread import spread, zero_stage
 from tunesmith.train.zero import keep_transformers_out
@@ -35,6 +36,7 @@ def build(parts: Parts, place: Place, run_dir: Path, recipe_hash: str) -> Setup:
     """Everything that the loop needs, on its device."""
     recipe, accelerator = parts.recipe, place.accelerator
     dtype = dtype_of(parts, place)
+    refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval))
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         keep_transformers_out()
     # Every process must begin with the same weights, also where they are made up.

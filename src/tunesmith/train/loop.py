@@ -9,9 +9,11 @@ from tunesmith.judge.best import best_index
 from tunesmith.judge.budget import spent
 from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Progress, Verdict
+from tunesmith.judge.references import comparisons, keep
 from tunesmith.train.batches import hash_of_samples, step_batches
 from tunesmith.train.evaluate import evaluate
 from tunesmith.train.log import Log
+from tunesmith.train.rules import scores_by_metric
 from tunesmith.train.schedule import due, learning_rate
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import StopFlag
@@ -136,8 +138,10 @@ def measure(setup: Setup, state: State, log: Log) -> State:
             autocast=setup.autocast,
             sharded=setup.engine.stage == 3,
         )
-    state = state.measured(evaluation.measurement)
-    state = replace(state, verdict=decide(state.history, rules))
+    newest = scores_by_metric(setup.recipe, evaluation.scored, state.progress.step)
+    state = state.measured(replace(evaluation.measurement, paired=comparisons(state.kept, newest)))
+    kept = keep(state.kept, newest, state.history, rules)
+    state = replace(state, verdict=decide(state.history, rules), kept=kept)
     best = state.history[best_index(state.history, rules)].progress.step
     is_best = best == state.progress.step
     if is_best:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tunesmith.checkpoint.manifest import (
 from tunesmith.checkpoint.state import shard_name, write_tensors
 from tunesmith.errors import UserError
 from tunesmith.judge.measurement import History, Measurement, Progress, Verdict, from_plain, to_plain
+from tunesmith.judge.references import Kept, kept_from_plain, kept_to_plain
 from tunesmith.train.engine import Engine
 from tunesmith.train.snapshot import own_weights, restore, restore_weights, snapshot, write_snapshot
 
@@ -38,6 +39,7 @@ class State:
         verdict: the newest.
         best_step: whose weights are kept in ``best/``; ``None`` before the first measurement.
         preempted: whether a signal ended this part of the run.
+        kept: what each example gave at the few measurements that the next ones are compared with.
         micro: samples a pass, if memory left room for fewer than was planned.
     """
 
@@ -47,6 +49,7 @@ class State:
     best_step: int | None = None
     preempted: bool = False
     micro: int | None = None
+    kept: Kept = field(default_factory=dict)
 
     def measured(self, measurement: Measurement) -> State:
         """The state with one more measurement."""
@@ -167,6 +170,7 @@ def _plain(state: State) -> dict[str, Any]:
         "verdict": asdict(state.verdict),
         "best_step": state.best_step,
         "micro": state.micro,
+        "kept": kept_to_plain(state.kept),
     }
 
 
@@ -177,4 +181,5 @@ def _from_plain(plain: dict[str, Any]) -> State:
         verdict=Verdict(**plain["verdict"]),
         best_step=plain["best_step"],
         micro=plain.get("micro"),
+        kept=kept_from_plain(plain.get("kept", {})),
     )
