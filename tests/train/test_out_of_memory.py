@@ -34,7 +34,7 @@ def tight_run(launcher, folder, *arguments: str, room: int, status: int):
     return launcher.run(script, status=status)
 
 
-WIDE = ["model.new.vocab_size=60000"]
+WIDE = ["model.new.vocab_size=200000"]
 
 
 def test_smaller_passes_learn_the_same(launcher, read, tmp_path):

@@ -41,7 +41,7 @@ def test_target(launcher, read, tmp_path):
 
 
 def test_a_target_that_was_met_before_the_first_step(launcher, read, tmp_path):
-    stop = "stop=[{target: {accuracy: 0.0}}, {budget: {steps: 20}}]"
+    stop = "stop=[{target: {accuracy: 0.01}}, {budget: {steps: 20}}]"
     result, run_dir = ended(launcher, read, "sequence-classification", tmp_path, stop)
     assert (result["status"], result["stop"]["rule"], result["stop"]["step"]) == ("stopped", "target", 0)
     assert read.journal(run_dir, "train") == []

@@ -65,7 +65,7 @@ def refused_by_transformers() -> Iterator[None]:
 
 
 def try_out(model: Any, image_size: int) -> None:
-    """Send two small inputs through a new model, so that sizes that do not fit are known before the first step.
+    """Send two small inputs through a new model, to know before the first step whether its sizes fit.
 
     Only where every architecture takes the same inputs: images, and tokens of a decoder. Nothing is drawn by
     lot and nothing is changed.
@@ -77,11 +77,11 @@ def try_out(model: Any, image_size: int) -> None:
     if not weights or any(weight.is_meta or not weight.numel() for weight in weights):
         return  # there is nothing to compute with, or only a share of it
     name, training = type(model).__name__, model.training
-    images = torch.zeros(2, 3, image_size, image_size, dtype=weights[0].dtype)
-    inputs = (
-        {"pixel_values": images} if "Image" in name else {"input_ids": torch.zeros(2, 1, dtype=torch.long)}
-    )
-    if "Image" not in name and not name.endswith("ForCausalLM"):
+    if "Image" in name:
+        inputs = {"pixel_values": torch.zeros(2, 3, image_size, image_size, dtype=weights[0].dtype)}
+    elif name.endswith("ForCausalLM"):
+        inputs = {"input_ids": torch.zeros(2, 1, dtype=torch.long)}
+    else:
         return
     model.eval()
     with refused_by_transformers(), torch.no_grad():
