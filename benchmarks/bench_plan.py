@@ -58,7 +58,6 @@ CASES = (
     Case("12M, whole", "12M", batch=16),
     Case("54M, whole", "54M"),
     Case("54M, whole, recomputed", "54M", more=AGAIN),
-    Case("54M, last 3 blocks", "54M", tune={"layers": {"last": 3}}),
     Case("54M, whole, accumulated", "54M", more={"micro": 2}),
     Case("135M, LoRA", "135M", tune=LORA),
     Case("135M, LoRA, recomputed", "135M", tune=LORA, more=AGAIN),

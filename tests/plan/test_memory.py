@@ -9,7 +9,7 @@ from jobs import LLAMA_8B, TINY, job
 
 from tunesmith.plan.activations import Numbers, Pass
 from tunesmith.plan.job import memory_at, stages
-from tunesmith.plan.memory import FULL, Load, Regime, Sharding, memory_of, optimizer_bytes
+from tunesmith.plan.memory import FULL, RUNTIME, Load, Regime, Sharding, memory_of, optimizer_bytes
 from tunesmith.plan.weights import Weights
 
 SHAPES = {
@@ -65,15 +65,21 @@ def test_offload_leaves_states_to_the_host() -> None:
     sharding = Sharding(stage=3, processes=8, offload_optimizer=True, offload_parameters=True)
     parts = memory_of(_load(), FLOAT, sharding)
     assert (parts.weights, parts.gradients, parts.optimizer) == (0, 0, 0)
-    assert parts.host == pytest.approx((4 + 4 + 12) * N / 8)
+    assert parts.offloaded == pytest.approx((4 + 4 + 12) * N / 8)
+    assert parts.host == parts.offloaded + parts.snapshot
 
 
-def test_on_a_processor_the_host_s_memory_is_the_device_s() -> None:
-    regime = replace(FLOAT, device="cpu", snapshots=True)
-    parts = memory_of(_load(), regime, Sharding(stage=0, processes=1, engine="single"))
+def test_on_a_processor_a_checkpoint_may_be_what_needs_most() -> None:
+    small = replace(WORK, tokens=1)
+    load = replace(_load(), work=small)
+    one = Sharding(stage=0, processes=1, engine="single")
+    parts = memory_of(load, replace(FLOAT, device="cpu"), one)
     assert parts.host == 0
-    assert parts.snapshot == 12 * N
-    assert parts.peak >= parts.snapshot + parts.weights + parts.optimizer
+    # The state, a copy of it, and its larger part once more for the file.
+    assert parts.peak == pytest.approx(RUNTIME["cpu"] + (4 + 8) * N + (4 + 8 + 8) * N)
+    on_gpu = memory_of(load, FLOAT, one)
+    assert on_gpu.host == (4 + 8 + 8) * N
+    assert on_gpu.peak < parts.peak + RUNTIME["gpu"]
 
 
 def test_gradients_of_one_pass_arise_while_activations_go() -> None:

@@ -53,7 +53,13 @@ def read_shards(folder: Path, kind: str) -> Tensors:
 
 def write_tensors(path: Path, tensors: Tensors, **metadata: str) -> None:
     """Write tensors as safetensors; tied ones are stored apart."""
-    save_file({name: tensor.clone() for name, tensor in tensors.items()}, path, metadata=metadata or None)
+    apart: Tensors = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        storage = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if storage in storages else tensor
+        storages.add(storage)
+    save_file(apart, path, metadata=metadata or None)
 
 
 def read_tensors(path: Path) -> Tensors:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from tunesmith.model.select import is_head
 from tunesmith.plan.activations import Numbers, Pass, kept_bytes, logit_bytes
 from tunesmith.plan.dimensions import Dimensions
 from tunesmith.plan.weights import Weights
@@ -23,7 +24,7 @@ LIVE = 1_000_000_000
 """Elements that ZeRO-3 keeps gathered at most (``stage3_max_live_parameters``)."""
 RUNTIME = {"cpu": 36 * 2**20, "gpu": 700 * 2**20}
 """What the first products take for themselves: thread pools and packed matrices; a GPU's context."""
-SCATTERED = {"cpu": 0.25, "gpu": 0.06}
+SCATTERED = {"cpu": 0.15, "gpu": 0.06}
 """Share of what comes and goes with every pass that the allocator cannot use again; measured on a CPU."""
 
 
@@ -39,7 +40,7 @@ class MemoryParts:
         logits: and their gradients.
         buffers: gathered layers, buckets, casts, and what the libraries need for themselves.
         overlap: bytes of gradients that are not there yet while all activations are; not a part.
-        snapshot: of the state, in the host's memory while it is written.
+        snapshot: of the state, in the host's memory while a checkpoint is written.
         offloaded: in the host's memory (or on its disk), for good.
         on_host: whether the device is the host, so that all of it is one memory.
     """
@@ -59,7 +60,7 @@ class MemoryParts:
     def peak(self) -> float:
         """Most bytes at once on the device."""
         parts = self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.buffers
-        return parts - self.overlap + (self.snapshot + self.offloaded if self.on_host else 0.0)
+        return parts - self.overlap + (self.offloaded if self.on_host else 0.0)
 
     @property
     def host(self) -> float:
@@ -83,7 +84,6 @@ class Regime:
         accumulates: whether gradients of an earlier pass are there during a later one.
         device: what computes.
         frozen_bytes: of a frozen weight; half a byte if stored in 4 bits.
-        snapshots: whether checkpoints are written while training goes on.
     """
 
     numbers: Numbers
@@ -92,7 +92,6 @@ class Regime:
     accumulates: bool = False
     device: Literal["cpu", "gpu"] = "gpu"
     frozen_bytes: float = 2.0
-    snapshots: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +148,15 @@ def memory_of(load: Load, regime: Regime, sharding: Sharding) -> MemoryParts:
         activations=activation_bytes(load, regime),
         logits=logit_bytes(load.dimensions, load.work) if load.dimensions else 0.0,
         buffers=RUNTIME[regime.device] + _casts(load, regime) + _buckets(load, regime, sharding),
-        snapshot=(states + moments) * share if regime.snapshots else 0.0,
+        snapshot=snapshot_bytes(states, moments) * share,
         on_host=regime.device == "cpu",
     )
     return _settled(_offloaded(parts, sharding), load, regime)
+
+
+def snapshot_bytes(states: float, moments: float) -> float:
+    """A copy of what learns and of its moments, and the larger of both once more for the file it goes to."""
+    return states + moments + max(states, moments)
 
 
 def optimizer_bytes(weights: Weights, name: str) -> float:
@@ -227,7 +231,7 @@ def _offloaded(parts: MemoryParts, sharding: Sharding) -> MemoryParts:
 
 
 def _settled(parts: MemoryParts, load: Load, regime: Regime) -> MemoryParts:
-    """What is not there at once, and what the allocator scatters.
+    """What is not there at once, what the allocator scatters, and what is there between two steps.
 
     Gradients arise from the last layer to the first while activations go from there. In a step of one
     pass, therefore, activations and gradients are never whole together on a GPU, whose allocator gives
@@ -237,10 +241,24 @@ def _settled(parts: MemoryParts, load: Load, regime: Regime) -> MemoryParts:
     passing = parts.activations + parts.logits
     late = 0.0 if regime.accumulates or parts.on_host else parts.gradients - head
     overlap = min(late, passing)
-    moving = passing + parts.gradients - overlap
-    more = max(0.0, load.evaluation - moving)
-    scattered = SCATTERED[regime.device] * (moving + more)
-    return replace(parts, buffers=parts.buffers + more + scattered, overlap=overlap)
+    moving = passing + parts.gradients - overlap + _arising(load, regime)
+    moving *= 1 + SCATTERED[regime.device]
+    # Evaluations and checkpoints come between steps, when there is neither activation nor gradient.
+    saved = parts.snapshot if parts.on_host else 0.0
+    most = max(moving, load.evaluation, saved)
+    buffers = parts.buffers + most - (passing + parts.gradients - overlap)
+    snapshot = 0.0 if parts.on_host else parts.snapshot
+    return replace(parts, buffers=buffers, overlap=overlap, snapshot=snapshot)
+
+
+def _arising(load: Load, regime: Regime) -> float:
+    """Gradients on their way: those of one block's activations, and of a table that gets more than one."""
+    dim = load.dimensions
+    if dim is None:
+        return 0.0
+    block = load.work.tokens * (2 * dim.intermediate + 4 * dim.hidden) * regime.numbers.narrow
+    tied = not any(is_head(name) for name in load.weights.sizes)
+    return block + (FULL * float(_head(load)) if tied or regime.accumulates else 0.0)
 
 
 def _head(load: Load) -> int:
