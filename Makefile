@@ -80,7 +80,7 @@ format: env ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-fuzz: env ## 10,000 generated recipes and 10,000 malformed rows (about an hour on 2 cores); FUZZ_ARGS="--start 1"
+fuzz: env ## 10,000 generated recipes and 10,000 malformed rows (about a quarter of an hour on 2 cores); FUZZ_ARGS="--start 1"
 	$(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)
 
 bench: $(MADE_BENCH) ## measure what docs/benchmarks.md says

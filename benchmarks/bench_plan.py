@@ -56,6 +56,7 @@ LORA = {"lora": {"rank": 8}}
 AGAIN = {"checkpointing": True}
 CASES = (
     Case("12M, whole", "12M", batch=16),
+    Case("12M, whole, recomputed", "12M", batch=16, more=AGAIN),
     Case("54M, whole", "54M"),
     Case("54M, whole, recomputed", "54M", more=AGAIN),
     Case("54M, whole, accumulated", "54M", more={"micro": 2}),

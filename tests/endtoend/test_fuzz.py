@@ -26,6 +26,17 @@ def test_some_recipes_and_rows():
     assert done.stdout.startswith("135 cases: ")
 
 
+ONCE_WRONG = [
+    "rows:99",
+    *(f"recipe:{seed}" for seed in (250, 1732, 2307, 6738, 20199, 21752, 21870, 21890, 22541)),
+]
+
+
+def test_what_went_wrong_once():
+    done = run(*(word for name in ONCE_WRONG for word in ("--one", name)))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 BROKEN = """
 import pathlib
 def install(load):

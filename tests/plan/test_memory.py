@@ -75,10 +75,10 @@ def test_on_a_processor_a_checkpoint_may_be_what_needs_most() -> None:
     one = Sharding(stage=0, processes=1, engine="single")
     parts = memory_of(load, replace(FLOAT, device="cpu"), one)
     assert parts.host == 0
-    # The state, a copy of it, and its larger part once more for the file.
-    assert parts.peak == pytest.approx(RUNTIME["cpu"] + (4 + 8) * N + (4 + 8 + 8) * N)
+    # The state, a copy of it, and what the gradients have left.
+    assert parts.peak == pytest.approx(RUNTIME["cpu"] + 2 * (4 + 8) * N, rel=0.05)
     on_gpu = memory_of(load, FLOAT, one)
-    assert on_gpu.host == (4 + 8 + 8) * N
+    assert on_gpu.host == (4 + 8) * N
     assert on_gpu.peak < parts.peak + RUNTIME["gpu"]
 
 

@@ -105,14 +105,14 @@ def can_divide(job: Job, processes: int) -> bool:
 def pass_of(job: Job, micro: int, *, largest: bool) -> Pass:
     """One pass of so many samples: a typical one, or the largest that a run is likely to meet.
 
-    The largest is three standard deviations above the mean of a sum of ``micro`` lengths, and never more
-    than that many of the longest.
+    The largest is two standard deviations above the mean of a sum of ``micro`` lengths, which one pass in
+    forty exceeds, and never more than that many of the longest.
     """
     lengths = job.lengths
     shared = lengths.shared if job.packed and micro > 1 else 0
     typical = micro * (lengths.mean - shared) + shared
     most = micro * (lengths.longest - shared) + shared
-    tokens = min(most, typical + 3 * lengths.deviation * sqrt(micro)) if largest else typical
+    tokens = min(most, typical + 2 * lengths.deviation * sqrt(micro)) if largest else typical
     if micro == 1 and largest:
         tokens = most
     if job.packed:

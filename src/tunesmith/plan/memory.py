@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tunesmith.model.select import is_head
-from tunesmith.plan.activations import Numbers, Pass, kept_bytes, logit_bytes
+from tunesmith.plan.activations import Numbers, Pass, block_bytes, kept_bytes, logit_bytes
 from tunesmith.plan.dimensions import Dimensions
 from tunesmith.plan.weights import Weights
 
@@ -26,6 +26,16 @@ RUNTIME = {"cpu": 36 * 2**20, "gpu": 700 * 2**20}
 """What the first products take for themselves: thread pools and packed matrices; a GPU's context."""
 SCATTERED = {"cpu": 0.15, "gpu": 0.06}
 """Share of what comes and goes with every pass that the allocator cannot use again; measured on a CPU."""
+HOLES = 0.45
+"""Share of a block's activations that a processor's allocator loses under recomputation: the inputs that
+are kept lie between what has gone, and the next block's tensors do not fit there, though gradients of
+weights do. Measured with glibc."""
+CONVOLUTIONS = 40 * 2**20
+"""What the kernels of convolutions need on a processor."""
+LEFT = 0.3
+"""Share of a pass's memory that a snapshot cannot use on a processor. Measured with glibc."""
+ADAPTER_LIBRARY = 56 * 2**20
+"""What the library of adapters holds once it is imported, which is after the baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,16 +157,12 @@ def memory_of(load: Load, regime: Regime, sharding: Sharding) -> MemoryParts:
         optimizer=(moments + (states if zero else 0)) * (share if stage >= 1 else 1),
         activations=activation_bytes(load, regime),
         logits=logit_bytes(load.dimensions, load.work) if load.dimensions else 0.0,
-        buffers=RUNTIME[regime.device] + _casts(load, regime) + _buckets(load, regime, sharding),
-        snapshot=snapshot_bytes(states, moments) * share,
+        buffers=_libraries(load, regime) + _casts(load, regime) + _buckets(load, regime, sharding),
+        # Each process copies its share of what learns and of its moments, and writes that.
+        snapshot=(states + moments) * share,
         on_host=regime.device == "cpu",
     )
     return _settled(_offloaded(parts, sharding), load, regime)
-
-
-def snapshot_bytes(states: float, moments: float) -> float:
-    """A copy of what learns and of its moments, and the larger of both once more for the file it goes to."""
-    return states + moments + max(states, moments)
 
 
 def optimizer_bytes(weights: Weights, name: str) -> float:
@@ -178,6 +184,14 @@ def activation_bytes(load: Load, regime: Regime) -> float:
         learning_blocks=max(0, load.dimensions.blocks - load.weights.first_learning_block),
         checkpointing=regime.checkpointing,
     )
+
+
+def _libraries(load: Load, regime: Regime) -> float:
+    more = 0
+    if regime.device == "cpu":
+        more += ADAPTER_LIBRARY if regime.numbers.lora else 0
+        more += CONVOLUTIONS if load.counted else 0
+    return float(RUNTIME[regime.device] + more)
 
 
 def _casts(load: Load, regime: Regime) -> float:
@@ -242,13 +256,23 @@ def _settled(parts: MemoryParts, load: Load, regime: Regime) -> MemoryParts:
     late = 0.0 if regime.accumulates or parts.on_host else parts.gradients - head
     overlap = min(late, passing)
     moving = passing + parts.gradients - overlap + _arising(load, regime)
-    moving *= 1 + SCATTERED[regime.device]
+    moving = moving * (1 + SCATTERED[regime.device]) + _holes(load, regime)
     # Evaluations and checkpoints come between steps, when there is neither activation nor gradient.
-    saved = parts.snapshot if parts.on_host else 0.0
+    # What a pass has left is free then, but not all of it fits.
+    saved = parts.snapshot + LEFT * moving if parts.on_host else 0.0
     most = max(moving, load.evaluation, saved)
     buffers = parts.buffers + most - (passing + parts.gradients - overlap)
     snapshot = 0.0 if parts.on_host else parts.snapshot
     return replace(parts, buffers=buffers, overlap=overlap, snapshot=snapshot)
+
+
+def _holes(load: Load, regime: Regime) -> float:
+    dim = load.dimensions
+    if dim is None or not regime.checkpointing or regime.device != "cpu":
+        return 0.0
+    learning = max(0, dim.blocks - load.weights.first_learning_block)
+    lost = HOLES * learning * block_bytes(dim, regime.numbers, load.work)
+    return max(0.0, lost - FULL * load.weights.trained)
 
 
 def _arising(load: Load, regime: Regime) -> float:

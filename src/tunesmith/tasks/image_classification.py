@@ -65,7 +65,7 @@ def open_image(value: Any) -> Any:
     """An RGB image from a path, an array [H, W], [H, W, 1] or [H, W, 3], or a PIL image.
 
     Raises:
-        ValueError: if an array holds anything but whole numbers from 0 to 255.
+        ValueError: if an array has another shape, or anything but whole numbers from 0 to 255.
     """
     from PIL import Image
 
@@ -75,6 +75,8 @@ def open_image(value: Any) -> Any:
     if isinstance(value, Image.Image):
         return value.convert("RGB")
     array = np.asarray(value)
+    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))) or not array.size:
+        raise ValueError(f"an image is [H, W], [H, W, 1] or [H, W, 3], and this is {list(array.shape)}")
     pixels = array.astype(np.uint8)
     if not np.array_equal(pixels, array):
         raise ValueError("pixels are whole numbers from 0 to 255")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from tunesmith.model.load import load_outline
 from tunesmith.model.precision import NAMES
+from tunesmith.model.spelt_out import refused_by_transformers
 from tunesmith.model.tune import apply_tune
 from tunesmith.plan.dimensions import dimensions_of
 from tunesmith.plan.weights import Shapes
@@ -36,7 +38,7 @@ def count_on_meta(parts: Parts, dtype: str) -> Counted:
     """Build the tuned model without its weights and, for images, send one through.
 
     Raises:
-        UserError: if ``tune`` matches nothing.
+        UserError: if ``tune`` matches nothing, or a new model's sizes do not fit each other.
     """
     model, fresh = load_outline(parts.recipe.model, parts.head, parts.config)
     tuned = apply_tune(
@@ -45,7 +47,8 @@ def count_on_meta(parts: Parts, dtype: str) -> Counted:
     named = {_bare(name): parameter for name, parameter in tuned.model.named_parameters()}
     activations = flops = 0.0
     if dimensions_of(parts.config.to_dict()) is None and "pixel_values" in parts.train[0]:
-        activations, flops = _one_image(tuned.model, parts.train[0]["pixel_values"])
+        with refused_by_transformers() if parts.recipe.model.new is not None else nullcontext():
+            activations, flops = _one_image(tuned.model, parts.train[0]["pixel_values"])
     return Counted(
         shapes={name: tuple(parameter.shape) for name, parameter in named.items()},
         learning=frozenset(name for name, parameter in named.items() if parameter.requires_grad),
