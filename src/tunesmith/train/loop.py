@@ -5,19 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from tunesmith.judge.best import best_index
 from tunesmith.judge.budget import spent
-from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Progress, Verdict
-from tunesmith.judge.references import comparisons, keep
 from tunesmith.train.batches import hash_of_samples, step_batches
-from tunesmith.train.evaluate import evaluate
 from tunesmith.train.log import Log
-from tunesmith.train.rules import scores_by_metric
+from tunesmith.train.measure import measure
 from tunesmith.train.schedule import due, learning_rate
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import StopFlag
-from tunesmith.train.state import State, drop_older_best, keep_best, save_checkpoint
+from tunesmith.train.state import State, drop_older_best, save_checkpoint
 from tunesmith.train.step import train_step
 from tunesmith.train.too_large import StepTooLarge, is_out_of_memory
 
@@ -122,32 +118,6 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
         if state.preempted:
             break
     return state
-
-
-def measure(setup: Setup, state: State, log: Log) -> State:
-    """Evaluate, decide, and keep the weights if they are the best so far."""
-    rules = setup.recipe.stop
-    with log.evaluating():
-        evaluation = evaluate(
-            setup.accelerator,
-            setup.bare,
-            setup.task,
-            setup.eval,
-            metrics=setup.metrics,
-            progress=state.progress,
-            autocast=setup.autocast,
-            sharded=setup.engine.stage == 3,
-        )
-    newest = scores_by_metric(setup.recipe, evaluation.scored, state.progress.step)
-    state = state.measured(replace(evaluation.measurement, paired=comparisons(state.kept, newest)))
-    kept = keep(state.kept, newest, state.history, rules)
-    state = replace(state, verdict=decide(state.history, rules), kept=kept)
-    best = state.history[best_index(state.history, rules)].progress.step
-    is_best = best == state.progress.step
-    if is_best:
-        keep_best(setup.run_dir, setup.accelerator, setup.engine, setup.bare, best)
-    log.measurement(evaluation, state.verdict, is_best=is_best)
-    return replace(state, best_step=best)
 
 
 def save(setup: Setup, state: State) -> None:

@@ -1,0 +1,40 @@
+"""Measure and decide: one evaluation, its verdict, and whether its weights are kept as the best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tunesmith.judge.best import best_index
+from tunesmith.judge.decide import decide
+from tunesmith.judge.references import comparisons, keep
+from tunesmith.train.evaluate import evaluate
+from tunesmith.train.log import Log
+from tunesmith.train.rules import scores_by_metric
+from tunesmith.train.setup import Setup
+from tunesmith.train.state import State, keep_best
+
+
+def measure(setup: Setup, state: State, log: Log) -> State:
+    """Evaluate, decide, and keep the weights if they are the best so far."""
+    rules = setup.recipe.stop
+    with log.evaluating():
+        evaluation = evaluate(
+            setup.accelerator,
+            setup.bare,
+            setup.task,
+            setup.eval,
+            metrics=setup.metrics,
+            progress=state.progress,
+            autocast=setup.autocast,
+            sharded=setup.engine.stage == 3,
+        )
+    newest = scores_by_metric(setup.recipe, evaluation.scored, state.progress.step)
+    state = state.measured(replace(evaluation.measurement, paired=comparisons(state.kept, newest)))
+    kept = keep(state.kept, newest, state.history, rules)
+    state = replace(state, verdict=decide(state.history, rules), kept=kept)
+    best = state.history[best_index(state.history, rules)].progress.step
+    is_best = best == state.progress.step
+    if is_best:
+        keep_best(setup.run_dir, setup.accelerator, setup.engine, setup.bare, best)
+    log.measurement(evaluation, state.verdict, is_best=is_best)
+    return replace(state, best_step=best)
