@@ -93,7 +93,7 @@ def plan_text(
 
 
 def _on_cluster(recipe: Recipe, path: Path, cluster: Cluster, *, whole_table: bool) -> list[str]:
-    from tunesmith.train.before import on_base_model
+    from tunesmith.train.base_model import on_base_model
     from tunesmith.train.foresee import foresee
 
     sixteen = "float16" if cluster.device.name.startswith(("V100", "T4")) else "bfloat16"
@@ -109,7 +109,7 @@ def _on_profile(
 ) -> list[str]:
     from tunesmith.plan.arithmetic import text_of
     from tunesmith.train.arithmetic import describe
-    from tunesmith.train.before import on_base_model
+    from tunesmith.train.base_model import on_base_model
     from tunesmith.train.foresee import foresee
 
     place = _place(recipe, profile, auto=auto)

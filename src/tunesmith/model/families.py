@@ -14,11 +14,11 @@ Named = tuple[str, tuple[int, ...]]
 
 _COMMON = frozenset(
     """
-    _name_or_path architectures attention_dropout bos_token_id chunk_size_feed_forward dtype
-    eos_token_id finetuning_task
+    _model_name_or_path _name_or_path architectures attention_dropout bos_token_id
+    chunk_size_feed_forward dtype eos_token_id finetuning_task
     hidden_act id2label initializer_range label2id max_position_embeddings model_type num_labels
     pad_token_id pretraining_tp problem_type rms_norm_eps rope_parameters rope_scaling rope_theta
-    tie_word_embeddings torch_dtype transformers_version use_cache vocab_size
+    tie_word_embeddings torch_dtype transformers_version unk_token_id use_cache vocab_size
     """.split()  # noqa: SIM905
 )
 _SIZES = frozenset(("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"))

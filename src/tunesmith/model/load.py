@@ -11,6 +11,7 @@ import torch
 
 from tunesmith.errors import UserError
 from tunesmith.model.export import output_layer
+from tunesmith.model.gguf import beside_weights
 from tunesmith.model.location import Location, locate, open_location
 from tunesmith.model.quantize import quantize_frozen, require_library
 from tunesmith.model.select import block_of, block_stack, is_head
@@ -79,7 +80,7 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
 
     if model.new is None:
         assert model.source is not None
-        config = open_location(locate(model.source, model), AutoConfig.from_pretrained)
+        config = open_location(beside_weights(locate(model.source, model)), AutoConfig.from_pretrained)
         refuse_other_tokenizer(model, config, vocab_size)
         return config
     settings = dict(model.new)

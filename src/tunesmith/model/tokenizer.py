@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunesmith.errors import UserError
+from tunesmith.model.gguf import beside_weights
 from tunesmith.model.location import locate, open_location
 from tunesmith.model.plain_config import PlainConfig
 from tunesmith.recipe.schema import Model
@@ -18,6 +20,7 @@ PLAIN_TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+GENERIC = "TokenizersBackend"
 SPECIAL = ("<|pad|>", "<|end|>", "<|cls|>", "<|system|>", "<|user|>", "<|assistant|>")
 
 
@@ -81,8 +84,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, *, encoder: bool) -> 
 
 
 def _pretrained(model: Model, source: str | None, config: PlainConfig | None) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
     if source is None:
         raise UserError(
             "a new model needs a tokenizer",
@@ -92,15 +93,26 @@ def _pretrained(model: Model, source: str | None, config: PlainConfig | None) ->
     own = source == model.source
     other = {"revision": None, "sha256": None, "trust_remote_code": False}
     section = model if own else model.model_copy(update=other)
-    location = locate(source, section)
-    known = {"config": config} if own and config is not None and _names_its_class(location.name) else {}
+    location = beside_weights(locate(source, section))
+    name = _class_name(location.name)
+    if name == GENERIC:  # the class that AutoTokenizer would find; importing that takes longer than all else
+        from transformers import TokenizersBackend
+
+        return open_location(location, TokenizersBackend.from_pretrained)
+    from transformers import AutoTokenizer
+
+    known = {"config": config} if own and config is not None and name else {}
     return open_location(location, AutoTokenizer.from_pretrained, **known)
 
 
-def _names_its_class(folder: str) -> bool:
-    """Whether the tokenizer's own file says what it is, so that the model's configuration does not matter."""
-    path = Path(folder) / "tokenizer_config.json"
-    return path.is_file() and '"tokenizer_class"' in path.read_text(encoding="utf-8")
+def _class_name(folder: str) -> str:
+    """What a folder's tokenizer says that it is, whatever the model's configuration; empty if nothing."""
+    try:
+        said = json.loads((Path(folder) / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    name = said.get("tokenizer_class") if isinstance(said, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _template(text: str) -> str | None:

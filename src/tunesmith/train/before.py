@@ -1,12 +1,10 @@
-"""Before a run: is this directory ours, is it finished, and does its base model have to be made first?"""
+"""Before a run: is this directory ours, and does its base model have to be made first?"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -20,6 +18,7 @@ from tunesmith.recipe.dump import to_yaml
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema import Recipe
 from tunesmith.train.accelerator import Place, from_main, on_main
+from tunesmith.train.base_model import finished_before, is_recipe, on_base_model, read_object
 
 RunRecipe = Callable[[Recipe, Path], int]
 
@@ -61,23 +60,6 @@ def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterato
             raise
 
 
-def finished_before(run_dir: Path) -> str | None:
-    """What a finished run says of itself; ``None`` if there is something left to do."""
-    path = run_dir / "result.json"
-    if not path.exists():
-        return None
-    result = _object(path)
-    if result.get("status") not in ("completed", "stopped"):
-        return None
-    stop = result.get("stop")
-    reason = stop.get("reason") if isinstance(stop, dict) else result["status"]
-    return (
-        f"already finished: {reason}\n"
-        f"model   {run_dir / 'model'}\nreport  {run_dir / 'report.html'}\n"
-        "`--fresh` runs it again in a new directory"
-    )
-
-
 def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
     """Make sure that a run directory was begun with this recipe.
 
@@ -96,7 +78,7 @@ def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
                 "choose another one with `run.dir=...`; nothing was changed",
             )
         return
-    if _object(environment).get("recipe_hash") != identity:
+    if read_object(environment).get("recipe_hash") != identity:
         raise UserError(
             f"this run directory was begun with another recipe; what differs: {_difference(run_dir, recipe)}",
             str(run_dir),
@@ -113,7 +95,7 @@ def refuse_other_data(run_dir: Path, fingerprint: str) -> None:
     environment = run_dir / "environment.json"
     if not environment.exists() or not checkpoints(run_dir / "checkpoints"):
         return
-    before = _object(environment).get("data_fingerprint")
+    before = read_object(environment).get("data_fingerprint")
     if before != fingerprint:
         raise UserError(
             "the data has changed since this run was begun, so it cannot be continued",
@@ -125,7 +107,7 @@ def refuse_other_data(run_dir: Path, fingerprint: str) -> None:
 def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Recipe:
     """Where ``model.source`` is a recipe, run that one first, and start from the model it makes."""
     source = recipe.model.source
-    if source is None or not _is_recipe(source):
+    if source is None or not is_recipe(source):
         return recipe
     base = load_recipe(Path(source))
     if from_main(place.accelerator, finished_before(Path(str(base.run.dir)))) is None:
@@ -137,49 +119,6 @@ def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Rec
                 f"the base model's run ended with status {status}", source, "run it by itself first"
             )
     return on_base_model(recipe)
-
-
-def on_base_model(recipe: Recipe) -> Recipe:
-    """The recipe with the base model that another recipe made, if it names one.
-
-    Raises:
-        UserError: if that one has not been run.
-    """
-    source = recipe.model.source
-    if source is None or not _is_recipe(source):
-        return recipe
-    folder = Path(str(load_recipe(Path(source)).run.dir)).resolve()
-    if finished_before(folder) is None:
-        raise UserError(
-            "the base model is made by another recipe, which has not been run here",
-            source,
-            f"run it first, `tunesmith run {source}`; a run of this recipe does that by itself",
-        )
-    model = recipe.model.model_copy(update={"source": str(folder / "model")})
-    return recipe.model_copy(update={"model": model})
-
-
-def _object(path: Path) -> dict[str, Any]:
-    """The content of a file that a run wrote whole.
-
-    Raises:
-        UserError: if it is not what a run writes.
-    """
-    try:
-        value = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise UserError(
-            "the file is damaged, or was changed by hand",
-            str(path),
-            "restore it from a backup, or start over in a new directory with `--fresh`",
-        )
-    return value
-
-
-def _is_recipe(source: str) -> bool:
-    return source.endswith((".yaml", ".yml"))
 
 
 def _difference(run_dir: Path, recipe: Recipe) -> str:

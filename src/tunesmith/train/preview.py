@@ -9,7 +9,7 @@ from typing import Any
 from tunesmith.recipe.load import load_recipe
 from tunesmith.tasks.table import TASKS
 from tunesmith.tasks.task import Example
-from tunesmith.train.before import on_base_model
+from tunesmith.train.base_model import on_base_model
 from tunesmith.train.parts import Parts, prepare
 from tunesmith.train.quiet import quieten
 
