@@ -7,20 +7,15 @@ import torch
 from accelerate import Accelerator
 
 from tunesmith.checkpoint.manifest import verify
+from tunesmith.checkpoint.saver import Saver
 from tunesmith.errors import UserError
 from tunesmith.judge.measurement import Measurement, Progress, Verdict
 from tunesmith.recipe.schema import Optimizer
+from tunesmith.train.loading import load_checkpoint, restore_best
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.replicated import Replicated
-from tunesmith.train.state import (
-    START,
-    State,
-    drop_older_best,
-    keep_best,
-    load_checkpoint,
-    restore_best,
-    save_checkpoint,
-)
+from tunesmith.train.saving import keep_best, save_checkpoint, settle
+from tunesmith.train.state import START, State
 
 
 class Bench:
@@ -28,6 +23,7 @@ class Bench:
 
     def __init__(self, run_dir) -> None:
         self.run_dir, self.accelerator = run_dir, Accelerator(cpu=True)
+        self.saver = Saver(rank=0, processes=1)
         self.model = torch.nn.Linear(1, 1, bias=False)
         self.engine = Replicated(
             accelerator=self.accelerator,
@@ -46,13 +42,21 @@ class Bench:
 
     def save(self, state: State, keep: int = 2) -> None:
         save_checkpoint(
-            self.run_dir, self.accelerator, self.engine, self.model, state, keep=keep, recipe_hash="abc"
+            self.saver,
+            self.run_dir,
+            self.accelerator,
+            self.engine,
+            self.model,
+            state,
+            keep=keep,
+            recipe_hash="abc",
         )
-        drop_older_best(self.run_dir, self.accelerator)
+        settle(self.saver, self.accelerator)
 
     def best(self, step: int) -> None:
         self.at(step, step)
-        keep_best(self.run_dir, self.accelerator, self.engine, self.model, step)
+        keep_best(self.saver, self.run_dir, self.accelerator, self.engine, self.model, step)
+        settle(self.saver, self.accelerator)
 
     def load(self):
         return load_checkpoint(self.run_dir, self.accelerator, self.engine, self.model)

@@ -483,6 +483,10 @@ class Run(Section):
         default=None, description="Checkpoints; default: at every evaluation."
     )
     keep: Whole = Field(default=2, gt=0, description="Checkpoints kept.")
+    saving: Literal["background", "inline"] = Field(
+        default="background",
+        description="Write a copy of the state while training goes on, or wait until it is written.",
+    )
     threads: Literal["auto"] | Annotated[Whole, Field(gt=0)] = "auto"
     merge: Literal["auto", "yes", "no"] = Field(
         default="auto",

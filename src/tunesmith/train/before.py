@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -23,17 +24,30 @@ from tunesmith.train.base_model import finished_before, is_recipe, on_base_model
 RunRecipe = Callable[[Recipe, Path], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A run directory that is ours.
+
+    Attributes:
+        finished: whether there is nothing left to do.
+        check: raises if it is ours no longer; asked before anything is published.
+    """
+
+    finished: bool
+    check: Callable[[], None] = lambda: None
+
+
 @contextmanager
-def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterator[bool]:
+def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterator[Held]:
     """Hold a run directory: it is this recipe's, and nobody else writes there meanwhile.
 
-    Yields whether the run is finished already. If something goes wrong inside, ``result.json`` says so,
-    and the same command may try again.
+    If something goes wrong inside, ``result.json`` says so, and the same command may try again.
 
     Raises:
         UserError: if the directory is another's.
     """
-    with ExitStack() as held:
+    with ExitStack() as stack:
+        checks: list[Callable[[], None]] = []
 
         def take() -> str | None:
             refuse_links(run_dir)
@@ -41,7 +55,7 @@ def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterato
             done = finished_before(run_dir)
             if done is None:
                 make_private(run_dir)
-                held.enter_context(own(run_dir))
+                checks.append(stack.enter_context(own(run_dir)).check)
                 recover(run_dir)
             return done
 
@@ -49,10 +63,10 @@ def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterato
         if done is not None:
             if place.world.is_main:
                 print(done, flush=True)
-            yield True
+            yield Held(finished=True)
             return
         try:
-            yield False
+            yield Held(False, *checks)
         except BaseException as error:
             if place.world.is_main:
                 failure = {"status": "failed", "error": f"{type(error).__name__}: {error}"}

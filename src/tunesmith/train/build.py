@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
+from tunesmith.checkpoint.saver import Saver
 from tunesmith.data.mixture import mixed_step
 from tunesmith.errors import UserError
 from tunesmith.model.export import output_layer
@@ -32,8 +34,18 @@ from tunesmith.train.zero import keep_transformers_out
 from tunesmith.world.memory import resident_bytes
 
 
-def build(parts: Parts, place: Place, run_dir: Path, recipe_hash: str) -> Setup:
-    """Everything that the loop needs, on its device."""
+def build(
+    parts: Parts, place: Place, run_dir: Path, recipe_hash: str, *, still_ours: Callable[[], None]
+) -> Setup:
+    """Everything that the loop needs, on its device.
+
+    Args:
+        parts: of the recipe.
+        place: where this process computes.
+        run_dir: ours.
+        recipe_hash: of what shapes learning.
+        still_ours: asked before anything is published there.
+    """
     recipe, accelerator = parts.recipe, place.accelerator
     dtype = dtype_of(parts, place)
     refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval))
@@ -79,6 +91,12 @@ def build(parts: Parts, place: Place, run_dir: Path, recipe_hash: str) -> Setup:
         metrics=metrics_of(recipe, task),
         autocast=autocast,
         dtype=dtype,
+        saver=Saver(
+            rank=accelerator.process_index,
+            processes=accelerator.num_processes,
+            check=still_ours,
+            background=recipe.run.saving == "background",
+        ),
         baseline_bytes=baseline,
     )
 

@@ -18,9 +18,10 @@ from tunesmith.sources.address import HubAddress, parse_address
 from tunesmith.tasks.regression import Regression
 from tunesmith.train.accelerator import Place
 from tunesmith.train.build import outline
+from tunesmith.train.loading import restore_best
 from tunesmith.train.parts import Parts
 from tunesmith.train.setup import Setup
-from tunesmith.train.state import State, restore_best
+from tunesmith.train.state import State
 
 Status = Literal["completed", "stopped", "preempted", "failed"]
 

@@ -10,10 +10,11 @@ from tunesmith.judge.measurement import Progress, Verdict
 from tunesmith.train.batches import hash_of_samples, step_batches
 from tunesmith.train.log import Log
 from tunesmith.train.measure import measure
+from tunesmith.train.saving import save_checkpoint, settle
 from tunesmith.train.schedule import due, learning_rate
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import StopFlag
-from tunesmith.train.state import State, drop_older_best, save_checkpoint
+from tunesmith.train.state import State
 from tunesmith.train.step import train_step
 from tunesmith.train.too_large import StepTooLarge, is_out_of_memory
 
@@ -117,12 +118,14 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
             save(setup, state)
         if state.preempted:
             break
+    settle(setup.saver, setup.accelerator)
     return state
 
 
 def save(setup: Setup, state: State) -> None:
-    """Write a checkpoint, then let go of what no checkpoint speaks of any more."""
+    """Hand a checkpoint to those who write it."""
     save_checkpoint(
+        setup.saver,
         setup.run_dir,
         setup.accelerator,
         setup.engine,
@@ -131,4 +134,3 @@ def save(setup: Setup, state: State) -> None:
         keep=setup.recipe.run.keep,
         recipe_hash=setup.recipe_hash,
     )
-    drop_older_best(setup.run_dir, setup.accelerator)

@@ -10,8 +10,9 @@ from tunesmith.judge.references import comparisons, keep
 from tunesmith.train.evaluate import evaluate
 from tunesmith.train.log import Log
 from tunesmith.train.rules import scores_by_metric
+from tunesmith.train.saving import keep_best
 from tunesmith.train.setup import Setup
-from tunesmith.train.state import State, keep_best
+from tunesmith.train.state import State
 
 
 def measure(setup: Setup, state: State, log: Log) -> State:
@@ -35,6 +36,6 @@ def measure(setup: Setup, state: State, log: Log) -> State:
     best = state.history[best_index(state.history, rules)].progress.step
     is_best = best == state.progress.step
     if is_best:
-        keep_best(setup.run_dir, setup.accelerator, setup.engine, setup.bare, best)
+        keep_best(setup.saver, setup.run_dir, setup.accelerator, setup.engine, setup.bare, best)
     log.measurement(evaluation, state.verdict, is_best=is_best)
     return replace(state, best_step=best)

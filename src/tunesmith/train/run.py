@@ -17,6 +17,7 @@ from tunesmith.train.accelerator import Place, on_main, take_place
 from tunesmith.train.before import make_base_models, owned, refuse_other_data
 from tunesmith.train.build import arithmetic_of, build, dtype_of
 from tunesmith.train.finish import finish, resources_of, result_of
+from tunesmith.train.loading import load_checkpoint
 from tunesmith.train.log import Log, open_log
 from tunesmith.train.loop import train
 from tunesmith.train.parts import Parts, prepare
@@ -24,7 +25,7 @@ from tunesmith.train.preview import preview
 from tunesmith.train.quiet import quieten
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import listen
-from tunesmith.train.state import State, load_checkpoint
+from tunesmith.train.state import State
 from tunesmith.train.surroundings import remote_code, surroundings
 from tunesmith.train.too_large import StepTooLarge, smaller, with_micro
 
@@ -46,13 +47,13 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
     """
     quieten()
     place, run_dir, identity = take_place(recipe.run), Path(str(recipe.run.dir)), recipe_hash(recipe)
-    with owned(run_dir, recipe, identity, place) as finished_before:
-        if finished_before:
+    with owned(run_dir, recipe, identity, place) as held:
+        if held.finished:
             return Exit.FINISHED
         recipe = make_base_models(recipe, place, run_recipe)
         parts = prepare(recipe, folder)
         on_main(place.accelerator, partial(refuse_other_data, run_dir, parts.report.fingerprint))
-        setup = build(parts, place, run_dir, identity)
+        setup = build(parts, place, run_dir, identity, still_ours=held.check)
         state = _continue(setup, place)
         about = _write_beginning(parts, setup, place, identity)
         log = open_log(setup, place)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from tunesmith.checkpoint.saver import Saver
 from tunesmith.plan.division import Division
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Example, Task
@@ -37,6 +38,7 @@ class Setup:
         metrics: to be measured at each evaluation.
         autocast: type of the arithmetic, if the weights have another.
         dtype: of the arithmetic.
+        saver: writes what is to be kept.
         baseline_bytes: of this process in memory just before the model was made.
     """
 
@@ -55,4 +57,5 @@ class Setup:
     metrics: tuple[str, ...]
     autocast: torch.dtype | None
     dtype: torch.dtype
+    saver: Saver
     baseline_bytes: int = 0

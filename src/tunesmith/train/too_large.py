@@ -60,6 +60,7 @@ def smaller(setup: Setup, large: StepTooLarge, parts: Parts, place: Place) -> St
             "batch.micro",
             "make that change and give the same command again: it goes on from the last checkpoint",
         ) from large
+    setup.saver.wait()  # what it holds is memory, too
     large.__traceback__ = large.__cause__ = None  # they hold the activations
     setup.engine.model.zero_grad(set_to_none=True)
     gc.collect()

@@ -1,0 +1,55 @@
+"""Go on from what was saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from tunesmith.checkpoint.manifest import checkpoint_name, newest_valid, verify
+from tunesmith.errors import UserError
+from tunesmith.train.engine import Engine
+from tunesmith.train.snapshot import restore, restore_weights
+from tunesmith.train.state import State, from_plain_state
+
+
+def load_checkpoint(
+    run_dir: Path, accelerator: Accelerator, engine: Engine, model: Any
+) -> tuple[State, list[str]]:
+    """Restore the newest whole checkpoint.
+
+    Returns:
+        The state, fresh if the run has no checkpoint; and what was wrong with newer ones that were
+        passed over.
+
+    Raises:
+        UserError: if there are checkpoints, and none is whole: starting over would hide the loss.
+    """
+    folder, problems = newest_valid(run_dir / "checkpoints")
+    if folder is None and problems:
+        raise UserError(
+            f"every checkpoint of this run is damaged: {'; '.join(problems[:3])}",
+            where=str(run_dir / "checkpoints"),
+            hint="restore them from a backup, or start over in a new directory with `--fresh`",
+        )
+    if folder is None:
+        return State(), []
+    return from_plain_state(restore(folder, engine, model, accelerator.process_index)), problems
+
+
+def restore_best(run_dir: Path, engine: Engine, model: Any, step: int) -> None:
+    """Put the weights of the best measurement back into the model.
+
+    Raises:
+        UserError: if they are damaged.
+    """
+    folder = run_dir / "best" / checkpoint_name(step)
+    problems = verify(folder)
+    if problems:
+        raise UserError(
+            f"the best weights, those of step {step}, are damaged: {problems[0]}",
+            where=str(folder),
+            hint="restore the folder from a backup, or start over in a new directory with `--fresh`",
+        )
+    restore_weights(folder, engine, model)

@@ -1,0 +1,111 @@
+"""What is saved of a run, and when it is on the disk."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from tunesmith.checkpoint.atomic import beside
+from tunesmith.checkpoint.manifest import checkpoint_name, checkpoints, prune
+from tunesmith.checkpoint.saver import Job, Saver
+from tunesmith.checkpoint.state import shard_name, write_tensors
+from tunesmith.errors import UserError
+from tunesmith.train.accelerator import from_main
+from tunesmith.train.engine import Engine
+from tunesmith.train.snapshot import own_weights, snapshot, write_snapshot
+from tunesmith.train.state import State, to_plain_state
+
+
+def save_checkpoint(
+    saver: Saver,
+    run_dir: Path,
+    accelerator: Accelerator,
+    engine: Engine,
+    model: Any,
+    state: State,
+    *,
+    keep: int,
+    recipe_hash: str,
+) -> None:
+    """Copy everything that a continuation needs, and let it be written; it appears whole or not at all.
+
+    Every process writes its share. Older checkpoints beyond ``keep`` are removed afterwards, and best weights
+    of which none speaks. If there is one of this step, then it is damaged, was passed over when the run
+    was continued, and is replaced.
+    """
+    final = run_dir / "checkpoints" / checkpoint_name(state.progress.step)
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    folder = _agree_on_folder(accelerator, final)
+    taken = snapshot(engine, model, to_plain_state(state), rank=rank, processes=processes)
+    saver.submit(
+        Job(
+            kind="checkpoint",
+            final=final,
+            folder=folder,
+            write=partial(write_snapshot, taken),
+            about={"step": state.progress.step, "recipe": recipe_hash},
+            make_room=partial(prune, final.parent, 1),
+            after=partial(_drop_older, run_dir, keep),
+        )
+    )
+
+
+def keep_best(
+    saver: Saver, run_dir: Path, accelerator: Accelerator, engine: Engine, model: Any, step: int
+) -> None:
+    """Store the weights of the best measurement so far; those of an earlier one go at the next save."""
+    final = run_dir / "best" / checkpoint_name(step)
+    rank = accelerator.process_index
+    folder = _agree_on_folder(accelerator, final)
+    weights = own_weights(engine, model, rank=rank, processes=accelerator.num_processes)
+    saver.submit(
+        Job(
+            kind="best",
+            final=final,
+            folder=folder,
+            write=lambda place: write_tensors(place / shard_name("weights", rank), weights),
+            about={"step": step},
+            make_room=partial(prune, run_dir / "checkpoints", 1),
+            after=lambda: None,
+        )
+    )
+
+
+def settle(saver: Saver, accelerator: Accelerator) -> None:
+    """Wait until everything that was handed over is on the disk, by all processes.
+
+    Raises:
+        UserError: in all of them, if one could not write.
+    """
+    try:
+        trouble = saver.wait()
+    except UserError as lost:
+        trouble = lost
+    told = None if trouble is None else (trouble.what, trouble.where, trouble.hint)
+    first = next((each for each in gather_object([told]) if each is not None), None)
+    if first is not None:
+        raise UserError(*first)
+
+
+def drop_older_best(run_dir: Path) -> None:
+    """Keep the newest of the best, and those of which a checkpoint speaks: a run may go on from there."""
+    if not (run_dir / "best").is_dir():
+        return
+    states = [folder / "state.json" for folder in checkpoints(run_dir / "checkpoints")]
+    steps = [json.loads(path.read_text())["best_step"] for path in states if path.exists()]
+    spoken_of = {checkpoint_name(step) for step in steps if step is not None}
+    prune(run_dir / "best", 1, protected=spoken_of)
+
+
+def _drop_older(run_dir: Path, keep: int) -> None:
+    prune(run_dir / "checkpoints", keep)
+    drop_older_best(run_dir)
+
+
+def _agree_on_folder(accelerator: Accelerator, final: Path) -> Path:
+    return Path(from_main(accelerator, str(beside(final))))
