@@ -7,7 +7,7 @@ weights after are the gradient.
 import json
 import math
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tunesmith.judge.measurement import Progress
 from tunesmith.model.tokenizer import train_tokenizer
 from tunesmith.plan.division import deal, divide
 from tunesmith.tasks.causal_lm import CausalLM
+from tunesmith.train.asked import Asked
 from tunesmith.train.evaluate import evaluate
 from tunesmith.train.spread import spread
 from tunesmith.train.step import StepResult, train_step
@@ -85,7 +86,7 @@ def step(
     division = divide(8, micro, accelerator.num_processes, typical_tokens=30)
     lengths = [example["length"] for example in examples]
     hands = deal(range(8), lengths, division, accelerator.process_index)
-    settings: dict[str, Any] = {"learning_rate": 1.0, "clip": None, "autocast": None, "stop_asked": False}
+    settings: dict[str, Any] = {"learning_rate": 1.0, "clip": None, "autocast": None, "asked": Asked()}
     result = train_step(
         accelerator,
         engine,
@@ -130,14 +131,14 @@ def main(folder: Path) -> None:
         "plain": {"micro": 2},
         "packed": {"micro": 4, "packed": True},
         "poisoned": {"micro": 2, "poison": (1,)},
-        "asked": {"micro": 1, "stop_asked": rank == 1},
+        "asked": {"micro": 1, "asked": Asked(leave=rank == 1)},
     }.items():
         result, gradient = step(accelerator, **options)
         save_file(
             {key: value.contiguous() for key, value in gradient.items()},
             folder / f"{name}-{rank}.safetensors",
         )
-        facts[name] = {field: getattr(result, field) for field in StepResult.__slots__}
+        facts[name] = asdict(result)
     facts["measured"] = measured(accelerator)
     facts["from_main"] = from_main(accelerator, {"rank": rank})
     (folder / f"facts-{rank}.json").write_text(json.dumps(facts))

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
+from tunesmith.train.asked import Asked
+
 SCRIPT = Path(__file__).with_name("gradients.py")
 EXACT = 1e-6
 
@@ -72,7 +74,7 @@ def test_the_gradient_is_that_of_the_mean_over_all_supervised_tokens(shown, whol
     norm = math.sqrt(sum(float(g.double().square().sum()) for g in gradient.values()))
     assert result.grad_norm == pytest.approx(norm, rel=1e-4)
     assert result.updated
-    assert not result.stop_asked
+    assert result.asked == Asked()
 
 
 def test_the_rows_are_uneven_enough_to_tell(shown):
@@ -117,8 +119,8 @@ def test_a_loss_that_is_no_number_in_one_process_stops_both(two):
 
 def test_both_processes_know_that_one_was_asked_to_stop(two):
     facts = two[1]
-    assert [fact["asked"]["stop_asked"] for fact in facts] == [True, True]
-    assert [fact["plain"]["stop_asked"] for fact in facts] == [False, False]
+    assert [fact["asked"]["asked"]["leave"] for fact in facts] == [True, True]
+    assert [fact["plain"]["asked"]["leave"] for fact in facts] == [False, False]
 
 
 def test_all_processes_tell_the_same_time(two):

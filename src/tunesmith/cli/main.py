@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tunesmith import __version__, main
-from tunesmith.cli import jobs, show
+from tunesmith.cli import ask, jobs, show
 from tunesmith.cli.messages import guarded
 from tunesmith.errors import Exit, UserError
 
@@ -265,6 +265,8 @@ def report(run_dir: Run) -> None:
     typer.echo(str(write_report(run_dir)))
 
 
+app.command()(ask.save)
+app.command()(ask.stop)
 app.command()(show.compare)
 app.command()(show.watch)
 app.command()(show.ui)

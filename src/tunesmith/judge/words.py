@@ -21,6 +21,7 @@ _OPENING = {
     "divergence": "Training made the model worse",
     "non-finite": "Training broke down",
     "budget": "The budget is spent",
+    "request": "It was ended by hand",
 }
 
 

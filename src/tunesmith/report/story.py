@@ -40,6 +40,7 @@ RULES: Mapping[str, tuple[Tone, str]] = {
     "divergence": ("bad", "Diverged"),
     "nonfinite": ("bad", "Broke down"),
     "budget": ("plain", "Budget spent"),
+    "request": ("plain", "Ended on request"),
 }
 """Rule to tone and opening words."""
 

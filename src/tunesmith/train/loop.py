@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
-from tunesmith.judge.budget import spent
 from tunesmith.judge.measurement import Progress, Verdict
+from tunesmith.train.asked import Asked
 from tunesmith.train.batches import hash_of_samples, step_batches
 from tunesmith.train.log import Log
 from tunesmith.train.measure import measure
 from tunesmith.train.saving import save_checkpoint, settle
-from tunesmith.train.schedule import due, learning_rate
+from tunesmith.train.schedule import closing_verdict, due, learning_rate
 from tunesmith.train.setup import Setup
-from tunesmith.train.signals import StopFlag
 from tunesmith.train.state import State
 from tunesmith.train.step import train_step
 from tunesmith.train.too_large import StepTooLarge, is_out_of_memory
@@ -21,14 +21,14 @@ from tunesmith.train.too_large import StepTooLarge, is_out_of_memory
 NO_END = 10**9
 
 
-def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
+def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> State:
     """Train until a rule says stop, the steps are done, or a signal asks to leave.
 
     Args:
         setup: the parts.
         state: where to begin: fresh, or from a checkpoint.
         log: takes every step and every measurement.
-        stop_flag: set by a signal.
+        asked: tells what this process is asked for.
 
     Returns:
         The state at the end. Whatever ended it, a checkpoint of that state is on the disk.
@@ -77,7 +77,7 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
                 clip=recipe.optimizer.clip,
                 autocast=setup.autocast,
                 clock=clock,
-                stop_asked=stop_flag.asked,
+                asked=asked(),
             )
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -103,26 +103,26 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
             break
 
         # 3. Measure and decide, when it is due, and before the run ends.
-        ending = state.progress.step == total_steps or spent(state.progress, recipe.stop) is not None
-        if due(recipe.eval.every, before, state.progress) or ending:
+        closing = closing_verdict(state.progress, total_steps, recipe.stop, asked_to_end=result.asked.end)
+        if closing is not None or due(recipe.eval.every, before, state.progress):
             state = measure(setup, state, log)
-            if ending and not state.verdict.stop:
-                reason = f"all {state.progress.step} steps are done"
-                state = replace(state, verdict=Verdict(decision="stop", rule="budget", reason=reason))
+            if closing is not None and not state.verdict.stop:
+                state = replace(state, verdict=closing)
 
         # 4. Save, when it is due; and when asked to leave, leave.
         save_every = recipe.run.save_every or recipe.eval.every
-        if result.stop_asked and not state.verdict.stop:
+        if result.asked.leave and not state.verdict.stop:
             state = replace(state, preempted=True)
-        if due(save_every, before, state.progress) or state.verdict.stop or state.preempted:
-            save(setup, state)
+        wanted = due(save_every, before, state.progress) or result.asked.save
+        if wanted or state.verdict.stop or state.preempted:
+            save(setup, state, asked_for=result.asked.save)
         if state.preempted:
             break
     settle(setup.saver, setup.accelerator)
     return state
 
 
-def save(setup: Setup, state: State) -> None:
+def save(setup: Setup, state: State, *, asked_for: bool = False) -> None:
     """Hand a checkpoint to those who write it."""
     save_checkpoint(
         setup.saver,
@@ -133,4 +133,5 @@ def save(setup: Setup, state: State) -> None:
         state,
         keep=setup.recipe.run.keep,
         recipe_hash=setup.recipe_hash,
+        asked_for=asked_for,
     )

@@ -8,12 +8,14 @@ from typing import Any
 
 from tunesmith.checkpoint.atomic import write_json, write_text
 from tunesmith.checkpoint.journal import append_record, truncate_after
+from tunesmith.checkpoint.requests import Requests, answer
 from tunesmith.errors import Exit
 from tunesmith.plan.arithmetic import text_of
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema import Recipe
 from tunesmith.report.page import write_report
 from tunesmith.train.accelerator import Place, on_main, take_place
+from tunesmith.train.asked import listener
 from tunesmith.train.before import make_base_models, owned, refuse_other_data
 from tunesmith.train.build import arithmetic_of, build, dtype_of
 from tunesmith.train.finish import finish, resources_of, result_of
@@ -59,10 +61,11 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
         log = open_log(setup, place)
         log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
         with log, listen(to_launcher=place.world.launcher != "python") as stop_flag:
+            asked = listener(stop_flag, Requests(run_dir) if place.world.is_main else None)
             while True:
                 fitting = with_micro(setup, state.micro)
                 try:
-                    state = train(fitting, state, log, stop_flag)
+                    state = train(fitting, state, log, asked)
                     break
                 except StepTooLarge as large:
                     state = smaller(fitting, large, parts, place)
@@ -112,6 +115,9 @@ def _conclude(setup: Setup, state: State, place: Place, log: Log, about: dict[st
     write_json(setup.run_dir / "environment.json", {**about, "resources": resources_of(setup, state, place)})
     write_json(setup.run_dir / "result.json", result)
     report = write_report(setup.run_dir)
+    answer(setup.run_dir, "save")
+    if not state.preempted:
+        answer(setup.run_dir, "stop")
     if state.preempted:
         log.say(f"stopped by a signal at step {state.progress.step}; run the same command to go on")
         return

@@ -12,6 +12,7 @@ from accelerate.utils import gather_object
 
 from tunesmith.checkpoint.atomic import beside
 from tunesmith.checkpoint.manifest import checkpoint_name, checkpoints, prune
+from tunesmith.checkpoint.requests import answer
 from tunesmith.checkpoint.saver import Job, Saver
 from tunesmith.checkpoint.state import shard_name, write_tensors
 from tunesmith.errors import UserError
@@ -31,12 +32,13 @@ def save_checkpoint(
     *,
     keep: int,
     recipe_hash: str,
+    asked_for: bool = False,
 ) -> None:
     """Copy everything that a continuation needs, and let it be written; it appears whole or not at all.
 
     Every process writes its share. Older checkpoints beyond ``keep`` are removed afterwards, and best weights
     of which none speaks. If there is one of this step, then it is damaged, was passed over when the run
-    was continued, and is replaced.
+    was continued, and is replaced. If it was asked for from outside, that is answered when it is written.
     """
     final = run_dir / "checkpoints" / checkpoint_name(state.progress.step)
     rank, processes = accelerator.process_index, accelerator.num_processes
@@ -50,7 +52,7 @@ def save_checkpoint(
             write=partial(write_snapshot, taken),
             about={"step": state.progress.step, "recipe": recipe_hash},
             make_room=partial(prune, final.parent, 1),
-            after=partial(_drop_older, run_dir, keep),
+            after=partial(_saved, run_dir, keep, asked_for=asked_for),
         )
     )
 
@@ -102,7 +104,9 @@ def drop_older_best(run_dir: Path) -> None:
     prune(run_dir / "best", 1, protected=spoken_of)
 
 
-def _drop_older(run_dir: Path, keep: int) -> None:
+def _saved(run_dir: Path, keep: int, *, asked_for: bool) -> None:
+    if asked_for:
+        answer(run_dir, "save")
     prune(run_dir / "checkpoints", keep)
     drop_older_best(run_dir)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from tunesmith.judge.measurement import Progress
-from tunesmith.recipe.schema import Every, Optimizer
+from tunesmith.judge.budget import spent
+from tunesmith.judge.measurement import Progress, Verdict
+from tunesmith.recipe.schema import Every, Optimizer, StopRule
 
 
 def learning_rate(step: int, total_steps: int | None, optimizer: Optimizer) -> float:
@@ -38,6 +40,25 @@ def warmup_steps(total_steps: int | None, warmup: float) -> int:
     names its steps.
     """
     return round(warmup) if warmup >= 1 else math.ceil((total_steps or 0) * warmup)
+
+
+def closing_verdict(
+    progress: Progress, total_steps: int | None, rules: Sequence[StopRule], *, asked_to_end: bool
+) -> Verdict | None:
+    """Why a run ends after this step whatever is measured; ``None`` if it does not.
+
+    Args:
+        progress: after the step.
+        total_steps: length of the schedule.
+        rules: of the recipe, among them its budgets.
+        asked_to_end: whether somebody asked for it from outside.
+    """
+    if progress.step == total_steps or spent(progress, rules) is not None:
+        return Verdict(decision="stop", rule="budget", reason=f"all {progress.step} steps are done")
+    if asked_to_end:
+        reason = f"`tunesmith stop` asked for the end at step {progress.step}"
+        return Verdict(decision="stop", rule="request", reason=reason)
+    return None
 
 
 def due(every: Every, before: Progress, now: Progress) -> bool:

@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 
 from tunesmith.tasks.task import Batch, Task
+from tunesmith.train.asked import Asked
 from tunesmith.train.engine import Engine
 
 
@@ -25,7 +26,7 @@ class StepResult:
         supervised: supervised tokens (or samples).
         updated: false if a value was not finite, and nothing was changed.
         rescaled: the gradient did not fit in float16: nothing but the loss scale was changed.
-        stop_asked: whether a signal reached any process.
+        asked: what any process was asked for.
         seconds: the processes' mean clock, so that all of them decide alike.
     """
 
@@ -34,7 +35,7 @@ class StepResult:
     supervised: int
     updated: bool
     rescaled: bool
-    stop_asked: bool
+    asked: Asked
     seconds: float
 
 
@@ -48,7 +49,7 @@ def train_step(
     clip: float | None,
     autocast: torch.dtype | None,
     clock: Callable[[], float],
-    stop_asked: bool,
+    asked: Asked,
 ) -> StepResult:
     """Learn from the micro-batches of one global batch.
 
@@ -65,11 +66,11 @@ def train_step(
         clip: largest gradient norm, or ``None``.
         autocast: type of the arithmetic, if the weights have another.
         clock: tells the seconds since the run began, as this process sees it.
-        stop_asked: whether this process was told to stop.
+        asked: what this process was asked for.
     """
     device = accelerator.device
-    counts = [sum(len(batch["labels"]) for batch in batches), int(stop_asked)]
-    supervised, stops = _sum_over_processes(accelerator, counts)
+    counts = [sum(len(batch["labels"]) for batch in batches), *asked.counts()]
+    supervised, *wishes = _sum_over_processes(accelerator, counts)
     loss_total = torch.zeros((), device=device, dtype=torch.float64)
     for index, batch in enumerate(batches):
         inputs = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
@@ -88,7 +89,7 @@ def train_step(
         supervised=int(supervised),
         updated=update.applied,
         rescaled=update.rescaled,
-        stop_asked=stops > 0,
+        asked=Asked(*(wish > 0 for wish in wishes)),
         seconds=seconds / accelerator.num_processes,
     )
 

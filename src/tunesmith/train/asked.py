@@ -1,0 +1,43 @@
+"""What a run is asked for between two steps: by a signal, or by a request in its directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
+
+from tunesmith.checkpoint.requests import Requests
+from tunesmith.train.signals import StopFlag
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for.
+
+    Attributes:
+        leave: save and leave; the same command goes on.
+        save: write a checkpoint.
+        end: finish well: evaluate, keep the best weights, report.
+    """
+
+    leave: bool = False
+    save: bool = False
+    end: bool = False
+
+    def counts(self) -> tuple[int, ...]:
+        """As numbers that can be summed over processes."""
+        return tuple(int(value) for value in astuple(self))
+
+
+def listener(stop_flag: StopFlag, requests: Requests | None) -> Callable[[], Asked]:
+    """What to call between two steps; one process alone looks for requests.
+
+    Args:
+        stop_flag: set by a signal to this process.
+        requests: of the run, in the first process.
+    """
+
+    def now() -> Asked:
+        seen = requests.seen() if requests is not None else frozenset()
+        return Asked(leave=stop_flag.asked, save="save" in seen, end="stop" in seen)
+
+    return now

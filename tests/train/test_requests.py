@@ -1,0 +1,84 @@
+"""`tunesmith save` and `tunesmith stop`: a run is asked from outside, and answers."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tunesmith.checkpoint.manifest import checkpoints, verify
+from tunesmith.checkpoint.requests import Requests, answer, ask
+
+SETTINGS = ["stop=[{budget: {steps: 5000}}]", "eval.every=2000", "data.train.arguments.count=300"]
+
+
+def tunesmith(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tunesmith", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90)
+
+
+def test_a_look_costs_nothing_between_two_looks(tmp_path):
+    now = [0.0]
+    requests = Requests(tmp_path, every=1.0, clock=lambda: now[0])
+    ask(tmp_path, "save")
+    assert requests.seen() == {"save"}
+    assert requests.seen() == frozenset()
+    now[0] = 1.5
+    ask(tmp_path, "stop")
+    assert requests.seen() == {"save", "stop"}
+    answer(tmp_path, "save")
+    answer(tmp_path, "save")
+    now[0] = 3.0
+    assert requests.seen() == {"stop"}
+
+
+@pytest.mark.parametrize("command", ["save", "stop"])
+def test_where_no_run_is_going_on_it_says_so(tmp_path, finished, command):
+    ended = finished.runs["regression"]
+    for folder, why in (
+        (tmp_path / "none", "there is no such folder"),
+        (ended, "no run is going on there"),
+    ):
+        done = tunesmith(command, folder)
+        assert done.returncode == 2
+        assert why in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (ended / "requests").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_saves_and_ends_well_when_asked(launcher, read, tmp_path, processes):
+    run_dir = tmp_path / "run"
+    launched = launcher.start("causal-lm", *SETTINGS, f"run.dir={run_dir}", processes=processes)
+    steps = lambda: (run_dir / "metrics.jsonl").exists() and len(read.journal(run_dir, "train"))  # noqa: E731
+    read.until(lambda: steps() and steps() > 3, "a few steps")
+    saved = tunesmith("save", run_dir)
+    assert saved.returncode == 0, saved.stderr
+    newest = checkpoints(run_dir / "checkpoints")[0]
+    assert saved.stdout.strip() == str(newest)
+    assert verify(newest) == []
+    assert not launched.ended()
+    assert tunesmith("save", run_dir, "--wait", 0).returncode == 0
+    stopped = tunesmith("stop", run_dir)
+    assert stopped.returncode == 0, stopped.stderr
+    assert launched.wait() == 0
+    result = read.json(run_dir / "result.json")
+    assert result["status"] == "stopped"
+    assert result["stop"]["rule"] == "request"
+    assert result["final"]["step"] == result["stop"]["step"] < 5000
+    assert (run_dir / "model" / "model.safetensors").exists()
+    assert (run_dir / "report.html").exists()
+    assert list((run_dir / "requests").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_what_was_asked_for_outlives_the_process(launcher, read, tmp_path):
+    run_dir = tmp_path / "run"
+    launched = launcher.start("causal-lm", *SETTINGS, f"run.dir={run_dir}")
+    read.until(lambda: (run_dir / "metrics.jsonl").exists() and read.journal(run_dir, "train"), "a step")
+    launched.signal(signal.SIGKILL)
+    launched.wait()
+    ask(run_dir, "stop")
+    launcher.run("causal-lm", *SETTINGS, f"run.dir={run_dir}")
+    assert read.json(run_dir / "result.json")["stop"]["rule"] == "request"
