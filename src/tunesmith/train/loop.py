@@ -6,14 +6,15 @@ import time
 from dataclasses import replace
 
 from tunesmith.judge.budget import spent
-from tunesmith.judge.measurement import Progress, Verdict
+from tunesmith.judge.measurement import Verdict
 from tunesmith.train.batches import hash_of_samples, step_batches
 from tunesmith.train.log import Log
-from tunesmith.train.measure import measure
+from tunesmith.train.measure import is_due, measure
 from tunesmith.train.saving import save_checkpoint, settle
 from tunesmith.train.schedule import due, learning_rate
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import StopFlag
+from tunesmith.train.spending import advanced, open_energy
 from tunesmith.train.state import State
 from tunesmith.train.step import train_step
 from tunesmith.train.too_large import StepTooLarge, is_out_of_memory
@@ -43,6 +44,7 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
 
     total_steps = setup.total_steps
     lengths = [int(example["length"]) for example in setup.train]
+    energy = open_energy(setup.accelerator)
     setup.engine.model.train()
 
     # 0. The baseline: what the model can do before it learns anything.
@@ -86,12 +88,15 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
         samples = setup.samples_of(before.step)
         state = replace(
             state,
-            progress=Progress(
-                step=before.step + 1,
-                epoch=(before.step + 1) * setup.division.size / len(setup.train),
-                tokens=before.tokens + sum(lengths[index] for index in samples),
+            progress=advanced(
+                setup,
+                before,
+                tokens=sum(lengths[index] for index in samples),
                 seconds=result.seconds,
+                joules=energy(),
             ),
+            losses=state.losses + result.loss,
+            losses_of=state.losses_of + 1,
         )
         log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
 
@@ -104,17 +109,19 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
 
         # 3. Measure and decide, when it is due, and before the run ends.
         ending = state.progress.step == total_steps or spent(state.progress, recipe.stop) is not None
-        if due(recipe.eval.every, before, state.progress) or ending:
+        looked = ending or is_due(setup, state, before)
+        if looked:
             state = measure(setup, state, log)
             if ending and not state.verdict.stop:
                 reason = f"all {state.progress.step} steps are done"
                 state = replace(state, verdict=Verdict(decision="stop", rule="budget", reason=reason))
 
         # 4. Save, when it is due; and when asked to leave, leave.
-        save_every = recipe.run.save_every or recipe.eval.every
+        every = recipe.run.save_every
+        saves = looked if every is None else due(every, before, state.progress)
         if result.stop_asked and not state.verdict.stop:
             state = replace(state, preempted=True)
-        if due(save_every, before, state.progress) or state.verdict.stop or state.preempted:
+        if saves or state.verdict.stop or state.preempted:
             save(setup, state)
         if state.preempted:
             break

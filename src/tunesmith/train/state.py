@@ -25,6 +25,9 @@ class State:
         preempted: whether a signal ended this part of the run.
         kept: what each example gave at the few measurements that the next ones are compared with.
         micro: samples a pass, if memory left room for fewer than was planned.
+        look: step of the next evaluation, where the judge chooses it.
+        losses: sum of the training losses since the newest measurement.
+        losses_of: how many steps they are of.
     """
 
     progress: Progress = START
@@ -34,10 +37,18 @@ class State:
     preempted: bool = False
     micro: int | None = None
     kept: Kept = field(default_factory=dict)
+    look: int | None = None
+    losses: float = 0.0
+    losses_of: int = 0
+
+    @property
+    def train_loss(self) -> float | None:
+        """Mean training loss since the newest measurement."""
+        return self.losses / self.losses_of if self.losses_of else None
 
     def measured(self, measurement: Measurement) -> State:
         """The state with one more measurement."""
-        return replace(self, history=(*self.history, measurement))
+        return replace(self, history=(*self.history, measurement), losses=0.0, losses_of=0)
 
 
 def to_plain_state(state: State) -> dict[str, Any]:
@@ -49,6 +60,8 @@ def to_plain_state(state: State) -> dict[str, Any]:
         "best_step": state.best_step,
         "micro": state.micro,
         "kept": kept_to_plain(state.kept),
+        "look": state.look,
+        "losses": [state.losses, state.losses_of],
     }
 
 
@@ -61,4 +74,7 @@ def from_plain_state(plain: Mapping[str, Any]) -> State:
         best_step=plain["best_step"],
         micro=plain.get("micro"),
         kept=kept_from_plain(plain.get("kept", {})),
+        look=plain.get("look"),
+        losses=plain.get("losses", [0.0, 0])[0],
+        losses_of=plain.get("losses", [0.0, 0])[1],
     )
