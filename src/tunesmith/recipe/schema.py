@@ -497,6 +497,17 @@ class StopRule(Section):
     )
 
 
+class Average(Section):
+    """Averages of weights, tried when training ends: used only if surely better than the best measured."""
+
+    ema: Number | None = Field(
+        default=None, ge=0.5, lt=1, description="Decay a step of a running mean, e.g. 0.999."
+    )
+    soup: Whole | None = Field(
+        default=None, gt=1, description="Uniform mean of so many checkpoints, the last ones; they are kept."
+    )
+
+
 class Run(Section):
     """Where the run lives, and what makes it repeatable."""
 
@@ -510,6 +521,7 @@ class Run(Section):
         default="background",
         description="Write a copy of the state while training goes on, or wait until it is written.",
     )
+    average: Average | None = None
     threads: Literal["auto"] | Annotated[Whole, Field(gt=0)] = "auto"
     merge: Literal["auto", "yes", "no"] = Field(
         default="auto",

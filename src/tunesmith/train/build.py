@@ -26,6 +26,7 @@ from tunesmith.tasks.task import Task
 from tunesmith.train.accelerator import Place, seed_everything
 from tunesmith.train.arithmetic import describe, division_of, metrics_of, steps_of
 from tunesmith.train.aside import set_aside
+from tunesmith.train.average import start_mean
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
 from tunesmith.train.rules import refuse_rules
@@ -100,6 +101,7 @@ def build(
             background=recipe.run.saving == "background",
         ),
         aside=aside,
+        mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,
     )
 

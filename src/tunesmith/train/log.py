@@ -136,6 +136,11 @@ class Log:
         self.say(_in_words(measured, is_best=is_best))
         self.say(f"  {verdict.decision}: {verdict.reason}")
 
+    def kept(self, evaluation: Evaluation) -> None:
+        """The weights kept are these: their scores and samples stand in the run directory."""
+        if self._main:
+            self._write_samples(evaluation, first=False, is_best=True)
+
     def _write_samples(self, evaluation: Evaluation, *, first: bool, is_best: bool) -> None:
         path = self._run_dir / "samples.json"
         known = {one["id"]: one for one in json.loads(path.read_text())} if path.exists() else {}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tunesmith.judge.budget import spent
 from tunesmith.judge.measurement import Verdict
+from tunesmith.train.average import follow
 from tunesmith.train.batches import hash_of_samples, step_batches
 from tunesmith.train.log import Log
 from tunesmith.train.measure import is_due, measure
@@ -100,6 +101,8 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
         )
         log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
 
+        follow(setup.mean, setup.bare, state.progress.step, updated=result.updated)
+
         # 2. A value that is not finite ends the run; the weights were left as they were.
         if not result.updated and not result.rescaled:
             reason = f"loss {result.loss} and gradient norm {result.grad_norm} at step {state.progress.step}"
@@ -121,12 +124,21 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
         saves = looked if every is None else due(every, before, state.progress)
         if result.stop_asked and not state.verdict.stop:
             state = replace(state, preempted=True)
+        state = _with_soup(setup, state, due=saves or state.verdict.stop)
         if saves or state.verdict.stop or state.preempted:
             save(setup, state)
         if state.preempted:
             break
     settle(setup.saver, setup.accelerator)
     return state
+
+
+def _with_soup(setup: Setup, state: State, *, due: bool) -> State:
+    """The steps of the checkpoints to be averaged, with this one's, but for one that only a signal made."""
+    average = setup.recipe.run.average
+    if not due or average is None or average.soup is None:
+        return state
+    return replace(state, soup=(*state.soup, state.progress.step)[-average.soup :])
 
 
 def save(setup: Setup, state: State) -> None:
@@ -140,4 +152,5 @@ def save(setup: Setup, state: State) -> None:
         state,
         keep=setup.recipe.run.keep,
         recipe_hash=setup.recipe_hash,
+        mean=setup.mean,
     )

@@ -10,6 +10,7 @@ from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Progress
 from tunesmith.judge.references import keep
 from tunesmith.train.accelerator import from_main
+from tunesmith.train.choose import score_test_baseline
 from tunesmith.train.log import Log
 from tunesmith.train.look import look
 from tunesmith.train.saving import keep_best
@@ -21,6 +22,8 @@ from tunesmith.train.state import State
 def measure(setup: Setup, state: State, log: Log) -> State:
     """Evaluate, decide, and keep the weights if they are the best so far."""
     rules = setup.recipe.stop
+    if not state.history and state.progress.step == 0:
+        score_test_baseline(setup)
     with log.evaluating():
         evaluation, newest = look(setup, state.progress, state.history, state.kept)
     measurement = replace(evaluation.measurement, train_loss=state.train_loss)

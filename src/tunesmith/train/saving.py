@@ -16,6 +16,7 @@ from tunesmith.checkpoint.saver import Job, Saver
 from tunesmith.checkpoint.state import shard_name, write_tensors
 from tunesmith.errors import UserError
 from tunesmith.train.accelerator import from_main
+from tunesmith.train.average import RunningMean
 from tunesmith.train.engine import Engine
 from tunesmith.train.snapshot import own_weights, snapshot, write_snapshot
 from tunesmith.train.state import State, to_plain_state
@@ -31,6 +32,7 @@ def save_checkpoint(
     *,
     keep: int,
     recipe_hash: str,
+    mean: RunningMean | None = None,
 ) -> None:
     """Copy everything that a continuation needs, and let it be written; it appears whole or not at all.
 
@@ -41,7 +43,8 @@ def save_checkpoint(
     final = run_dir / "checkpoints" / checkpoint_name(state.progress.step)
     rank, processes = accelerator.process_index, accelerator.num_processes
     folder = _agree_on_folder(accelerator, final)
-    taken = snapshot(engine, model, to_plain_state(state), rank=rank, processes=processes)
+    taken = snapshot(engine, model, to_plain_state(state), rank=rank, processes=processes, mean=mean)
+    averaged = frozenset(checkpoint_name(step) for step in state.soup)
     saver.submit(
         Job(
             kind="checkpoint",
@@ -50,7 +53,7 @@ def save_checkpoint(
             write=partial(write_snapshot, taken),
             about={"step": state.progress.step, "recipe": recipe_hash},
             make_room=partial(prune, final.parent, 1),
-            after=partial(_drop_older, run_dir, keep),
+            after=partial(_drop_older, run_dir, keep, averaged),
         )
     )
 
@@ -102,8 +105,8 @@ def drop_older_best(run_dir: Path) -> None:
     prune(run_dir / "best", 1, protected=spoken_of)
 
 
-def _drop_older(run_dir: Path, keep: int) -> None:
-    prune(run_dir / "checkpoints", keep)
+def _drop_older(run_dir: Path, keep: int, averaged: frozenset[str]) -> None:
+    prune(run_dir / "checkpoints", keep, protected=averaged)
     drop_older_best(run_dir)
 
 

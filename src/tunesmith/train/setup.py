@@ -15,6 +15,7 @@ from tunesmith.plan.division import Division
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Example, Task
 from tunesmith.train.aside import Aside
+from tunesmith.train.average import RunningMean
 from tunesmith.train.batches import SamplesOf
 from tunesmith.train.engine import Engine
 
@@ -43,6 +44,7 @@ class Setup:
         dtype: of the arithmetic.
         saver: writes what is to be kept.
         aside: groups of the evaluation examples, and what is measured on beside them.
+        mean: running mean of the weights, if the recipe asks for one.
         baseline_bytes: of this process in memory just before the model was made.
     """
 
@@ -63,4 +65,5 @@ class Setup:
     dtype: torch.dtype
     saver: Saver
     aside: Aside = ALONE
+    mean: RunningMean | None = None
     baseline_bytes: int = 0

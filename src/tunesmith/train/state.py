@@ -28,6 +28,7 @@ class State:
         look: step of the next evaluation, where the judge chooses it.
         losses: sum of the training losses since the newest measurement.
         losses_of: how many steps they are of.
+        soup: steps of the newest checkpoints, as many as shall be averaged.
     """
 
     progress: Progress = START
@@ -40,6 +41,7 @@ class State:
     look: int | None = None
     losses: float = 0.0
     losses_of: int = 0
+    soup: tuple[int, ...] = ()
 
     @property
     def train_loss(self) -> float | None:
@@ -62,6 +64,7 @@ def to_plain_state(state: State) -> dict[str, Any]:
         "kept": kept_to_plain(state.kept),
         "look": state.look,
         "losses": [state.losses, state.losses_of],
+        "soup": list(state.soup),
     }
 
 
@@ -77,4 +80,5 @@ def from_plain_state(plain: Mapping[str, Any]) -> State:
         look=plain.get("look"),
         losses=plain.get("losses", [0.0, 0])[0],
         losses_of=plain.get("losses", [0.0, 0])[1],
+        soup=tuple(plain.get("soup", ())),
     )
