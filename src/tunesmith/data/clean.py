@@ -85,12 +85,17 @@ def _clean_near(samples: list[Sample], clean: Clean, findings: Findings) -> tupl
 
 
 def clean_leakage(
-    train: Sequence[Sample], held_out: Sequence[Sample], clean: Clean, findings: Findings
+    train: Sequence[Sample],
+    held_out: Sequence[Sample],
+    clean: Clean,
+    findings: Findings,
+    *,
+    what: str = "training rows that stand in the evaluation data too",
 ) -> tuple[list[Sample], Findings]:
     """Find training rows whose input also stands in the evaluation rows, whatever its answer.
 
     Near ones count too, where the recipe asks about near duplicates. Rows are dropped from training, so
-    that the evaluation stays the same.
+    that the evaluation stays the same. ``what`` names such rows, for the message.
 
     Raises:
         UserError: there are some, and the policy is ``error``.
@@ -108,9 +113,7 @@ def clean_leakage(
             other = held_out[other_index]
             leaks.setdefault(index, f"its input is nearly that of {other.row.id}, which is evaluated on")
     more = [_finding(train[index], leaks[index]) for index in sorted(leaks)]
-    findings = judge(
-        findings, "leakage", more, clean.leakage, "training rows that stand in the evaluation data too"
-    )
+    findings = judge(findings, "leakage", more, clean.leakage, what)
     if clean.leakage == "drop":
         return [sample for index, sample in enumerate(train) if index not in leaks], findings
     return list(train), findings

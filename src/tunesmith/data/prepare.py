@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunesmith.data.clean import clean_duplicates, clean_leakage, clean_skips, looks_for_near
+from tunesmith.data.clean import clean_duplicates, clean_skips, looks_for_near
 from tunesmith.data.digest import rows_fingerprint
 from tunesmith.data.findings import NOTHING, Findings
+from tunesmith.data.held_out import HeldOut, Marks, keep_apart, marks_of, own_sources, set_aside
 from tunesmith.data.mixture import check_weights
 from tunesmith.data.read import read_rows
 from tunesmith.data.report import DataReport, SourceRows
 from tunesmith.data.row import Row, Skip
 from tunesmith.data.sample import Sample, map_rows
 from tunesmith.data.shapes import Needs, choose_shape
-from tunesmith.data.split import hold_out
 from tunesmith.data.values import rewrite_values
 from tunesmith.errors import UserError
-from tunesmith.recipe.schema import Data, Holdout, Rows
+from tunesmith.recipe.schema import Data, Eval, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,9 @@ class LoadedRows:
         weights: per source of ``data.train``.
         report: what was read, found and dropped.
         fingerprint: SHA-256 over all rows that are left, in order.
+        test: to be scored once, at the end.
+        sets: further evaluation sets by their names.
+        marks: of evaluation rows, the columns that the recipe groups them by.
     """
 
     train: tuple[Row, ...]
@@ -40,6 +43,9 @@ class LoadedRows:
     weights: tuple[float | None, ...]
     report: DataReport
     fingerprint: str
+    test: tuple[Row, ...] = ()
+    sets: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    marks: Marks = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,9 @@ class _Source:
     rows: SourceRows
 
 
-def load_rows(data: Data, needs: Needs, seed: int, *, folder: Path | None = None) -> LoadedRows:
+def load_rows(
+    data: Data, needs: Needs, seed: int, *, folder: Path | None = None, evaluation: Eval | None = None
+) -> LoadedRows:
     """Everything up to encoding; the same on every process.
 
     Args:
@@ -57,13 +65,16 @@ def load_rows(data: Data, needs: Needs, seed: int, *, folder: Path | None = None
         needs: alternatives, in order of preference, each a set of fields that the task can learn from.
         seed: decides which rows are held out.
         folder: the recipe's folder, for ``python:`` sources; default: the working directory.
+        evaluation: the recipe's ``eval``, for further sets and the columns that it groups rows by.
 
     Raises:
         UserError: a source cannot be read or mapped, a policy says ``error``, or no row is left.
     """
     weights = tuple(rows.weight for rows in data.train)
     check_weights(weights, "data.train")
-    labels = _labels([*data.train, *([data.eval] if isinstance(data.eval, Rows) else [])])
+    evaluation = evaluation or Eval()
+    own = own_sources(data, evaluation)
+    labels = _labels([*data.train, *own.values()])
     sources = [
         _load_source(rows, labels[number], number, needs, folder=folder, where=_where(data, number))
         for number, rows in enumerate(data.train)
@@ -72,55 +83,57 @@ def load_rows(data: Data, needs: Needs, seed: int, *, folder: Path | None = None
     samples = [sample for source in sources for sample in source.samples]
     looked = looks_for_near(data.clean, len(samples))
     samples, findings = clean_duplicates(samples, data.clean, findings)
-    if isinstance(data.eval, Holdout):
-        _refuse_nothing(samples, sources, "data.train")
-        train, held_out = hold_out(samples, data.eval, seed, "data.eval")
-    else:
-        own = _load_eval(data.eval, labels[-1], needs, folder)
-        sources.append(own)
-        findings = _clean_skips([own], data, findings)
-        held_out, findings = clean_duplicates(own.samples, data.clean, findings)
-        _refuse_nothing(held_out, [own], "data.eval")
-        train = samples
-        _refuse_nothing(train, sources[:-1], "data.train")
-    train, findings = clean_leakage(train, held_out, data.clean, findings)
+    _refuse_nothing(samples, sources, "data.train")
+    others: dict[str, Sequence[Sample]] = {}
+    for (where, rows), label in zip(own.items(), labels[len(data.train) :], strict=True):
+        source = _load_own(rows, label, needs, folder, where)
+        sources.append(source)
+        findings = _clean_skips([source], data, findings)
+        others[where], findings = clean_duplicates(source.samples, data.clean, findings)
+        _refuse_nothing(others[where], [source], where)
+    left, held_out = set_aside(samples, others, data, seed, evaluation.cluster)
+    train, held_out, findings = keep_apart(left, held_out, data.clean, findings)
     if not train:
         raise UserError(
             "no row is left to train on: all of them are evaluated on as well",
             "data.train",
             "give `data.eval` other rows, or hold some out with `eval: {holdout: 0.1}`",
         )
-    return _loaded(train, held_out, weights=weights, sources=sources, findings=findings, looked=looked)
-
-
-def _loaded(
-    train: list[Sample],
-    held_out: list[Sample],
-    *,
-    weights: tuple[float | None, ...],
-    sources: Sequence[_Source],
-    findings: Findings,
-    looked: bool,
-) -> LoadedRows:
-    train_rows = tuple(sample.row for sample in train)
-    eval_rows = tuple(sample.row for sample in held_out)
-    fingerprint = rows_fingerprint((*train_rows, *eval_rows), str(len(train_rows)))
     report = DataReport(
         sources=tuple(source.rows for source in sources),
-        train=len(train_rows),
-        eval=len(eval_rows),
+        train=len(train),
+        eval=len(held_out.eval),
         findings=findings,
         looked_for_near=looked,
-        fingerprint=fingerprint,
+        fingerprint=_fingerprint(train, held_out),
+        test=len(held_out.test),
+        sets={name: len(rows) for name, rows in held_out.sets.items()},
     )
-    source_of = tuple(sample.source for sample in train)
-    return LoadedRows(train_rows, eval_rows, source_of, weights, report, fingerprint)
+    return LoadedRows(
+        _rows(train),
+        _rows(held_out.eval),
+        source_of=tuple(sample.source for sample in train),
+        weights=weights,
+        report=report,
+        fingerprint=report.fingerprint,
+        test=_rows(held_out.test),
+        sets={name: _rows(rows) for name, rows in held_out.sets.items()},
+        marks=marks_of(held_out.eval, evaluation),
+    )
 
 
-def _load_eval(rows: Rows, label: str, needs: Needs, folder: Path | None) -> _Source:
+def _rows(samples: Sequence[Sample]) -> tuple[Row, ...]:
+    return tuple(sample.row for sample in samples)
+
+
+def _fingerprint(train: Sequence[Sample], held_out: HeldOut) -> str:
+    return rows_fingerprint((*_rows(train), *_rows(held_out.all())), str(len(train)))
+
+
+def _load_own(rows: Rows, label: str, needs: Needs, folder: Path | None, where: str) -> _Source:
     if rows.weight is not None:
-        raise UserError("`weight` means nothing for evaluation", "data.eval", "leave it out")
-    return _load_source(rows, label, -1, needs, folder=folder, where="data.eval")
+        raise UserError("`weight` means nothing for evaluation", where, "leave it out")
+    return _load_source(rows, label, -1, needs, folder=folder, where=where)
 
 
 def _load_source(

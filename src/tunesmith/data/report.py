@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tunesmith.data.findings import Finding, Findings
@@ -58,6 +58,8 @@ class DataReport:
         looked_for_near: whether near duplicates were sought at all.
         tokens: known once rows are encoded.
         fingerprint: SHA-256 over all rows that are left, in order.
+        test: rows of the test split; 0 if there is none.
+        sets: rows of each further evaluation set.
     """
 
     sources: tuple[SourceRows, ...]
@@ -67,6 +69,8 @@ class DataReport:
     looked_for_near: bool
     fingerprint: str
     tokens: Tokens | None = None
+    test: int = 0
+    sets: Mapping[str, int] = field(default_factory=dict)
 
     def with_encoding(
         self,
@@ -110,6 +114,8 @@ class DataReport:
             "sources": [{"source": source.source, "rows": source.rows} for source in self.sources],
             "train": self.train,
             "eval": self.eval,
+            **({"test": self.test} if self.test else {}),
+            **({"sets": dict(self.sets)} if self.sets else {}),
             "found": found,
             "dropped": dropped,
             "examples_of": {

@@ -101,10 +101,15 @@ def _beats(
     return gain(metric, newer.metrics[metric], best.metrics[metric]) > 0
 
 
+def within_guards(measurement: Measurement, first: Measurement, rules: Sequence[StopRule]) -> bool:
+    """Whether no guarded metric has fallen too far below the first measurement."""
+    return all(_within(measurement, first, rule.guard) for rule in leaves(rules) if rule.guard is not None)
+
+
 def _rank(measurement: Measurement, first: Measurement, rules: Sequence[StopRule]) -> tuple[bool, bool]:
     """Whether it is within all guards, and whether it meets a whole target on the whole evaluation set."""
     single = list(leaves(rules))
-    guarded = all(_within(measurement, first, rule.guard) for rule in single if rule.guard is not None)
+    guarded = within_guards(measurement, first, rules)
     targets = [rule.target for rule in single if rule.target]
     return guarded, measurement.whole and any(meets_target(measurement, target) for target in targets)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from tunesmith.judge.best import direction
 from tunesmith.judge.chances import spend
+from tunesmith.metrics.names import bare_metric
 from tunesmith.metrics.table import METRICS
 from tunesmith.recipe.leaves import paths
 from tunesmith.recipe.problem import Problem
@@ -99,7 +100,7 @@ def _check_target(
 
 
 def _out_of_range(path: Path, metric: str, wanted: float) -> Iterator[Problem]:
-    spec = METRICS.get(metric)
+    spec = METRICS.get(bare_metric(metric))
     if spec is None:
         return
     side = "at least" if direction(metric) == "max" else "at most"
@@ -120,7 +121,7 @@ def _out_of_range(path: Path, metric: str, wanted: float) -> Iterator[Problem]:
 
 def _check_plateau(path: Path, rule: Plateau, available_metrics: Sequence[str]) -> Iterator[Problem]:
     yield from _unmeasured((*path, "metric"), rule.metric, available_metrics)
-    spec = METRICS.get(rule.metric)
+    spec = METRICS.get(bare_metric(rule.metric))
     if spec is not None and rule.min_gain > spec.high - spec.low:
         yield Problem(
             (*path, "min_gain"),

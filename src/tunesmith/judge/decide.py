@@ -53,6 +53,12 @@ def decide(history: History, rules: Sequence[StopRule]) -> Verdict:
     return verdict or Verdict(decision="continue", rule="", reason=how_far(history, rules))
 
 
+def unjudged(history: History, rules: Sequence[StopRule]) -> list[str]:
+    """Why rules could not judge the newest measurement, one sentence each: no success, and no failure."""
+    verdicts = [judge(rule, history, rules) for rule in rules] if history else []
+    return [f"{one.rule}: {one.reason}" for one in verdicts if one is not None and one.decision == "unknown"]
+
+
 def judge(rule: StopRule, history: History, rules: Sequence[StopRule]) -> Verdict | None:
     """One rule's verdict, ``any`` and ``all`` included; ``None`` if it does not fire.
 

@@ -27,7 +27,7 @@ def pair_of(newer: Measurement, older: Measurement, metric: str) -> Paired | Non
     if errors[0] is None or errors[1] is None:
         return None
     error = (errors[0] ** 2 + errors[1] ** 2) ** 0.5
-    difference, units = gain(metric, ours, theirs), min(_units(newer), _units(older))
+    difference, units = gain(metric, ours, theirs), min(_units(newer, metric), _units(older, metric))
     return Paired(metric=metric, against=older.step, gain=difference, error=error, units=units)
 
 
@@ -37,8 +37,9 @@ def standard_error(measurement: Measurement, metric: str) -> float | None:
     return None if ends is None else (ends[1] - ends[0]) / (2 * _HALF)
 
 
-def _units(measurement: Measurement) -> int:
-    return max(2, measurement.clusters or measurement.examples)
+def _units(measurement: Measurement, metric: str) -> int:
+    examples = measurement.seen(metric)
+    return max(2, min(measurement.clusters or examples, examples))
 
 
 def p_short(measurement: Measurement, metric: str, wanted: float) -> float | None:
@@ -64,7 +65,7 @@ def p_short(measurement: Measurement, metric: str, wanted: float) -> float | Non
     ahead = gain(metric, value, wanted)
     if half <= 0:
         return 0.0 if ahead > 0 else 1.0
-    return student_tail(ahead / (half / _HALF), _units(measurement) - 1)
+    return student_tail(ahead / (half / _HALF), _units(measurement, metric) - 1)
 
 
 def look_number(history: History, metric: str) -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from tunesmith.judge.paired import Paired, pair_from_plain, pair_to_plain
+from tunesmith.metrics.names import split_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Measurement:
         paired: comparisons with earlier measurements on the same examples; see ``references.py``.
         clusters: groups that belong together among the examples; ``None``: each stands alone.
         of: size of the whole evaluation set, if only ``examples`` of it were seen.
+        sets: further evaluation sets that were measured on, and their sizes.
     """
 
     progress: Progress
@@ -56,6 +58,7 @@ class Measurement:
     paired: tuple[Paired, ...] = ()
     clusters: int | None = None
     of: int | None = None
+    sets: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -66,6 +69,10 @@ class Measurement:
     def whole(self) -> bool:
         """Whether the whole evaluation set was seen."""
         return self.of is None or self.examples >= self.of
+
+    def seen(self, metric: str) -> int:
+        """Examples on which a metric was measured; of the worst slice, at most so many."""
+        return self.sets.get(split_name(metric).where, self.examples)
 
     def against(self, metric: str, step: int) -> Paired | None:
         """The comparison of a metric with the measurement of an earlier step, if it was made."""
@@ -97,6 +104,7 @@ def to_plain(measurement: Measurement) -> dict[str, object]:
         "paired": [pair_to_plain(pair) for pair in measurement.paired] or None,
         "clusters": measurement.clusters,
         "of": measurement.of,
+        "sets": dict(measurement.sets) or None,
     }
     return {
         "progress": {name: value for name, value in asdict(progress).items() if value is not None},
@@ -121,4 +129,5 @@ def from_plain(plain: Mapping[str, Any]) -> Measurement:
         paired=tuple(pair_from_plain(pair) for pair in plain.get("paired", ())),
         clusters=plain.get("clusters"),
         of=plain.get("of"),
+        sets=plain.get("sets", {}),
     )

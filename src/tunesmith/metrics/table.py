@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from tunesmith.metrics.match import exact_match, label_match, rouge_l, squared_error, token_f1
+from tunesmith.metrics.names import HUB_PREFIXES, bare_metric
 
 Kind = Literal["text", "label", "number", "sums"]
 Direction = Literal["max", "min"]
@@ -105,9 +106,6 @@ _SPECS = (
 METRICS = MappingProxyType({spec.name: spec for spec in _SPECS})
 """Name to ``MetricSpec``, in the order in which they are listed to people."""
 
-HUB_PREFIXES = ("hub:", "evaluate:")
-"""``hub:NAME@COMMIT`` and ``evaluate:NAME@COMMIT`` mean the same."""
-
 _ERROR_RATES = ("brier_score", "cer", "charcut_mt", "mae", "mape", "mase", "rmse", "smape", "ter", "wer")
 _SMALLER_IS_BETTER = frozenset((*_ERROR_RATES, "loss", "mse", "perplexity"))
 
@@ -121,8 +119,9 @@ def metric_direction(name: str) -> Direction:
     """Whether more or less of ``name`` is better.
 
     Metrics outside the table count as ``max``, but for the hub's error rates known by name
-    (``hub:wer``, ``hub:mae`` …).
+    (``hub:wer``, ``hub:mae`` …). What one is measured on (``general/loss``) does not matter.
     """
+    name = bare_metric(name)
     spec = METRICS.get(name)
     if spec is not None:
         return spec.direction

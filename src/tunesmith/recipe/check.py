@@ -205,6 +205,9 @@ def _run(recipe: Recipe) -> Iterator[Problem]:
     run = recipe.run
     if run.dir is not None and not run.dir.strip():
         yield Problem(("run", "dir"), "`run.dir` is empty", "leave it out for `runs/<recipe name>`")
+    if run.average is not None and run.average.ema is None and run.average.soup is None:
+        what = "`run.average` has neither `ema` nor `soup`"
+        yield Problem(("run", "average"), what, "add e.g. `ema: 0.999` or `soup: 4`", "key")
     if run.merge == "yes" and recipe.tune.lora is None:
         what = "`run.merge: yes` needs an adapter"
         yield Problem(("run", "merge"), what, "add `tune.lora`, or leave `merge` out")

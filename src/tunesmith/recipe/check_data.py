@@ -35,13 +35,17 @@ def check_data(recipe: Recipe) -> Iterator[Problem]:
     data, task = recipe.data, recipe.task
     for index, rows in enumerate(data.train):
         yield from _rows(rows, ("data", "train", index), task)
-    if isinstance(data.eval, Holdout):
-        yield from _holdout(data.eval, data)
-    else:
-        yield from _rows(data.eval, ("data", "eval"), task)
-        if data.eval.weight is not None:
-            what = "`data.eval.weight` means nothing: every evaluation row counts once"
-            yield Problem(("data", "eval", "weight"), what, "take it away", "key")
+    held_out: dict[Path, Rows | Holdout | None] = {("data", "eval"): data.eval, ("data", "test"): data.test}
+    held_out |= {("eval", "sets", name): rows for name, rows in recipe.eval.sets.items()}
+    for path, section in held_out.items():
+        if isinstance(section, Holdout):
+            yield from _holdout(section, path)
+        elif section is not None:
+            yield from _rows(section, path, task)
+            if section.weight is not None:
+                what = f"`{_dotted(path)}.weight` means nothing: every evaluation row counts once"
+                yield Problem((*path, "weight"), what, "take it away", "key")
+    yield from _too_many(data)
     if task != "causal-lm" and data.loss_on != "assistant":
         what = f"`data.loss_on` is for task `causal-lm`, not `{task}`"
         yield Problem(("data", "loss_on"), what, "take it away", "key")
@@ -52,16 +56,31 @@ def check_data(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(("data", name), what, "take it away", "key")
 
 
-def _holdout(holdout: Holdout, data: Data) -> Iterator[Problem]:
+def _holdout(holdout: Holdout, path: Path) -> Iterator[Problem]:
     count = holdout.holdout
     if count >= 1 and not count.is_integer():
-        what = f"`data.eval.holdout` must be whole rows or a share below 1; got {count:g}"
-        yield Problem(("data", "eval", "holdout"), what, f"write {count:.0f}, or e.g. 0.1 for a tenth")
+        what = f"`{_dotted(path)}.holdout` must be whole rows or a share below 1; got {count:g}"
+        yield Problem((*path, "holdout"), what, f"write {count:.0f}, or e.g. 0.1 for a tenth")
+
+
+def _too_many(data: Data) -> Iterator[Problem]:
+    """Rows held out against the limits of the sources, shares of them included."""
     limits = [rows.limit for rows in data.train]
     total = sum(limit for limit in limits if limit is not None)
-    if None not in limits and count >= total:
-        what = f"`data.eval.holdout` ({count:g}) leaves nothing of the {total} training rows"
-        yield Problem(("data", "eval", "holdout"), what, "hold out fewer, or raise `limit`")
+    if None in limits:
+        return
+    left: float = total
+    for name, section in (("eval", data.eval), ("test", data.test)):
+        if not isinstance(section, Holdout):
+            continue
+        left -= section.holdout if section.holdout >= 1 else section.holdout * total
+        if left <= 0:
+            what = f"`data.{name}.holdout` ({section.holdout:g}) leaves nothing of the {total} training rows"
+            yield Problem(("data", name, "holdout"), what, "hold out fewer, or raise `limit`")
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(str(step) for step in path)
 
 
 def _rows(rows: Rows, path: Path, task: str) -> Iterator[Problem]:

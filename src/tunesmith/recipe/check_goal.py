@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tunesmith.recipe.check_metric import check_metric
+from tunesmith.recipe.check_metric import check_metric, check_set_name
 from tunesmith.recipe.check_stop import check_stop
 from tunesmith.recipe.finding import shorten
 from tunesmith.recipe.leaves import binding, paths
@@ -30,12 +30,36 @@ def _eval(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(
                 ("eval", "metrics", index), f"metric `{shorten(name)}` stands twice", "take one away"
             )
+    yield from _sets(recipe)
+    yield from _columns(recipe)
     if recipe.task != "causal-lm" and recipe.eval.generate != Generate():
         what = f"`eval.generate` is for task `causal-lm`; `{recipe.task}` generates nothing"
         yield Problem(("eval", "generate"), what, "take it away", "key")
     if recipe.run.save_every is not None and recipe.run.save_every.auto:
         what = "`run.save_every: auto` means nothing: checkpoints follow `eval.every` where it is left out"
         yield Problem(("run", "save_every"), what, "take it away, or write e.g. `100 steps`", "key")
+
+
+def _sets(recipe: Recipe) -> Iterator[Problem]:
+    for name, section in recipe.eval.sets.items():
+        path = ("eval", "sets", name)
+        trouble = check_set_name(name)
+        if trouble is not None:
+            yield Problem(path, trouble, "use letters, digits, `-` and `_`, a letter first", "key")
+        for index, metric in enumerate(section.metrics):
+            yield from check_metric(metric, (*path, "metrics", index), recipe.task)
+
+
+def _columns(recipe: Recipe) -> Iterator[Problem]:
+    columns = recipe.eval.columns
+    for index, column in enumerate(columns):
+        place: tuple[str | int, ...] = ("eval", "slices")
+        path = place if isinstance(recipe.eval.slices, str) else (*place, index)
+        if not column.strip() or any(sign in column for sign in "[]="):
+            what = f"`{shorten(column)}` cannot be a column of `eval.slices`"
+            yield Problem(path, what, "rename the column: slices are named METRIC[COLUMN=VALUE]")
+        elif column in columns[:index]:
+            yield Problem(path, f"`{shorten(column)}` stands twice in `eval.slices`", "take one away")
 
 
 def _schedule(recipe: Recipe) -> Iterator[Problem]:

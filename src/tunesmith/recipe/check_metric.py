@@ -2,14 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
+from tunesmith.metrics.names import WORST, split_name
 from tunesmith.recipe.finding import any_of, nearest, shorten
 from tunesmith.recipe.metric_names import GENERATION, TASK_METRICS, is_from_hub, is_pinned
 from tunesmith.recipe.problem import Problem
+from tunesmith.recipe.schema import Recipe
 
 Path = tuple[str | int, ...]
+_SET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+_NOT_A_SET = ("worst", "hub", "evaluate", "train", "test", "eval")
+
+
+def check_rule_metric(
+    name: str, path: Path, recipe: Recipe, at: Literal["key", "value"] = "value"
+) -> Iterator[Problem]:
+    """The same for a metric that a rule names, which may be one of a further set, or of the worst slice."""
+    where, metric = split_name(name)
+    sets, task = list(recipe.eval.sets), recipe.task
+    if where == WORST and not recipe.eval.columns:
+        what = f"`{shorten(name)}` needs `eval.slices`, the column whose values are measured apart"
+        yield Problem(path, what, "add `eval: {slices: COLUMN}`", at)
+    elif where == WORST and recipe.eval.subset == "auto":
+        what = f"`{shorten(name)}` needs every row, and `eval.subset: auto` measures on few of them"
+        yield Problem(path, what, "take `eval.subset` away", at)
+    elif where and where != WORST and where not in sets:
+        near = nearest(where, sets)
+        what = f"`{shorten(name)}`: there is no evaluation set `{shorten(where)}` in `eval.sets`"
+        hint = f"did you mean `{near}/{metric}`?" if near else "add it to `eval.sets`: its name and its rows"
+        yield Problem(path, what, hint, at)
+    else:
+        yield from check_metric(metric, path, task, at)
+
+
+def check_set_name(name: str) -> str | None:
+    """Why a further evaluation set cannot have this name; ``None`` if it can."""
+    if name in _NOT_A_SET:
+        return f"`{name}` has a meaning of its own and cannot be the name of an evaluation set"
+    if not _SET_NAME.fullmatch(name):
+        return f"`{shorten(name)}` cannot be the name of an evaluation set"
+    return None
 
 
 def check_metric(

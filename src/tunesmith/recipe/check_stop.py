@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tunesmith.recipe.check_metric import Path, check_metric
+from tunesmith.metrics.names import bare_metric
+from tunesmith.recipe.check_metric import Path, check_rule_metric
 from tunesmith.recipe.finding import any_of
 from tunesmith.recipe.leaves import binding
 from tunesmith.recipe.metric_names import limits
@@ -44,23 +45,23 @@ def _rule(rule: StopRule, path: Path, recipe: Recipe) -> Iterator[Problem]:
             what = f"`{name}` joins at least two rules"
             yield Problem((*path, name), what, "write a single rule without it", "key")
     if rule.target is not None:
-        yield from _target(rule.target, (*path, "target"), recipe.task)
+        yield from _target(rule.target, (*path, "target"), recipe)
     for kind in ("plateau", "overfitting", "forecast", "guard"):
         section = getattr(rule, kind)
         if section is not None:
-            yield from check_metric(section.metric, (*path, kind, "metric"), recipe.task)
-    yield from _sections(rule, path, recipe.task)
+            yield from check_rule_metric(section.metric, (*path, kind, "metric"), recipe)
+    yield from _sections(rule, path, recipe)
     for every, number, place in _evaluations(rule, path):
         yield from _never(every, number, place, recipe)
 
 
-def _sections(rule: StopRule, path: Path, task: str) -> Iterator[Problem]:
+def _sections(rule: StopRule, path: Path, recipe: Recipe) -> Iterator[Problem]:
     if rule.plateau is not None:
         yield from _too_large(rule.plateau.min_gain, rule.plateau.metric, (*path, "plateau", "min_gain"))
     if rule.guard is not None:
         yield from _too_large(rule.guard.max_drop, rule.guard.metric, (*path, "guard", "max_drop"))
     if rule.overfitting is not None:
-        yield from _overfitting(rule.overfitting, (*path, "overfitting"), task)
+        yield from _overfitting(rule.overfitting, (*path, "overfitting"), recipe)
     if rule.forecast is not None:
         yield from _forecast(rule.forecast, (*path, "forecast"))
     if rule.budget is not None:
@@ -76,12 +77,12 @@ def _too_large(amount: float, metric: str, path: Path) -> Iterator[Problem]:
     yield Problem(path, what, f"it lies between {low:g} and {high:g}; write e.g. 0.001")
 
 
-def _target(target: dict[str, float], path: Path, task: str) -> Iterator[Problem]:
+def _target(target: dict[str, float], path: Path, recipe: Recipe) -> Iterator[Problem]:
     if not target:
         yield Problem(path, "a target without a metric", "write e.g. `target: {loss: 0.5}`", "key")
     for name, wanted in target.items():
         at = (*path, name)
-        unknown = list(check_metric(name, at, task, "key"))
+        unknown = list(check_rule_metric(name, at, recipe, "key"))
         yield from unknown
         low, high = limits(name)
         if unknown or low <= wanted <= high:
@@ -93,19 +94,19 @@ def _target(target: dict[str, float], path: Path, task: str) -> Iterator[Problem
             else f"choose a value from {low:g} to {high:g}"
         )
         hint = hint.replace(" to inf", " up")
-        what = f"target `{name}: {wanted:g}` can never be reached" if wanted > high or name in _SMALL else ""
+        what = (
+            f"target `{name}: {wanted:g}` can never be reached"
+            if wanted > high or bare_metric(name) in _SMALL
+            else ""
+        )
         yield Problem(at, what or f"target `{name}: {wanted:g}` is reached by every model", hint)
 
 
-_SMALL = ("loss", "perplexity", "mse")
-"""Metrics of which less is better: below their range nothing can get."""
-
-
-def _overfitting(rule: Overfitting, path: Path, task: str) -> Iterator[Problem]:
+def _overfitting(rule: Overfitting, path: Path, recipe: Recipe) -> Iterator[Problem]:
     held = rule.unless_gaining
     if held is None:
         return
-    yield from check_metric(held, (*path, "unless_gaining"), task)
+    yield from check_rule_metric(held, (*path, "unless_gaining"), recipe)
     if held == rule.metric:
         what = f"`unless_gaining: {held}` names the metric that the rule itself looks at"
         yield Problem((*path, "unless_gaining"), what, "name another metric, or take it away")

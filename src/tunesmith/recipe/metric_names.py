@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 
+from tunesmith.metrics.names import WORST, bare_metric, split_name
 from tunesmith.recipe.leaves import leaves, metrics_in
 from tunesmith.recipe.schema import Recipe
 
@@ -41,7 +42,8 @@ def is_pinned(name: str) -> bool:
 
 
 def limits(name: str) -> tuple[float, float]:
-    """Smallest and largest value that a metric can have."""
+    """Smallest and largest value that a metric can have, whatever it is measured on."""
+    name = bare_metric(name)
     return (-math.inf, math.inf) if is_from_hub(name) else _LIMITS.get(name, (0.0, 1.0))
 
 
@@ -49,3 +51,24 @@ def stop_metrics(recipe: Recipe) -> tuple[str, ...]:
     """Metrics that the stop rules look at, in order; measured whether ``eval.metrics`` names them or not."""
     names = [name for rule in leaves(recipe.stop) for name in metrics_in(rule)]
     return tuple(dict.fromkeys(names))
+
+
+def asked_metrics(recipe: Recipe) -> tuple[str, ...]:
+    """Metrics of the evaluation set itself that the recipe names, in ``eval.metrics`` or in a rule."""
+    parts = [split_name(name) for name in stop_metrics(recipe)]
+    named = [part.metric for part in parts if part.where in ("", WORST)]
+    return tuple(dict.fromkeys((*recipe.eval.metrics, *named)))
+
+
+def set_metrics(recipe: Recipe, name: str) -> tuple[str, ...]:
+    """Metrics of a further evaluation set: its loss, its own, and those that rules look at."""
+    parts = [split_name(each) for each in stop_metrics(recipe)]
+    named = [part.metric for part in parts if part.where == name]
+    return tuple(dict.fromkeys(("loss", *recipe.eval.sets[name].metrics, *named)))
+
+
+def all_metrics(recipe: Recipe, own: tuple[str, ...]) -> tuple[str, ...]:
+    """Everything that a rule may look at, given what is measured on the evaluation set itself."""
+    sets = [f"{name}/{metric}" for name in recipe.eval.sets for metric in set_metrics(recipe, name)]
+    worst = [f"{WORST}/{name}" for name in dict.fromkeys(("loss", *asked_metrics(recipe)))]
+    return (*own, *sets, *(worst if recipe.eval.columns else []))

@@ -17,6 +17,8 @@ _SOURCES = {
     ("model", "tokenizer", "source"),
     ("data", "train", "source"),
     ("data", "eval", "source"),
+    ("data", "test", "source"),
+    ("eval", "sets", "source"),
 }
 _TEMPLATE = ("model", "chat_template")
 
@@ -54,8 +56,9 @@ def source_findings(root: Node) -> Iterator[Finding]:
 
 
 def _name(path: NodePath) -> tuple[str, ...]:
-    """The path without list positions, and with dotted keys (of variants) taken apart."""
-    return tuple(part for step in path for part in str(step).split(".") if not part.isdigit())
+    """The path without list positions and names of sets, and with dotted keys (of variants) taken apart."""
+    name = tuple(part for step in path for part in str(step).split(".") if not part.isdigit())
+    return (*name[:2], *name[3:]) if name[:2] == ("eval", "sets") else name
 
 
 def _is_template_path(node: ScalarNode) -> bool:

@@ -246,6 +246,14 @@ class Holdout(Section):
     stratify: str | None = Field(default=None, description="Column whose shares are kept in both parts.")
 
 
+class EvalSet(Rows):
+    """Another evaluation set: its metrics are named ``set/metric``, in rules as well."""
+
+    metrics: tuple[str, ...] = Field(
+        default=(), description="Beside `loss` and what rules name, e.g. `exact_match`."
+    )
+
+
 class Clean(Section):
     """What happens to rows that should not be there. Everything found is counted and reported."""
 
@@ -270,6 +278,9 @@ class Data(Section):
         tuple[Rows, ...], BeforeValidator(_as_list, json_schema_input_type=Rows | tuple[Rows, ...])
     ] = Field(min_length=1)
     eval: Rows | Holdout = Holdout(holdout=0.1)
+    test: Rows | Holdout | None = Field(
+        default=None, description="Scored once, at the very end; no decision sees it."
+    )
     clean: Clean = Clean()
     max_length: Whole | None = Field(
         default=None, gt=0, description="Tokens per example; default: the model's."
@@ -377,8 +388,20 @@ class Eval(Section):
     cluster: str | None = Field(
         default=None, description="Column whose equal values mark rows that belong together."
     )
+    sets: dict[str, EvalSet] = Field(
+        default_factory=dict, description="Further evaluation sets, e.g. to guard what must not be forgotten."
+    )
+    slices: str | tuple[str, ...] = Field(
+        default=(),
+        description="Columns whose values are measured apart; `worst/METRIC` is the worst of them.",
+    )
     samples: Whole = Field(default=8, ge=0, description="Examples shown before and after in the report.")
     generate: Generate = Generate()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of ``slices``."""
+        return (self.slices,) if isinstance(self.slices, str) else self.slices
 
 
 class Plateau(Section):
@@ -474,6 +497,17 @@ class StopRule(Section):
     )
 
 
+class Average(Section):
+    """Averages of weights, tried when training ends: used only if surely better than the best measured."""
+
+    ema: Number | None = Field(
+        default=None, ge=0.5, lt=1, description="Decay a step of a running mean, e.g. 0.999."
+    )
+    soup: Whole | None = Field(
+        default=None, gt=1, description="Uniform mean of so many checkpoints, the last ones; they are kept."
+    )
+
+
 class Run(Section):
     """Where the run lives, and what makes it repeatable."""
 
@@ -487,6 +521,7 @@ class Run(Section):
         default="background",
         description="Write a copy of the state while training goes on, or wait until it is written.",
     )
+    average: Average | None = None
     threads: Literal["auto"] | Annotated[Whole, Field(gt=0)] = "auto"
     merge: Literal["auto", "yes", "no"] = Field(
         default="auto",

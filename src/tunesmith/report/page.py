@@ -20,6 +20,7 @@ from tunesmith.report.samples import previews
 from tunesmith.report.slices import slices
 from tunesmith.report.spent import bill
 from tunesmith.report.story import tell
+from tunesmith.report.tested import averages, tested
 from tunesmith.report.variants import variants
 
 MOST_RECIPE = 100_000
@@ -72,6 +73,8 @@ def _sections(run: RunFiles) -> dict[str, Any]:
         "facts": facts(run),
         "kept": "kept model" if run.result else "best so far",
         "gains": gains(run),
+        "tested": tested(run),
+        "averages": averages(run),
         "figures": figures(run),
         "verdicts": verdicts(run),
         "bill": bill(run),

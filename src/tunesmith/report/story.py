@@ -62,7 +62,7 @@ def tell(run: RunFiles) -> Story:
     status, stop = str(run.result.get("status", "")), _mapping(run.result.get("stop"))
     rule = str(stop.get("rule") or "")
     tone, opening = STATES.get(status, ("plain", "Ended"))
-    if status in ("completed", "stopped"):
+    if status in ("completed", "stopped") or rule == "missing":
         tone, opening = RULES.get(_rule_key(rule), (tone, opening))
         if tone == "plain" and targets(run.recipe):
             tone, opening = "warn", f"Not good enough yet. {opening}"

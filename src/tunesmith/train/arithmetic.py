@@ -8,7 +8,7 @@ from tunesmith.judge.budget import step_limit, total_steps
 from tunesmith.judge.rule_words import rules_in_words
 from tunesmith.plan.arithmetic import Arithmetic, grouped
 from tunesmith.plan.division import Division, divide
-from tunesmith.recipe.metric_names import stop_metrics
+from tunesmith.recipe.metric_names import asked_metrics
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Task
 from tunesmith.train.parts import Parts
@@ -52,7 +52,7 @@ def describe(
         device=device,
         layout="packed without padding" if parts.packed else "padded to the longest",
         learning=_learning_words(recipe, steps_of(parts)),
-        evaluation=f"every {recipe.eval.every}: {', '.join(('loss', *metrics_of(recipe, parts.task)))}",
+        evaluation=_evaluation_words(parts),
         stops=rules_in_words(recipe.stop),
     )
 
@@ -79,7 +79,20 @@ def steps_of(parts: Parts) -> int | None:
 def metrics_of(recipe: Recipe, task: Task) -> tuple[str, ...]:
     """What is measured: the recipe's metrics, those that its rules need, and what comes for nothing."""
     free = ("perplexity", "token_accuracy") if recipe.task == "causal-lm" else task.metrics()
-    return tuple(dict.fromkeys((*recipe.eval.metrics, *stop_metrics(recipe), *free)))
+    return tuple(dict.fromkeys((*asked_metrics(recipe), *free)))
+
+
+def _evaluation_words(parts: Parts) -> str:
+    recipe = parts.recipe
+    section = recipe.eval
+    when = "when it pays (auto)" if section.every.auto else f"every {section.every}"
+    words = [f"{when}: {', '.join(('loss', *metrics_of(recipe, parts.task)))}"]
+    words += ["as many rows as the decision needs"] if section.subset == "auto" else []
+    words += [f"rows with the same {section.cluster} together"] if section.cluster is not None else []
+    words += [f"by {', '.join(section.columns)}"] if section.columns else []
+    words += [f"{name}: {len(rows):,} rows" for name, rows in parts.sets.items()]
+    words += [f"test: {len(parts.test):,} rows, once at the end"] if parts.test else []
+    return "; ".join(words)
 
 
 def _dtype_words(name: str, quantize: str | None) -> str:

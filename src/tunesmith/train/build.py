@@ -25,6 +25,8 @@ from tunesmith.tasks.regression import Regression
 from tunesmith.tasks.task import Task
 from tunesmith.train.accelerator import Place, seed_everything
 from tunesmith.train.arithmetic import describe, division_of, metrics_of, steps_of
+from tunesmith.train.aside import set_aside
+from tunesmith.train.average import start_mean
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
 from tunesmith.train.rules import refuse_rules
@@ -49,6 +51,7 @@ def build(
     recipe, accelerator = parts.recipe, place.accelerator
     dtype = dtype_of(parts, place)
     refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval))
+    examples, aside = set_aside(parts)
     if accelerator.distributed_type == DistributedType.DEEPSPEED:
         keep_transformers_out()
     # Every process must begin with the same weights, also where they are made up.
@@ -84,7 +87,7 @@ def build(
         bare=model,
         task=task,
         train=parts.train,
-        eval=parts.eval,
+        eval=examples,
         samples_of=partial(mixed_step_of, parts=parts),
         division=division_of(parts, accelerator.num_processes),
         total_steps=steps_of(parts),
@@ -97,6 +100,8 @@ def build(
             check=still_ours,
             background=recipe.run.saving == "background",
         ),
+        aside=aside,
+        mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,
     )
 

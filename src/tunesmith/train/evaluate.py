@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
+from numpy.typing import NDArray
 
 from tunesmith.judge.intervals import metric_interval, sums_interval
 from tunesmith.judge.measurement import Measurement, Progress
@@ -39,7 +41,7 @@ def evaluate(
     autocast: torch.dtype | None,
     sharded: bool = False,
 ) -> Evaluation:
-    """Score every example once, spread over all processes; the result is the same on each.
+    """Score every example and sum up; the result is the same on each process.
 
     Args:
         accelerator: knows the other processes.
@@ -52,8 +54,40 @@ def evaluate(
         sharded: whether processes hold parts of the weights, and need each other for every pass.
     """
     started = time.monotonic()
+    scored = score(
+        accelerator, model, task, examples, predict=predicts(metrics), autocast=autocast, sharded=sharded
+    )
+    values, intervals = summarise(scored, metrics)
+    measurement = Measurement(
+        progress=progress,
+        metrics=values,
+        intervals=intervals,
+        examples=len(scored),
+        seconds=time.monotonic() - started,
+    )
+    return Evaluation(measurement, tuple(scored))
+
+
+def predicts(metrics: Sequence[str]) -> bool:
+    """Whether any of the metrics needs predictions: generation, for language models."""
+    return any(name not in SUMS for name in metrics)
+
+
+def score(
+    accelerator: Accelerator,
+    model: Any,
+    task: Task,
+    examples: Sequence[Example],
+    *,
+    predict: bool,
+    autocast: torch.dtype | None,
+    sharded: bool = False,
+) -> list[Scored]:
+    """Score every example once, spread over all processes; all of them get all scores, in order.
+
+    Arguments as in ``evaluate``; ``predict`` asks for predictions.
+    """
     share_buffers(accelerator, model)
-    predict = any(name not in SUMS for name in metrics)
     mine = examples[accelerator.process_index :: accelerator.num_processes]
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -64,15 +98,7 @@ def evaluate(
     together: list[Scored] = gather_object(scored)
     order = {example["id"]: index for index, example in enumerate(examples)}
     together.sort(key=lambda one: order[one.id])
-    values, intervals = summarise(together, metrics)
-    measurement = Measurement(
-        progress=progress,
-        metrics=values,
-        intervals=intervals,
-        examples=len(together),
-        seconds=time.monotonic() - started,
-    )
-    return Evaluation(measurement, tuple(together))
+    return together
 
 
 def _score(
@@ -104,9 +130,15 @@ def share_buffers(accelerator: Accelerator, model: Any) -> None:
 
 
 def summarise(
-    scored: Sequence[Scored], metrics: Sequence[str]
+    scored: Sequence[Scored], metrics: Sequence[str], clusters: NDArray[np.int64] | None = None
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Values and 95 % intervals of the metrics, ``loss`` first."""
+    """Values and 95 % intervals of the metrics, ``loss`` first.
+
+    Args:
+        scored: of each example.
+        metrics: names.
+        clusters: number of each example's cluster, where examples belong together.
+    """
     losses, counts = [one.loss for one in scored], [one.count for one in scored]
     correct = [one.correct for one in scored]
     predictions, references = [one.prediction for one in scored], [one.reference for one in scored]
@@ -115,10 +147,10 @@ def summarise(
     for name in dict.fromkeys(("loss", *metrics)):
         if name in SUMS:
             values[name] = from_sums(name, losses, counts, correct)
-            interval = sums_interval(name, losses, counts, correct)
+            interval = sums_interval(name, losses, counts, correct, clusters=clusters)
         else:
             values[name] = compute(name, predictions, references)
-            interval = metric_interval(name, predictions, references)
+            interval = metric_interval(name, predictions, references, clusters=clusters)
         if interval is not None:
             intervals[name] = interval
     return values, intervals

@@ -10,6 +10,7 @@ import torch
 
 from tunesmith.checkpoint.atomic import writing
 from tunesmith.checkpoint.journal import read_journal
+from tunesmith.judge.decide import unjudged
 from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.words import explain
 from tunesmith.model.export import export_model, fold_target_scale
@@ -17,8 +18,10 @@ from tunesmith.recipe.schema import Recipe
 from tunesmith.sources.address import HubAddress, parse_address
 from tunesmith.tasks.regression import Regression
 from tunesmith.train.accelerator import Place
+from tunesmith.train.afterwords import afterwords
 from tunesmith.train.build import outline
-from tunesmith.train.loading import restore_best
+from tunesmith.train.choose import Chosen, choose, plain_chosen
+from tunesmith.train.log import Log
 from tunesmith.train.parts import Parts
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State
@@ -26,19 +29,18 @@ from tunesmith.train.state import State
 Status = Literal["completed", "stopped", "preempted", "failed"]
 
 
-def finish(setup: Setup, state: State, parts: Parts, dtype: torch.dtype) -> None:
-    """Put the best weights back and write them as the finished model."""
-    best = state.best_step
-    if best is not None and best != state.progress.step:
-        restore_best(setup.run_dir, setup.engine, setup.bare, best)
+def finish(setup: Setup, state: State, parts: Parts, log: Log, dtype: torch.dtype) -> Chosen:
+    """Choose the weights, and write them as the finished model."""
+    chosen = choose(setup, state, log)
     model = whole_model(setup, parts, dtype)
     if setup.accelerator.is_main_process:
         if isinstance(setup.task, Regression):
             fold_target_scale(model, setup.task.mean, setup.task.scale)
-        folder, card = setup.run_dir / "model", _card(setup.recipe, state)
+        folder, card = setup.run_dir / "model", _card(setup.recipe, state, chosen)
         with writing(folder):
             export_model(model, parts.processor, folder, card=card, dtype=dtype, merge=merges(setup.recipe))
     setup.accelerator.wait_for_everyone()
+    return chosen
 
 
 def whole_model(setup: Setup, parts: Parts, dtype: torch.dtype) -> Any:
@@ -82,25 +84,32 @@ def merges(recipe: Recipe) -> bool:
 
 
 def status_of(state: State) -> Status:
-    """``completed`` when the budget is spent, ``stopped`` when a rule ended the run earlier."""
+    """``completed`` when the budget is spent, ``stopped`` when a rule ended the run earlier.
+
+    ``failed`` when a metric that the recipe insists on has no value: that is no success.
+    """
     if state.preempted:
         return "preempted"
+    if state.verdict.rule == "missing":
+        return "failed"
     return "completed" if state.verdict.rule == "budget" else "stopped"
 
 
-def result_of(setup: Setup, state: State, place: Place) -> dict[str, Any]:
+def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[str, Any]:
     """The content of ``result.json``."""
-    history = state.history
-    best = next((m for m in history if m.progress.step == state.best_step), None)
+    history, rules = state.history, setup.recipe.stop
+    best = chosen.best or next((m for m in history if m.progress.step == state.best_step), None)
     training, evaluating = seconds_of(state)
     resumed = [r["step"] for r in read_journal(setup.run_dir / "metrics.jsonl") if r["kind"] == "resume"]
     return {
         "status": status_of(state),
         "stop": _stop(state),
-        "explanation": explain(history, state.verdict, setup.recipe.stop),
+        "explanation": " ".join([explain(history, state.verdict, rules), *afterwords(chosen, rules)]),
+        "unknown": unjudged(history, rules),
         "baseline": _metrics(history[0]) if history and history[0].progress.step == 0 else None,
         "best": _metrics(best) if best else None,
         "final": _metrics(history[-1]) if history else None,
+        **plain_chosen(chosen),
         "throughput": {
             "tokens_per_second": state.progress.tokens / training,
             "steps_per_second": state.progress.step / training,
@@ -146,14 +155,22 @@ def _stop(state: State) -> dict[str, Any]:
 def _metrics(measurement: Measurement) -> dict[str, Any]:
     return {
         "step": measurement.progress.step,
+        "examples": measurement.examples,
         "metrics": dict(measurement.metrics),
         "intervals": {name: list(ends) for name, ends in measurement.intervals.items()},
     }
 
 
-def _card(recipe: Recipe, state: State) -> str:
-    best = next((m for m in state.history if m.progress.step == state.best_step), None)
-    rows = [f"| {name} | {value:.4f} |" for name, value in (best.metrics if best else {}).items()]
+def _card(recipe: Recipe, state: State, chosen: Chosen) -> str:
+    used = next((one for one in chosen.tried if one.used), None)
+    measured = used.measurement if used is not None else chosen.best
+    values = {
+        name: value for name, value in (measured.metrics if measured else {}).items() if "[" not in name
+    }
+    rows = [f"| {name} | {value:.4f} |" for name, value in values.items()]
+    tested = chosen.test.metrics if chosen.test is not None else {}
+    rows += [f"| {name}, on a test split | {value:.4f} |" for name, value in tested.items()]
+    weights = f"step {state.best_step}" if used is None else f"an average, {used.name}"
     lines = [
         "---",
         "library_name: transformers",
@@ -162,7 +179,7 @@ def _card(recipe: Recipe, state: State) -> str:
         f"# {Path(str(recipe.run.dir)).name}",
         "",
         f"A `{recipe.task}` model, tuned from `{recipe.model.source or 'a new model'}` with tunesmith.",
-        f"Weights of step {state.best_step}. It stopped because: {state.verdict.reason}.",
+        f"Weights of {weights}. It stopped because: {state.verdict.reason}.",
         "",
         "| metric | value on held-out rows |",
         "|---|---|",

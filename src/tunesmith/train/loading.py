@@ -8,14 +8,16 @@ from typing import Any
 from accelerate import Accelerator
 
 from tunesmith.checkpoint.manifest import checkpoint_name, newest_valid, verify
+from tunesmith.checkpoint.state import read_shards
 from tunesmith.errors import UserError
+from tunesmith.train.average import RunningMean, put_mean
 from tunesmith.train.engine import Engine
 from tunesmith.train.snapshot import restore, restore_weights
 from tunesmith.train.state import State, from_plain_state
 
 
 def load_checkpoint(
-    run_dir: Path, accelerator: Accelerator, engine: Engine, model: Any
+    run_dir: Path, accelerator: Accelerator, engine: Engine, model: Any, mean: RunningMean | None = None
 ) -> tuple[State, list[str]]:
     """Restore the newest whole checkpoint.
 
@@ -35,6 +37,7 @@ def load_checkpoint(
         )
     if folder is None:
         return State(), []
+    put_mean(mean, read_shards(folder, "mean") if mean is not None else {})
     return from_plain_state(restore(folder, engine, model, accelerator.process_index)), problems
 
 

@@ -9,31 +9,42 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from tunesmith.checkpoint.atomic import write_json
 from tunesmith.checkpoint.journal import append_record
-from tunesmith.judge.measurement import Measurement, Progress, Verdict
+from tunesmith.judge.measurement import Measurement, Progress, Verdict, to_plain
 from tunesmith.metrics.compute import confusion
 from tunesmith.report.scores import write_scores
 from tunesmith.train.accelerator import Place
 from tunesmith.train.evaluate import Evaluation
 from tunesmith.train.setup import Setup
+from tunesmith.train.spending import memory_bytes
 from tunesmith.train.step import StepResult
 
 QUIET_SECONDS = 10.0
+EVIDENCE = ("train_loss", "paired", "clusters", "of", "sets")
+"""What an evaluation's line holds beside its values, where it is known: enough to judge it again."""
 
 
 class Log:
     """Writes ``metrics.jsonl`` and talks to the terminal; does nothing in all processes but the first."""
 
     def __init__(
-        self, run_dir: Path, *, main: bool, total_steps: int | None, samples: int, labels: Sequence[str]
+        self,
+        run_dir: Path,
+        *,
+        main: bool,
+        total_steps: int | None,
+        samples: int,
+        labels: Sequence[str],
+        device: torch.device,
     ) -> None:
         self._run_dir, self._main = run_dir, main
-        self._samples, self._labels = samples, labels
+        self._samples, self._labels, self._device = samples, labels, device
         self._total_steps = total_steps
         self._console = Console(quiet=not main, highlight=False, soft_wrap=True)
         self._bar = Bar(
@@ -80,6 +91,9 @@ class Log:
             "tokens": progress.tokens,
             "supervised_tokens": result.supervised,
             "seconds": round(progress.seconds, 3),
+            "device_seconds": round(progress.device_seconds or progress.seconds, 3),
+            **({"joules": round(progress.joules, 3)} if progress.joules is not None else {}),
+            "memory_bytes": memory_bytes(self._device),
             "samples": samples,
         }
         append_record(self._run_dir / "metrics.jsonl", record)
@@ -103,6 +117,7 @@ class Log:
         self._last = (measured.progress.tokens, measured.progress.seconds + measured.seconds)
         if not self._main:
             return
+        plain = to_plain(measured)
         record = {
             "kind": "eval",
             "step": measured.progress.step,
@@ -113,12 +128,18 @@ class Log:
             "examples": measured.examples,
             "seconds": round(measured.seconds, 3),
             "at": round(measured.progress.seconds, 3),
+            **{name: plain[name] for name in EVIDENCE if name in plain},
             "verdict": asdict(verdict),
         }
         append_record(self._run_dir / "metrics.jsonl", record, durable=True)
         self._write_samples(evaluation, first=measured.progress.step == 0, is_best=is_best)
         self.say(_in_words(measured, is_best=is_best))
         self.say(f"  {verdict.decision}: {verdict.reason}")
+
+    def kept(self, evaluation: Evaluation) -> None:
+        """The weights kept are these: their scores and samples stand in the run directory."""
+        if self._main:
+            self._write_samples(evaluation, first=False, is_best=True)
 
     def _write_samples(self, evaluation: Evaluation, *, first: bool, is_best: bool) -> None:
         path = self._run_dir / "samples.json"
@@ -148,12 +169,16 @@ def open_log(setup: Setup, place: Place) -> Log:
         total_steps=setup.total_steps,
         samples=setup.recipe.eval.samples,
         labels=getattr(setup.task, "labels", ()),
+        device=place.accelerator.device,
     )
 
 
 def _in_words(measured: Measurement, *, is_best: bool) -> str:
-    parts = [f"evaluation at step {measured.progress.step}:"]
+    seen = f", {measured.examples:,} of {measured.of:,} rows" if measured.of is not None else ""
+    parts = [f"evaluation at step {measured.progress.step}{seen}:"]
     for name, value in measured.metrics.items():
+        if "[" in name:  # one slice of many: its place is the report
+            continue
         ends = measured.intervals.get(name)
         parts.append(f"{name} {value:.4f}" + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else ""))
     return "  ".join([*parts, f"{measured.seconds:.1f} s", *(["best so far"] if is_best else [])])

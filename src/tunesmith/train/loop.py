@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from tunesmith.judge.measurement import Progress, Verdict
+from tunesmith.judge.measurement import Verdict
 from tunesmith.train.asked import Asked
+from tunesmith.train.average import follow
 from tunesmith.train.batches import hash_of_samples, step_batches
 from tunesmith.train.log import Log
-from tunesmith.train.measure import measure
+from tunesmith.train.measure import is_due, measure
 from tunesmith.train.saving import save_checkpoint, settle
 from tunesmith.train.schedule import closing_verdict, due, learning_rate
 from tunesmith.train.setup import Setup
+from tunesmith.train.spending import advanced, open_energy
 from tunesmith.train.state import State
 from tunesmith.train.step import train_step
 from tunesmith.train.too_large import StepTooLarge, is_out_of_memory
@@ -43,6 +45,7 @@ def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> S
 
     total_steps = setup.total_steps
     lengths = [int(example["length"]) for example in setup.train]
+    energy = open_energy(setup.accelerator)
     setup.engine.model.train()
 
     # 0. The baseline: what the model can do before it learns anything.
@@ -86,14 +89,19 @@ def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> S
         samples = setup.samples_of(before.step)
         state = replace(
             state,
-            progress=Progress(
-                step=before.step + 1,
-                epoch=(before.step + 1) * setup.division.size / len(setup.train),
-                tokens=before.tokens + sum(lengths[index] for index in samples),
+            progress=advanced(
+                setup,
+                before,
+                tokens=sum(lengths[index] for index in samples),
                 seconds=result.seconds,
+                joules=energy(),
             ),
+            losses=state.losses + result.loss,
+            losses_of=state.losses_of + 1,
         )
         log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
+
+        follow(setup.mean, setup.bare, state.progress.step, updated=result.updated)
 
         # 2. A value that is not finite ends the run; the weights were left as they were.
         if not result.updated and not result.rescaled:
@@ -104,22 +112,32 @@ def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> S
 
         # 3. Measure and decide, when it is due, and before the run ends.
         closing = closing_verdict(state.progress, total_steps, recipe.stop, asked_to_end=result.asked.end)
-        if closing is not None or due(recipe.eval.every, before, state.progress):
+        looked = closing is not None or is_due(setup, state, before)
+        if looked:
             state = measure(setup, state, log)
             if closing is not None and not state.verdict.stop:
                 state = replace(state, verdict=closing)
 
         # 4. Save, when it is due; and when asked to leave, leave.
-        save_every = recipe.run.save_every or recipe.eval.every
+        every = recipe.run.save_every
+        saves = looked if every is None else due(every, before, state.progress)
         if result.asked.leave and not state.verdict.stop:
             state = replace(state, preempted=True)
-        wanted = due(save_every, before, state.progress) or result.asked.save
-        if wanted or state.verdict.stop or state.preempted:
+        state = _with_soup(setup, state, due=saves or state.verdict.stop)
+        if saves or result.asked.save or state.verdict.stop or state.preempted:
             save(setup, state, asked_for=result.asked.save)
         if state.preempted:
             break
     settle(setup.saver, setup.accelerator)
     return state
+
+
+def _with_soup(setup: Setup, state: State, *, due: bool) -> State:
+    """The steps of the checkpoints to be averaged, with this one's, but for one that only a signal made."""
+    average = setup.recipe.run.average
+    if not due or average is None or average.soup is None:
+        return state
+    return replace(state, soup=(*state.soup, state.progress.step)[-average.soup :])
 
 
 def save(setup: Setup, state: State, *, asked_for: bool = False) -> None:
@@ -134,4 +152,5 @@ def save(setup: Setup, state: State, *, asked_for: bool = False) -> None:
         keep=setup.recipe.run.keep,
         recipe_hash=setup.recipe_hash,
         asked_for=asked_for,
+        mean=setup.mean,
     )

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tunesmith.judge.best import best_index
+from tunesmith.judge.cadence import next_look
 from tunesmith.judge.decide import decide
-from tunesmith.judge.references import comparisons, keep
-from tunesmith.train.evaluate import evaluate
+from tunesmith.judge.measurement import Progress
+from tunesmith.judge.references import keep
+from tunesmith.train.accelerator import from_main
+from tunesmith.train.choose import score_test_baseline
 from tunesmith.train.log import Log
-from tunesmith.train.rules import scores_by_metric
+from tunesmith.train.look import look
 from tunesmith.train.saving import keep_best
+from tunesmith.train.schedule import due
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State
 
@@ -18,19 +22,13 @@ from tunesmith.train.state import State
 def measure(setup: Setup, state: State, log: Log) -> State:
     """Evaluate, decide, and keep the weights if they are the best so far."""
     rules = setup.recipe.stop
+    if not state.history and state.progress.step == 0:
+        score_test_baseline(setup)
     with log.evaluating():
-        evaluation = evaluate(
-            setup.accelerator,
-            setup.bare,
-            setup.task,
-            setup.eval,
-            metrics=setup.metrics,
-            progress=state.progress,
-            autocast=setup.autocast,
-            sharded=setup.engine.stage == 3,
-        )
-    newest = scores_by_metric(setup.recipe, evaluation.scored, state.progress.step)
-    state = state.measured(replace(evaluation.measurement, paired=comparisons(state.kept, newest)))
+        evaluation, newest = look(setup, state.progress, state.history, state.kept)
+    measurement = replace(evaluation.measurement, train_loss=state.train_loss)
+    evaluation = replace(evaluation, measurement=measurement)
+    state = state.measured(measurement)
     kept = keep(state.kept, newest, state.history, rules)
     state = replace(state, verdict=decide(state.history, rules), kept=kept)
     best = state.history[best_index(state.history, rules)].progress.step
@@ -38,4 +36,23 @@ def measure(setup: Setup, state: State, log: Log) -> State:
     if is_best:
         keep_best(setup.saver, setup.run_dir, setup.accelerator, setup.engine, setup.bare, best)
     log.measurement(evaluation, state.verdict, is_best=is_best)
-    return replace(state, best_step=best)
+    return replace(state, best_step=best, look=_next_look(setup, state))
+
+
+def is_due(setup: Setup, state: State, before: Progress) -> bool:
+    """Whether it is time to measure, after the step that led from ``before`` to where the run is now."""
+    every = setup.recipe.eval.every
+    if not every.auto:
+        return due(every, before, state.progress)
+    planned = state.look if state.look is not None else _next_look(setup, state)
+    return planned is not None and state.progress.step >= planned
+
+
+def _next_look(setup: Setup, state: State) -> int | None:
+    """The step of the next evaluation, where the judge chooses it; it is stored with the state.
+
+    It hangs on measured times, so the first process chooses for all.
+    """
+    if not setup.recipe.eval.every.auto:
+        return None
+    return int(from_main(setup.accelerator, next_look(state.history, setup.total_steps)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.encode import encode_rows
+from tunesmith.data.encode import Encoded, encode_rows
+from tunesmith.data.held_out import Marks
 from tunesmith.data.mixture import Mixture, make_mixture
 from tunesmith.data.prepare import LoadedRows, load_rows
 from tunesmith.data.report import DataReport
@@ -43,6 +44,9 @@ class Parts:
         eval: examples to evaluate on.
         mixture: what an epoch consists of.
         report: of the data.
+        test: examples to be scored once, at the end.
+        sets: further evaluation sets by their names.
+        marks: of evaluation rows, the columns that the recipe groups them by.
     """
 
     recipe: Recipe
@@ -55,6 +59,9 @@ class Parts:
     eval: Sequence[Example]
     mixture: Mixture
     report: DataReport
+    test: Sequence[Example] = ()
+    sets: Mapping[str, Sequence[Example]] = field(default_factory=dict)
+    marks: Marks = field(default_factory=dict)
 
 
 def prepare(recipe: Recipe, folder: Path, *, plain: bool = False) -> Parts:
@@ -69,7 +76,7 @@ def prepare(recipe: Recipe, folder: Path, *, plain: bool = False) -> Parts:
         UserError: for anything that the user must change.
     """
     kind = TASKS[recipe.task]
-    rows = load_rows(recipe.data, kind.needs, recipe.run.seed, folder=folder)
+    rows = load_rows(recipe.data, kind.needs, recipe.run.seed, folder=folder, evaluation=recipe.eval)
     if recipe.eval.limit is not None:
         rows = replace(rows, eval=rows.eval[: recipe.eval.limit])
     bare = Head(kind.auto_model)
@@ -101,19 +108,16 @@ def _encode(
         cache=recipe.data.cache and not images,
     )
     train, held_out = encode(rows.train), encode(rows.eval)
-    for part, encoded in (("train", train), ("eval", held_out)):
-        if not encoded.examples:
-            first = encoded.skipped[0]
-            why = first.detail or first.reason
-            raise UserError(
-                f"no row of `data.{part}` can be used; the first, `{first.id}`: {why}",
-                f"data.{part}",
-                "see `tunesmith preview RECIPE`, `data.max_length` and `data.overflow`",
-            )
+    test = encode(rows.test)
+    sets = {name: encode(each) for name, each in rows.sets.items()}
+    _refuse_unusable({"data.train": train, "data.eval": held_out})
+    _refuse_unusable({"data.test": test} if rows.test else {})
+    _refuse_unusable({f"eval.sets.{name}": encoded for name, encoded in sets.items()})
+    others = [skip for encoded in (held_out, test, *sets.values()) for skip in encoded.skipped]
     kept = {example["id"] for example in train.examples}
     source_of = [source for row, source in zip(rows.train, rows.source_of, strict=True) if row.id in kept]
     report = rows.report.with_encoding(
-        (*train.skipped, *held_out.skipped),
+        (*train.skipped, *others),
         train=len(train.examples),
         eval=len(held_out.examples),
         truncated=[e["id"] for e in train.examples if e.get("truncated")],
@@ -131,7 +135,21 @@ def _encode(
         eval=held_out.examples,
         mixture=make_mixture(source_of, rows.weights),
         report=report,
+        test=test.examples,
+        sets={name: encoded.examples for name, encoded in sets.items()},
+        marks=rows.marks,
     )
+
+
+def _refuse_unusable(parts: Mapping[str, Encoded]) -> None:
+    for where, encoded in parts.items():
+        if not encoded.examples:
+            first = encoded.skipped[0]
+            raise UserError(
+                f"no row of `{where}` can be used; the first, `{first.id}`: {first.detail or first.reason}",
+                where,
+                "see `tunesmith preview RECIPE`, `data.max_length` and `data.overflow`",
+            )
 
 
 def _texts(rows: Sequence[Row]) -> Iterator[str]:

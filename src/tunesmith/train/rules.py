@@ -9,7 +9,8 @@ from tunesmith.judge.check import check_evidence, check_rules
 from tunesmith.judge.example_scores import example_scores
 from tunesmith.judge.references import kept_from_plain, kept_to_plain
 from tunesmith.judge.scores import Scores
-from tunesmith.recipe.metric_names import stop_metrics
+from tunesmith.metrics.names import split_name
+from tunesmith.recipe.metric_names import all_metrics, stop_metrics
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Scored
 
@@ -21,43 +22,43 @@ def refuse_rules(recipe: Recipe, metrics: Sequence[str], examples: int) -> None:
         UserError: for the first that cannot.
     """
     problems = [
-        *check_rules(recipe.stop, ("loss", *metrics)),
+        *check_rules(recipe.stop, all_metrics(recipe, ("loss", *metrics))),
         *check_evidence(recipe.stop, examples),
     ]
     if problems:
         first = problems[0]
         raise UserError(first.what, ".".join(str(part) for part in first.path), first.hint)
-    section = recipe.eval
-    unready = {
-        "eval.every": section.every.auto,
-        "eval.subset": section.subset != "all",
-        "eval.cluster": section.cluster is not None,
-    }
-    for key, asked in unready.items():
-        if asked:
-            raise UserError(
-                f"`{key}` is understood, but no run carries it out yet",
-                key,
-                "take it away; give `eval.every` in steps, tokens or epochs",
-            )
 
 
-def scores_by_metric(recipe: Recipe, scored: Sequence[Scored], step: int) -> Mapping[str, Scores]:
+def scores_by_metric(
+    recipe: Recipe, by_set: Mapping[str, Sequence[Scored]], step: int
+) -> Mapping[str, Scores]:
     """What each example gave, for the metrics that rules look at; as exact as a checkpoint stores it.
 
-    Without that, a run that was continued would compare other numbers than one that was not.
+    Without that, a run that was continued would compare other numbers than one that was not. The worst
+    slice is another one from time to time, so its examples have nothing to be compared with.
+
+    Args:
+        recipe: names the metrics.
+        by_set: the examples of each further evaluation set, and under no name those of the first.
+        step: of the measurement.
     """
     found = {
-        metric: example_scores(
-            metric,
-            step,
-            losses=[one.loss for one in scored],
-            counts=[one.count for one in scored],
-            correct=[one.correct for one in scored],
-            predictions=[one.prediction for one in scored],
-            references=[one.reference for one in scored],
-        )
-        for metric in dict.fromkeys(("loss", *stop_metrics(recipe)))
+        name: _scores(split_name(name).metric, by_set[split_name(name).where], step)
+        for name in dict.fromkeys(("loss", *stop_metrics(recipe)))
+        if split_name(name).where in by_set
     }
     stored = kept_from_plain(kept_to_plain({m: (one,) for m, one in found.items() if one is not None}))
     return {metric: one[0] for metric, one in stored.items()}
+
+
+def _scores(metric: str, scored: Sequence[Scored], step: int) -> Scores | None:
+    return example_scores(
+        metric,
+        step,
+        losses=[one.loss for one in scored],
+        counts=[one.count for one in scored],
+        correct=[one.correct for one in scored],
+        predictions=[one.prediction for one in scored],
+        references=[one.reference for one in scored],
+    )

@@ -18,7 +18,8 @@ from tunesmith.train.accelerator import Place, on_main, take_place
 from tunesmith.train.asked import listener
 from tunesmith.train.before import make_base_models, owned, refuse_other_data
 from tunesmith.train.build import arithmetic_of, build, dtype_of
-from tunesmith.train.finish import finish, resources_of, result_of
+from tunesmith.train.choose import Chosen
+from tunesmith.train.finish import finish, resources_of, result_of, status_of
 from tunesmith.train.loading import load_checkpoint
 from tunesmith.train.log import Log, open_log
 from tunesmith.train.loop import train
@@ -70,12 +71,14 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
                 except StepTooLarge as large:
                     state = smaller(fitting, large, parts, place)
                 log.say(f"out of memory: from here on {state.micro} a pass; the batch stays the same")
+            chosen = Chosen()
             if not state.preempted:
-                finish(setup, state, parts, dtype_of(parts, place))
+                chosen = finish(setup, state, parts, log, dtype_of(parts, place))
             if place.world.is_main:
-                _conclude(setup, state, place, log, about)
+                _conclude(setup, state, place, log, about, chosen)
             place.accelerator.wait_for_everyone()
-    return Exit.PREEMPTED if state.preempted else Exit.FINISHED
+    ends = {"preempted": Exit.PREEMPTED, "failed": Exit.USER}
+    return ends.get(status_of(state), Exit.FINISHED)
 
 
 def _write_beginning(parts: Parts, setup: Setup, place: Place, identity: str) -> dict[str, Any]:
@@ -97,7 +100,7 @@ def _write_beginning(parts: Parts, setup: Setup, place: Place, identity: str) ->
 
 
 def _continue(setup: Setup, place: Place) -> State:
-    state, problems = load_checkpoint(setup.run_dir, setup.accelerator, setup.engine, setup.bare)
+    state, problems = load_checkpoint(setup.run_dir, setup.accelerator, setup.engine, setup.bare, setup.mean)
     if place.world.is_main:
         journal = setup.run_dir / "metrics.jsonl"
         truncate_after(journal, state.progress.step if state.history or state.progress.step else -1)
@@ -110,8 +113,10 @@ def _continue(setup: Setup, place: Place) -> State:
     return state
 
 
-def _conclude(setup: Setup, state: State, place: Place, log: Log, about: dict[str, Any]) -> None:
-    result = result_of(setup, state, place)
+def _conclude(
+    setup: Setup, state: State, place: Place, log: Log, about: dict[str, Any], chosen: Chosen
+) -> None:
+    result = result_of(setup, state, place, chosen)
     write_json(setup.run_dir / "environment.json", {**about, "resources": resources_of(setup, state, place)})
     write_json(setup.run_dir / "result.json", result)
     report = write_report(setup.run_dir)

@@ -17,6 +17,7 @@ from tunesmith.checkpoint.saver import Job, Saver
 from tunesmith.checkpoint.state import shard_name, write_tensors
 from tunesmith.errors import UserError
 from tunesmith.train.accelerator import from_main
+from tunesmith.train.average import RunningMean
 from tunesmith.train.engine import Engine
 from tunesmith.train.snapshot import own_weights, snapshot, write_snapshot
 from tunesmith.train.state import State, to_plain_state
@@ -33,6 +34,7 @@ def save_checkpoint(
     keep: int,
     recipe_hash: str,
     asked_for: bool = False,
+    mean: RunningMean | None = None,
 ) -> None:
     """Copy everything that a continuation needs, and let it be written; it appears whole or not at all.
 
@@ -43,7 +45,8 @@ def save_checkpoint(
     final = run_dir / "checkpoints" / checkpoint_name(state.progress.step)
     rank, processes = accelerator.process_index, accelerator.num_processes
     folder = _agree_on_folder(accelerator, final)
-    taken = snapshot(engine, model, to_plain_state(state), rank=rank, processes=processes)
+    taken = snapshot(engine, model, to_plain_state(state), rank=rank, processes=processes, mean=mean)
+    averaged = frozenset(checkpoint_name(step) for step in state.soup)
     saver.submit(
         Job(
             kind="checkpoint",
@@ -52,7 +55,7 @@ def save_checkpoint(
             write=partial(write_snapshot, taken),
             about={"step": state.progress.step, "recipe": recipe_hash},
             make_room=partial(prune, final.parent, 1),
-            after=partial(_saved, run_dir, keep, asked_for=asked_for),
+            after=partial(_saved, run_dir, keep, averaged, asked_for=asked_for),
         )
     )
 
@@ -104,10 +107,10 @@ def drop_older_best(run_dir: Path) -> None:
     prune(run_dir / "best", 1, protected=spoken_of)
 
 
-def _saved(run_dir: Path, keep: int, *, asked_for: bool) -> None:
+def _saved(run_dir: Path, keep: int, averaged: frozenset[str], *, asked_for: bool) -> None:
     if asked_for:
         answer(run_dir, "save")
-    prune(run_dir / "checkpoints", keep)
+    prune(run_dir / "checkpoints", keep, protected=averaged)
     drop_older_best(run_dir)
 
 

@@ -14,8 +14,12 @@ from tunesmith.checkpoint.saver import Saver
 from tunesmith.plan.division import Division
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Example, Task
+from tunesmith.train.aside import Aside
+from tunesmith.train.average import RunningMean
 from tunesmith.train.batches import SamplesOf
 from tunesmith.train.engine import Engine
+
+ALONE = Aside()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,8 @@ class Setup:
         autocast: type of the arithmetic, if the weights have another.
         dtype: of the arithmetic.
         saver: writes what is to be kept.
+        aside: groups of the evaluation examples, and what is measured on beside them.
+        mean: running mean of the weights, if the recipe asks for one.
         baseline_bytes: of this process in memory just before the model was made.
     """
 
@@ -58,4 +64,6 @@ class Setup:
     autocast: torch.dtype | None
     dtype: torch.dtype
     saver: Saver
+    aside: Aside = ALONE
+    mean: RunningMean | None = None
     baseline_bytes: int = 0

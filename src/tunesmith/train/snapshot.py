@@ -23,6 +23,7 @@ from tunesmith.checkpoint.state import (
     write_random_state,
     write_tensors,
 )
+from tunesmith.train.average import RunningMean, share_of
 from tunesmith.train.engine import Engine
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ class Snapshot:
         moments: the same of the optimiser's state.
         random: of this process.
         plain: progress, history, verdict; written by the first process.
+        mean: this process's share of the running mean of the weights, if there is one.
     """
 
     rank: int
@@ -45,9 +47,18 @@ class Snapshot:
     moments: Tensors
     random: tuple[Tensors, dict[str, Any]]
     plain: dict[str, Any]
+    mean: Tensors
 
 
-def snapshot(engine: Engine, model: Any, plain: Mapping[str, Any], *, rank: int, processes: int) -> Snapshot:
+def snapshot(
+    engine: Engine,
+    model: Any,
+    plain: Mapping[str, Any],
+    *,
+    rank: int,
+    processes: int,
+    mean: RunningMean | None = None,
+) -> Snapshot:
     """Copy what a continuation needs. Every process takes every ``processes``-th tensor, whole."""
     moments = {
         key: tensor
@@ -60,6 +71,7 @@ def snapshot(engine: Engine, model: Any, plain: Mapping[str, Any], *, rank: int,
         moments=moments,
         random=random_state(),
         plain={**plain, "loss_scale": engine.scale()},
+        mean=share_of(mean, rank=rank, processes=processes),
     )
 
 
@@ -74,6 +86,8 @@ def write_snapshot(taken: Snapshot, folder: Path) -> None:
     """Write one process's share of a checkpoint."""
     write_tensors(folder / shard_name("weights", taken.rank), taken.weights)
     write_tensors(folder / shard_name("optimizer", taken.rank), taken.moments)
+    if taken.mean:
+        write_tensors(folder / shard_name("mean", taken.rank), taken.mean)
     write_random_state(folder, taken.rank, taken.random)
     if taken.rank == 0:
         (folder / "state.json").write_text(json.dumps(taken.plain))

@@ -25,6 +25,10 @@ class State:
         preempted: whether a signal ended this part of the run.
         kept: what each example gave at the few measurements that the next ones are compared with.
         micro: samples a pass, if memory left room for fewer than was planned.
+        look: step of the next evaluation, where the judge chooses it.
+        losses: sum of the training losses since the newest measurement.
+        losses_of: how many steps they are of.
+        soup: steps of the newest checkpoints, as many as shall be averaged.
     """
 
     progress: Progress = START
@@ -34,10 +38,19 @@ class State:
     preempted: bool = False
     micro: int | None = None
     kept: Kept = field(default_factory=dict)
+    look: int | None = None
+    losses: float = 0.0
+    losses_of: int = 0
+    soup: tuple[int, ...] = ()
+
+    @property
+    def train_loss(self) -> float | None:
+        """Mean training loss since the newest measurement."""
+        return self.losses / self.losses_of if self.losses_of else None
 
     def measured(self, measurement: Measurement) -> State:
         """The state with one more measurement."""
-        return replace(self, history=(*self.history, measurement))
+        return replace(self, history=(*self.history, measurement), losses=0.0, losses_of=0)
 
 
 def to_plain_state(state: State) -> dict[str, Any]:
@@ -49,6 +62,9 @@ def to_plain_state(state: State) -> dict[str, Any]:
         "best_step": state.best_step,
         "micro": state.micro,
         "kept": kept_to_plain(state.kept),
+        "look": state.look,
+        "losses": [state.losses, state.losses_of],
+        "soup": list(state.soup),
     }
 
 
@@ -61,4 +77,8 @@ def from_plain_state(plain: Mapping[str, Any]) -> State:
         best_step=plain["best_step"],
         micro=plain.get("micro"),
         kept=kept_from_plain(plain.get("kept", {})),
+        look=plain.get("look"),
+        losses=plain.get("losses", [0.0, 0])[0],
+        losses_of=plain.get("losses", [0.0, 0])[1],
+        soup=tuple(plain.get("soup", ())),
     )

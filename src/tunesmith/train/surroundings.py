@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tunesmith.recipe.metric_names import is_from_hub, stop_metrics
+from tunesmith.recipe.metric_names import asked_metrics, is_from_hub, set_metrics
 from tunesmith.recipe.schema import Recipe
 from tunesmith.train.accelerator import Place
 from tunesmith.train.spread import zero_stage
@@ -55,7 +55,8 @@ def remote_code(recipe: Recipe) -> list[str]:
     """Code from the hub that the recipe lets run, each with its commit; empty by default."""
     model = recipe.model
     own = [f"{model.source}@{model.revision}"] if model.trust_remote_code else []
-    return [*own, *filter(is_from_hub, dict.fromkeys((*recipe.eval.metrics, *stop_metrics(recipe))))]
+    further = [metric for name in recipe.eval.sets for metric in set_metrics(recipe, name)]
+    return [*own, *filter(is_from_hub, dict.fromkeys((*asked_metrics(recipe), *further)))]
 
 
 def _versions() -> dict[str, str]:

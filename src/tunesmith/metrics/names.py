@@ -1,0 +1,43 @@
+"""Names of metrics with what they are measured on: ``general/loss``, ``worst/f1``, ``f1[topic=art]``."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+WORST = "worst"
+"""Before a metric's name: its worst value over all slices."""
+HUB_PREFIXES = ("hub:", "evaluate:")
+"""``hub:NAME@COMMIT`` and ``evaluate:NAME@COMMIT`` mean the same."""
+_SLICE = re.compile(r"(?P<metric>[^\[\]]+)\[(?P<column>[^=\[\]]+)=(?P<value>.*)\]", re.DOTALL)
+
+
+class Measured(NamedTuple):
+    """A metric and what it is measured on; ``where`` is empty for the whole of the evaluation set.
+
+    Attributes:
+        where: name of a further evaluation set, or ``worst``.
+        metric: name as it stands in the table of metrics.
+    """
+
+    where: str
+    metric: str
+
+
+def split_name(name: str) -> Measured:
+    """Take ``set/metric`` apart; names of the hub have strokes of their own."""
+    if name.startswith(HUB_PREFIXES) or "/" not in name:
+        return Measured("", name)
+    where, _, metric = name.partition("/")
+    return Measured(where, metric)
+
+
+def bare_metric(name: str) -> str:
+    """The metric without what it is measured on: ``loss`` of ``general/loss`` and of ``loss[topic=art]``."""
+    match = _SLICE.fullmatch(name)
+    return match["metric"] if match is not None else split_name(name).metric
+
+
+def slice_name(metric: str, column: str, value: str) -> str:
+    """``f1[topic=art]``: a metric over the rows with one value of a column."""
+    return f"{metric}[{column}={value}]"

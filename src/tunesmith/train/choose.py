@@ -1,0 +1,232 @@
+"""After the last step: which weights the finished model gets, and what they reach where no rule looked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from tunesmith.judge.best import primary_metric, within_guards
+from tunesmith.judge.example_scores import example_scores
+from tunesmith.judge.measurement import Measurement
+from tunesmith.judge.paired import Paired, compare, p_better
+from tunesmith.judge.scores import Scores
+from tunesmith.metrics.names import split_name
+from tunesmith.recipe.metric_names import asked_metrics
+from tunesmith.report.scores import read_scores, write_scores
+from tunesmith.tasks.task import Scored
+from tunesmith.train.average import soup
+from tunesmith.train.evaluate import Evaluation, summarise
+from tunesmith.train.loading import restore_best
+from tunesmith.train.log import Log
+from tunesmith.train.look import look, score_with
+from tunesmith.train.setup import Setup
+from tunesmith.train.state import State
+
+CHANCE = 0.05
+"""Of taking an average that is no better, over all that are tried."""
+TEST_BASELINE, TEST_SCORES = "baseline_test_scores.jsonl", "test_scores.jsonl"
+Values = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """An average that was tried.
+
+    Attributes:
+        name: ``ema``, or ``soup of 4``.
+        measurement: on the whole evaluation set.
+        pair: against the best measured weights, by the metric that chooses; ``None`` if it has no errors.
+        used: whether the finished model has these weights.
+    """
+
+    name: str
+    measurement: Measurement
+    pair: Paired | None
+    used: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What the finished model is made of.
+
+    Attributes:
+        best: the best measured weights on the whole evaluation set; ``None`` if nothing was measured.
+        tried: averages.
+        test: of the weights used, on the test split; ``None`` if there is none.
+        test_baseline: the same before the first step.
+        test_paired: gains on the test split over the baseline.
+    """
+
+    best: Measurement | None = None
+    tried: tuple[Tried, ...] = ()
+    test: Measurement | None = None
+    test_baseline: Mapping[str, float] = field(default_factory=dict)
+    test_paired: tuple[Paired, ...] = ()
+
+
+def choose(setup: Setup, state: State, log: Log) -> Chosen:
+    """Put the weights into the model that it shall be finished with, and measure them.
+
+    The best measured ones, unless an average is better on the same examples by a paired test. If they were
+    measured on a part of the evaluation set, they are measured on all of it first.
+    """
+    best = next((one for one in state.history if one.step == state.best_step), None)
+    if best is None:
+        return Chosen(test=_test(setup, state, log))
+
+    def put_best() -> None:
+        if state.best_step is not None:
+            restore_best(setup.run_dir, setup.engine, setup.bare, state.best_step)
+
+    if best.step != state.progress.step:
+        put_best()
+    tried = bool(setup.recipe.run.average)
+    scores = _known_scores(setup, state)
+    if not best.whole or (tried and scores is None):
+        evaluation, newest = look(setup, best.progress, whole=True)
+        best, scores = _as_measured(best, evaluation), newest.get(primary_metric(setup.recipe.stop))
+        log.kept(evaluation)
+    averages = _try_averages(setup, state, scores, log, put_best) if tried else ()
+    chosen = Chosen(best=best, tried=averages)
+    test = _test(setup, state, log)
+    if test is None:
+        return chosen
+    baseline, paired = _against_baseline(setup, test)
+    return replace(chosen, test=test, test_baseline=baseline, test_paired=paired)
+
+
+def score_test_baseline(setup: Setup) -> None:
+    """Keep what the model reaches on the test split before the first step; nothing is decided by it."""
+    if setup.aside.test:
+        scored = score_with(setup, setup.aside.test, setup.metrics)
+        if setup.accelerator.is_main_process:
+            write_scores(setup.run_dir / TEST_BASELINE, scored)
+
+
+def _as_measured(before: Measurement, evaluation: Evaluation) -> Measurement:
+    now = evaluation.measurement
+    return replace(before, metrics=now.metrics, intervals=now.intervals, examples=now.examples, of=None)
+
+
+def _known_scores(setup: Setup, state: State) -> Scores | None:
+    kept = state.kept.get(primary_metric(setup.recipe.stop), ())
+    found = next((one for one in kept if one.step == state.best_step), None)
+    return found if found is not None and len(found.totals) == len(setup.eval) else None
+
+
+def _averages(setup: Setup, state: State) -> Iterator[tuple[str, Values]]:
+    if setup.mean is not None:
+        yield "ema", setup.mean.values
+    members = soup(setup.run_dir, state.soup) if state.soup else None
+    if members is not None:
+        values, count = members
+        yield f"soup of {count}", values
+
+
+def _try_averages(
+    setup: Setup, state: State, best: Scores | None, log: Log, put_best: Callable[[], None]
+) -> tuple[Tried, ...]:
+    """Measure every average; the surest gain, if there is one, stays in the model."""
+    metric, first = primary_metric(setup.recipe.stop), state.history[0]
+    candidates = dict(_averages(setup, state))
+    tried: list[Tried] = []
+    evaluations: list[Evaluation] = []
+    for name, values in candidates.items():
+        setup.engine.put_weights(values)
+        evaluation, newest = look(setup, state.progress, whole=True)
+        clusters = None if split_name(metric).where else setup.aside.clusters
+        known = metric in newest and best is not None
+        pair = compare(metric, newest[metric], best, clusters) if known and best is not None else None
+        tried.append(Tried(name=name, measurement=evaluation.measurement, pair=pair))
+        evaluations.append(evaluation)
+    sure = [
+        (p_better(one.pair), index)
+        for index, one in enumerate(tried)
+        if one.pair is not None
+        and p_better(one.pair) <= CHANCE / len(candidates)
+        and within_guards(one.measurement, first, setup.recipe.stop)
+    ]
+    if not sure:
+        if candidates:
+            put_best()
+        return tuple(tried)
+    _, winner = min(sure)
+    setup.engine.put_weights(candidates[tried[winner].name])
+    log.kept(evaluations[winner])
+    return tuple(replace(one, used=index == winner) for index, one in enumerate(tried))
+
+
+def _test(setup: Setup, state: State, log: Log) -> Measurement | None:
+    if not setup.aside.test:
+        return None
+    with log.evaluating():
+        scored = score_with(setup, setup.aside.test, setup.metrics)
+    if setup.accelerator.is_main_process:
+        write_scores(setup.run_dir / TEST_SCORES, scored)
+    values, intervals = summarise(scored, setup.metrics)
+    return Measurement(
+        progress=state.progress, metrics=values, intervals=intervals, examples=len(scored), seconds=0.0
+    )
+
+
+def _against_baseline(setup: Setup, test: Measurement) -> tuple[Mapping[str, float], tuple[Paired, ...]]:
+    """What the baseline reached on the test split, and the gains over it; only the first process knows."""
+    path = setup.run_dir / TEST_BASELINE
+    if not setup.accelerator.is_main_process or not path.exists():
+        return {}, ()
+    before, after = read_scores(path), read_scores(setup.run_dir / TEST_SCORES)
+    if [one.id for one in before] != [one.id for one in after]:
+        return {}, ()
+    names = dict.fromkeys(("loss", *asked_metrics(setup.recipe)))
+    pairs = [_pair(name, before, after, test.step) for name in names]
+    return summarise(before, setup.metrics)[0], tuple(pair for pair in pairs if pair is not None)
+
+
+def _pair(name: str, before: tuple[Scored, ...], after: tuple[Scored, ...], step: int) -> Paired | None:
+    older, newer = (
+        example_scores(
+            name,
+            at,
+            losses=[one.loss for one in scored],
+            counts=[one.count for one in scored],
+            correct=[one.correct for one in scored],
+            predictions=[one.prediction for one in scored],
+            references=[one.reference for one in scored],
+        )
+        for at, scored in ((0, before), (step, after))
+    )
+    return compare(name, newer, older) if newer is not None and older is not None else None
+
+
+def plain_chosen(chosen: Chosen) -> dict[str, Any]:
+    """What ``result.json`` says of it."""
+    found: dict[str, Any] = {}
+    if chosen.tried:
+        used = next((one.name for one in chosen.tried if one.used), None)
+        found["average"] = {"used": used, "tried": [_plain_tried(one) for one in chosen.tried]}
+    if chosen.test is not None:
+        found["test"] = {
+            "examples": chosen.test.examples,
+            "metrics": dict(chosen.test.metrics),
+            "intervals": {name: list(ends) for name, ends in chosen.test.intervals.items()},
+            "baseline": dict(chosen.test_baseline),
+            "gains": {pair.metric: _plain_pair(pair) for pair in chosen.test_paired},
+        }
+    return found
+
+
+def _plain_tried(one: Tried) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "metrics": dict(one.measurement.metrics),
+        "intervals": {name: list(ends) for name, ends in one.measurement.intervals.items()},
+        "against_best": _plain_pair(one.pair) if one.pair is not None else None,
+        "used": one.used,
+    }
+
+
+def _plain_pair(pair: Paired) -> dict[str, Any]:
+    return {"metric": pair.metric, "gain": pair.gain, "error": pair.error, "p": p_better(pair)}

@@ -1,0 +1,137 @@
+"""One look at a model: on as many rows as the decision needs, on further sets, and slice by slice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from tunesmith.judge.measurement import History, Measurement, Progress
+from tunesmith.judge.paired import Paired
+from tunesmith.judge.references import Kept, comparisons
+from tunesmith.judge.scores import Scores
+from tunesmith.judge.subset import next_size, sizes
+from tunesmith.metrics.names import WORST, slice_name
+from tunesmith.metrics.table import metric_direction
+from tunesmith.recipe.metric_names import asked_metrics, set_metrics
+from tunesmith.tasks.task import Example, Scored
+from tunesmith.train.accelerator import from_main
+from tunesmith.train.aside import Aside
+from tunesmith.train.evaluate import Evaluation, predicts, score, summarise
+from tunesmith.train.rules import scores_by_metric
+from tunesmith.train.setup import Setup
+
+Values = dict[str, float]
+Intervals = dict[str, tuple[float, float]]
+
+
+def look(
+    setup: Setup, progress: Progress, history: History = (), kept: Kept | None = None, *, whole: bool = False
+) -> tuple[Evaluation, Mapping[str, Scores]]:
+    """Measure the model as it is now; the same on every process.
+
+    Further sets are always scored whole. Of the evaluation set, ``eval.subset: auto`` scores a part that
+    grows until more rows would not change what is done.
+
+    Args:
+        setup: the parts.
+        progress: stamped on the measurement.
+        history: the measurements before; what they and the rules ask decides how many rows are needed.
+        kept: what each example gave at those that the new one is compared with.
+        whole: score every row in any case.
+
+    Returns:
+        The evaluation, and what each example gave by the metrics that rules look at.
+    """
+    started = time.monotonic()
+    others = {
+        name: score_with(setup, rows, set_metrics(setup.recipe, name))
+        for name, rows in setup.aside.sets.items()
+    }
+    auto = setup.recipe.eval.subset == "auto" and not whole
+    size: int | None = sizes(len(setup.eval))[0] if auto else len(setup.eval)
+    scored: list[Scored] = []
+    while size is not None:
+        scored += score_with(setup, setup.eval[len(scored) : size], setup.metrics)
+        measurement = _measurement(setup, scored, others, progress)
+        newest = scores_by_metric(setup.recipe, {"": scored, **others}, progress.step)
+        measurement = replace(measurement, paired=_paired(kept or {}, newest, setup.aside))
+        # processes must go on together, whatever their arithmetic makes of the last bit
+        size = (
+            from_main(setup.accelerator, next_size(history, measurement, setup.recipe.stop)) if auto else None
+        )
+    seconds = from_main(setup.accelerator, time.monotonic() - started)
+    return Evaluation(replace(measurement, seconds=seconds), tuple(scored)), newest
+
+
+def score_with(setup: Setup, examples: Sequence[Example], metrics: Sequence[str]) -> list[Scored]:
+    """Score examples with the model of a run, with what the metrics need."""
+    return score(
+        setup.accelerator,
+        setup.bare,
+        setup.task,
+        examples,
+        predict=predicts(metrics),
+        autocast=setup.autocast,
+        sharded=setup.engine.stage == 3,
+    )
+
+
+def _measurement(
+    setup: Setup, scored: Sequence[Scored], others: Mapping[str, Sequence[Scored]], progress: Progress
+) -> Measurement:
+    aside, seen, rows = setup.aside, len(scored), len(setup.eval)
+    clusters = aside.clusters[:seen] if aside.clusters is not None else None
+    values, intervals = summarise(scored, setup.metrics, clusters)
+    found = [_of_set(name, rows, set_metrics(setup.recipe, name)) for name, rows in others.items()]
+    if seen == rows and aside.slices:
+        found.append(_of_slices(scored, ("loss", *asked_metrics(setup.recipe)), aside))
+    for more, bounds in found:
+        values, intervals = values | more, intervals | bounds
+    return Measurement(
+        progress=progress,
+        metrics=values,
+        intervals=intervals,
+        examples=seen,
+        seconds=0.0,
+        clusters=len(set(clusters.tolist())) if clusters is not None else None,
+        of=rows if seen < rows else None,
+        sets={name: len(rows) for name, rows in others.items()},
+    )
+
+
+def _of_set(name: str, scored: Sequence[Scored], metrics: Sequence[str]) -> tuple[Values, Intervals]:
+    values, intervals = summarise(scored, metrics)
+    return (
+        {f"{name}/{metric}": value for metric, value in values.items()},
+        {f"{name}/{metric}": ends for metric, ends in intervals.items()},
+    )
+
+
+def _of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: Aside) -> tuple[Values, Intervals]:
+    """Each slice's metrics, and the worst of each metric with the interval of that slice."""
+    values: Values = {}
+    intervals: Intervals = {}
+    worst: dict[str, tuple[float, str]] = {}
+    for (column, value), places in aside.slices.items():
+        clusters = aside.clusters[places] if aside.clusters is not None else None
+        part, bounds = summarise([scored[place] for place in places], metrics, clusters)
+        for metric, number in part.items():
+            name = slice_name(metric, column, value)
+            values[name] = number
+            if metric in bounds:
+                intervals[name] = bounds[metric]
+            sign = 1.0 if metric_direction(metric) == "max" else -1.0
+            worst[metric] = min(worst.get(metric, (sign * number, name)), (sign * number, name))
+    for metric, (_, name) in worst.items():
+        values[f"{WORST}/{metric}"] = values[name]
+        if name in intervals:
+            intervals[f"{WORST}/{metric}"] = intervals[name]
+    return values, intervals
+
+
+def _paired(kept: Kept, newest: Mapping[str, Scores], aside: Aside) -> tuple[Paired, ...]:
+    """Comparisons; clusters are those of the evaluation set, and rows of the other sets stand alone."""
+    own = {name: scores for name, scores in newest.items() if "/" not in name or ":" in name}
+    others = {name: scores for name, scores in newest.items() if name not in own}
+    return (*comparisons(kept, own, aside.clusters), *comparisons(kept, others))
