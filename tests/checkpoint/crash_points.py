@@ -21,6 +21,8 @@ from pathlib import Path
 
 import safetensors.torch
 
+from tunesmith.errors import UserError
+
 ACTIONS = {
     "killed": "dies by SIGKILL before the operation, or half-way through it where it writes",
     "EIO": "the operation fails once; the work is tried again",
@@ -245,7 +247,7 @@ def die_at(root: Path, at: int, action: str, work: Callable[[Path], object]) -> 
         except Exception as error:
             if not points.fired:
                 raise
-            if not any(isinstance(one, OSError) for one in (error, error.__cause__, error.__context__)):
+            if not isinstance(error, OSError | UserError):
                 raise
             points.armed = False
             work(root)

@@ -14,16 +14,18 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from tunesmith.checkpoint import atomic
+from tunesmith.checkpoint import atomic, saver
 from tunesmith.checkpoint.atomic import publish_folder, staging_folder, write_json
 from tunesmith.checkpoint.journal import append_record, read_journal, truncate_after
 from tunesmith.checkpoint.manifest import checkpoints, newest_valid, verify
 from tunesmith.checkpoint.recover import recover
+from tunesmith.checkpoint.saver import Saver
 from tunesmith.judge.measurement import Progress
 from tunesmith.recipe.schema import Optimizer
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.replicated import Replicated
-from tunesmith.train.state import State, drop_older_best, keep_best, save_checkpoint
+from tunesmith.train.saving import keep_best, save_checkpoint, settle
+from tunesmith.train.state import State
 
 _spec = importlib.util.spec_from_file_location("crash_points", Path(__file__).with_name("crash_points.py"))
 crash_points = importlib.util.module_from_spec(_spec)
@@ -53,17 +55,23 @@ class Bench:
         with torch.no_grad():
             self.model.weight.fill_(step)
         state = State(progress=Progress(step=step, epoch=0.0, tokens=step, seconds=0.0), best_step=best)
+        writer = Saver(rank=0, processes=1, tell=lambda _: None)
+        parts = (writer, run_dir, self.accelerator, self.engine, self.model)
         if best == step:
-            keep_best(run_dir, self.accelerator, self.engine, self.model, step)
-        save_checkpoint(
-            run_dir, self.accelerator, self.engine, self.model, state, keep=keep, recipe_hash="abc"
-        )
-        drop_older_best(run_dir, self.accelerator)
+            keep_best(*parts, step)
+        save_checkpoint(*parts, state, keep=keep, recipe_hash="abc")
+        settle(writer, self.accelerator)
 
 
 @pytest.fixture(scope="module")
 def bench():
     return Bench()
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    monkeypatch.setattr(saver, "PAUSES", (0.001,))
+    monkeypatch.setattr(saver, "LOOK", 0.001)
 
 
 @pytest.fixture
@@ -119,8 +127,9 @@ def test_a_save(bench, place, action, keep, best) -> None:
             assert crash_points.in_child(lambda run_dir=run_dir: save(run_dir)) == 0
             assert assert_sound(run_dir, (3,), at) == 3
         kept = [path.name for path in checkpoints(run_dir / "checkpoints")]
-        if ended == crash_points.TOLERATED:  # one could not be read, which costs no other one
-            assert keep <= len(kept) <= keep + 1, at
+        if ended == crash_points.TOLERATED:  # it went on by itself, perhaps after making room
+            assert kept[0] == "step-00000003", at
+            assert len(kept) <= keep + 1, at
         else:
             assert kept == [f"step-{step:08d}" for step in (3, 2, 1)[:keep]], at
         assert len(list((run_dir / "best").iterdir())) <= 2, at

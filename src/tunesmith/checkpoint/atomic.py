@@ -40,6 +40,8 @@ _USERS_MATTER = {
     errno.EPERM: "permission is denied",
     errno.ENAMETOOLONG: "the name is too long",
     errno.ELOOP: "a symbolic link stands there, which is not followed",
+    errno.EIO: "the disk failed",
+    errno.ESTALE: "the file server has let go of it",
     errno.ENOTDIR: "something on the way is not a folder",
 }
 

@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from tunesmith.fault import fault
 from tunesmith.judge.intervals import metric_interval, sums_interval
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.metrics.compute import compute, from_sums
@@ -86,6 +87,7 @@ def _score(
     sharded: bool,
 ) -> list[Scored]:
     def work() -> list[Scored]:
+        fault("evaluate")
         return task.score(model, mine, predict) if mine else []
 
     if not sharded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from tunesmith.fault import fault
 from tunesmith.judge.budget import spent
 from tunesmith.judge.measurement import Progress, Verdict
 from tunesmith.train.batches import hash_of_samples, step_batches
@@ -47,6 +48,7 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
 
     # 0. The baseline: what the model can do before it learns anything.
     if not state.history and recipe.eval.baseline:
+        fault("baseline")
         state = measure(setup, state, log)
         if state.verdict.stop:
             save(setup, state)
@@ -64,6 +66,7 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
     ):
         if state.verdict.stop:
             break
+        fault("data")
 
         # 1. Learn from one global batch.
         before, rate = state.progress, learning_rate(state.progress.step, total_steps, recipe.optimizer)
@@ -93,6 +96,7 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
                 seconds=result.seconds,
             ),
         )
+        fault("log")
         log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
 
         # 2. A value that is not finite ends the run; the weights were left as they were.

@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith.checkpoint.atomic import write_json, write_text
 from tunesmith.checkpoint.journal import append_record, truncate_after
 from tunesmith.errors import Exit
+from tunesmith.fault import fault
 from tunesmith.plan.arithmetic import text_of
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema import Recipe
@@ -71,6 +72,7 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
                 finish(setup, state, parts, dtype_of(parts, place))
             if place.world.is_main:
                 _conclude(setup, state, place, log, about)
+            fault("exit")
             place.accelerator.wait_for_everyone()
     return Exit.PREEMPTED if state.preempted else Exit.FINISHED
 

@@ -23,6 +23,7 @@ from tunesmith.checkpoint.state import (
     write_random_state,
     write_tensors,
 )
+from tunesmith.fault import fault
 from tunesmith.train.engine import Engine
 
 T = TypeVar("T")
@@ -72,6 +73,7 @@ def own_weights(engine: Engine, model: Any, *, rank: int, processes: int) -> Ten
 
 def write_snapshot(taken: Snapshot, folder: Path) -> None:
     """Write one process's share of a checkpoint."""
+    fault("save-write")
     write_tensors(folder / shard_name("weights", taken.rank), taken.weights)
     write_tensors(folder / shard_name("optimizer", taken.rank), taken.moments)
     write_random_state(folder, taken.rank, taken.random)
