@@ -157,7 +157,11 @@ def test_broken_ones_do_not_count_as_kept(tmp_path) -> None:
     for step in (30, 40):
         (tmp_path / checkpoint_name(step) / "weights").unlink()
     prune(tmp_path, 2)
-    assert names(tmp_path) == ["step-00000010", "step-00000020"]
+    assert names(tmp_path) == [
+        "step-00000010",
+        "step-00000020",
+        "step-00000040",
+    ]  # the newest may be read yet
 
 
 def test_the_last_whole_one_stays_although_newer_ones_look_sound(tmp_path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import re
@@ -39,6 +40,8 @@ _USERS_MATTER = {
     errno.EPERM: "permission is denied",
     errno.ENAMETOOLONG: "the name is too long",
     errno.ELOOP: "a symbolic link stands there, which is not followed",
+    errno.EIO: "the disk failed",
+    errno.ESTALE: "the file server has let go of it",
     errno.ENOTDIR: "something on the way is not a folder",
 }
 
@@ -176,9 +179,15 @@ def publish_folder(temporary: Path, final: Path, *, replace: bool = False) -> No
             return
         if not replace:
             raise FileExistsError(errno.EEXIST, "a finished folder is never overwritten", str(final))
+        for forgotten in final.parent.glob(f"{glob.escape(final.name)}{REPLACED}*"):
+            remove_folder(forgotten)  # an earlier removal failed; two would leave `recover` a choice
         aside = final.with_name(f"{final.name}{REPLACED}{secrets.token_hex(4)}")
         final.rename(aside)
-        temporary.rename(final)
+        try:
+            temporary.rename(final)
+        except OSError:
+            aside.rename(final)
+            raise
         sync_folder(final.parent)
         remove_folder(aside)
 

@@ -142,12 +142,13 @@ def prunable(
     """Which checkpoints may go, oldest last: all but the protected and the newest ``keep`` sound ones.
 
     Sound means a good manifest and right sizes; hashes are checked until one that stays is found
-    whole. If none that stays is whole, the newest whole one of the others stays too.
+    whole. If none that stays is whole, the newest whole one of the others stays too. The newest of
+    all stays even if it looks damaged: a disk that failed to read for a moment must not cost it.
     """
     assert keep > 0, "at least one checkpoint is kept"
     folders = checkpoints(checkpoints_dir)
     sound = [folder for folder in folders if not _problems(folder, hashes=False)]
-    staying = {folder for folder in folders if folder.name in protected} | set(sound[:keep])
+    staying = {folder for folder in folders if folder.name in protected} | set(sound[:keep] + folders[:1])
     going = [folder for folder in folders if folder not in staying]
     if not going or any(not verify(folder) for folder in folders if folder in staying):
         return going

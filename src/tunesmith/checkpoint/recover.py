@@ -19,6 +19,8 @@ def recover(run_dir: Path) -> list[str]:
     """
     done = []
     for aside in sorted(run_dir.rglob(f"*{REPLACED}*")):
+        if TEMPORARY in aside.name:
+            continue  # it was being removed, and may be half a folder
         final = aside.with_name(aside.name.rpartition(REPLACED)[0])
         if aside.is_dir() and final.name and not final.exists():
             aside.rename(final)

@@ -23,6 +23,7 @@ from typing import Any
 from tunesmith.checkpoint.atomic import make_folder, publish_folder, remove_folder, write_json, writing
 from tunesmith.checkpoint.manifest import write_manifest
 from tunesmith.errors import UserError
+from tunesmith.fault import fault
 
 PAUSES = (0.2, 1.0, 5.0, 30.0)
 """Seconds before the next attempt; the last one again and again."""
@@ -240,6 +241,7 @@ def publish(job: Job) -> None:
     """
     with writing(job.final):
         write_manifest(job.folder, job.about)
+        fault("save-publish")
         publish_folder(job.folder, job.final, replace=True)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from tunesmith.data.digest import rows_fingerprint
 from tunesmith.data.encode_cache import Known, read_examples, write_examples
 from tunesmith.data.row import Row, Skip
+from tunesmith.fault import fault
 from tunesmith.sources.cache import cache_folder
 from tunesmith.sources.lock import locked
 
@@ -74,6 +75,7 @@ def _encode_all(rows: Sequence[Row], encode: Encode) -> Encoded:
     examples: list[Example] = []
     skipped: list[Skip] = []
     for row in rows:
+        fault("encode")
         result = encode(row)
         if isinstance(result, Skip):
             skipped.append(result)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from tunesmith.fault import fault
 from tunesmith.model.end_tokens import end_tokens_of
 from tunesmith.model.load import positions_of
 from tunesmith.tasks.packing import shared_length
@@ -44,6 +45,7 @@ def generate(
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     answers: list[list[int]] = [[] for _ in prompts]
     for start in range(0, len(order), batch_size):
+        fault("generate")
         chosen = order[start : start + batch_size]
         rows = batch(model, [prompts[i] for i in chosen], end_tokens, pad_token, max_new_tokens)
         for index, row in zip(chosen, rows, strict=True):

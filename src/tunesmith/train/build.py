@@ -15,6 +15,7 @@ from accelerate.utils import DistributedType
 from tunesmith.checkpoint.saver import Saver
 from tunesmith.data.mixture import mixed_step
 from tunesmith.errors import UserError
+from tunesmith.fault import fault
 from tunesmith.model.export import output_layer
 from tunesmith.model.load import load_model, load_outline, set_padding
 from tunesmith.model.precision import choose_dtype
@@ -59,6 +60,7 @@ def build(
     refuse_sharded(recipe.model.quantize, zero_stage(accelerator))
     loaded = torch.float32 if recipe.tune.lora is None else dtype
     baseline = resident_bytes()
+    fault("load")
     model, fresh = load_model(recipe.model, parts.head, parts.config, loaded)
     set_padding(model.config, parts.head, parts.processor)
     task = fit_task(parts.task, model)

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
 
+from tunesmith.fault import fault
 from tunesmith.judge.intervals import metric_interval, sums_interval
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.metrics.compute import compute, from_sums
@@ -112,6 +113,7 @@ def _score(
     sharded: bool,
 ) -> list[Scored]:
     def work() -> list[Scored]:
+        fault("evaluate")
         return task.score(model, mine, predict) if mine else []
 
     if not sharded:

@@ -10,6 +10,7 @@ import torch
 
 from tunesmith.checkpoint.atomic import writing
 from tunesmith.checkpoint.journal import read_journal
+from tunesmith.fault import fault
 from tunesmith.judge.decide import unjudged
 from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.words import explain
@@ -37,6 +38,7 @@ def finish(setup: Setup, state: State, parts: Parts, log: Log, dtype: torch.dtyp
         if isinstance(setup.task, Regression):
             fold_target_scale(model, setup.task.mean, setup.task.scale)
         folder, card = setup.run_dir / "model", _card(setup.recipe, state, chosen)
+        fault("export")
         with writing(folder):
             export_model(model, parts.processor, folder, card=card, dtype=dtype, merge=merges(setup.recipe))
     setup.accelerator.wait_for_everyone()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from tunesmith.fault import fault
 from tunesmith.judge.measurement import Verdict
 from tunesmith.train.asked import Asked
 from tunesmith.train.average import follow
@@ -50,6 +51,7 @@ def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> S
 
     # 0. The baseline: what the model can do before it learns anything.
     if not state.history and recipe.eval.baseline:
+        fault("baseline")
         state = measure(setup, state, log)
         if state.verdict.stop:
             save(setup, state)
@@ -67,6 +69,7 @@ def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> S
     ):
         if state.verdict.stop:
             break
+        fault("data")
 
         # 1. Learn from one global batch.
         before, rate = state.progress, learning_rate(state.progress.step, total_steps, recipe.optimizer)
@@ -99,6 +102,7 @@ def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> S
             losses=state.losses + result.loss,
             losses_of=state.losses_of + 1,
         )
+        fault("log")
         log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
 
         follow(setup.mean, setup.bare, state.progress.step, updated=result.updated)

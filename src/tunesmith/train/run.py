@@ -10,6 +10,7 @@ from tunesmith.checkpoint.atomic import write_json, write_text
 from tunesmith.checkpoint.journal import append_record, truncate_after
 from tunesmith.checkpoint.requests import Requests, answer
 from tunesmith.errors import Exit
+from tunesmith.fault import fault
 from tunesmith.plan.arithmetic import text_of
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema import Recipe
@@ -76,6 +77,7 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
                 chosen = finish(setup, state, parts, log, dtype_of(parts, place))
             if place.world.is_main:
                 _conclude(setup, state, place, log, about, chosen)
+            fault("exit")
             place.accelerator.wait_for_everyone()
     ends = {"preempted": Exit.PREEMPTED, "failed": Exit.USER}
     return ends.get(status_of(state), Exit.FINISHED)

@@ -23,6 +23,7 @@ from tunesmith.checkpoint.state import (
     write_random_state,
     write_tensors,
 )
+from tunesmith.fault import fault
 from tunesmith.train.average import RunningMean, share_of
 from tunesmith.train.engine import Engine
 
@@ -84,6 +85,7 @@ def own_weights(engine: Engine, model: Any, *, rank: int, processes: int) -> Ten
 
 def write_snapshot(taken: Snapshot, folder: Path) -> None:
     """Write one process's share of a checkpoint."""
+    fault("save-write")
     write_tensors(folder / shard_name("weights", taken.rank), taken.weights)
     write_tensors(folder / shard_name("optimizer", taken.rank), taken.moments)
     if taken.mean:

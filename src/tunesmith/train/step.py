@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from tunesmith.fault import fault
 from tunesmith.tasks.task import Batch, Task
 from tunesmith.train.asked import Asked
 from tunesmith.train.engine import Engine
@@ -75,13 +76,16 @@ def train_step(
     for index, batch in enumerate(batches):
         inputs = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
         with engine.passing(last=index == len(batches) - 1):
+            fault("forward")
             with _autocast(device, autocast):
                 sums = task.loss(engine.model, inputs)
+            fault("backward")
             # Data parallelism averages gradients over processes: times their number, it is the sum.
             accelerator.backward(engine.scaled(sums.loss * (accelerator.num_processes / supervised)))
         loss_total += sums.loss.detach().double()
     loss, seconds = _sum_over_processes(accelerator, [float(loss_total), clock()])
     loss /= supervised
+    fault("update")
     update = engine.update(learning_rate=learning_rate, clip=clip, finite=math.isfinite(loss))
     return StepResult(
         loss=loss,
