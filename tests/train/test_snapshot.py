@@ -37,7 +37,7 @@ def learn(engine: Replicated, steps: int, seed: int) -> None:
     for _ in range(steps):
         loss = engine.model(torch.randn(5, 6, generator=generator)).square().mean()
         engine.scaled(loss).backward()
-        assert engine.update(learning_rate=0.05, clip=1.0, finite=True).applied
+        assert engine.update(learning_rate=0.05, clip=1.0, learn=True).applied
 
 
 def written(engine: Replicated, folder, ranks: int = 1) -> None:
@@ -81,7 +81,7 @@ def test_an_optimiser_that_never_stepped_comes_back_too(tmp_path):
 def test_the_loss_scale_of_float16_comes_back(tmp_path):
     engine = engine_of(net(), scaler=torch.amp.GradScaler("cpu", init_scale=2.0**10))
     engine.scaled(engine.model(torch.full((5, 6), 1e37)).square().sum()).backward()
-    update = engine.update(learning_rate=0.1, clip=1.0, finite=True)
+    update = engine.update(learning_rate=0.1, clip=1.0, learn=True)
     assert (update.applied, update.rescaled) == (False, True)
     assert engine.scale()["scale"] == 2.0**9
     written(engine, tmp_path)
@@ -94,7 +94,7 @@ def test_a_loss_that_is_not_finite_changes_nothing():
     engine = engine_of(net())
     before = {name: value.clone() for name, value in engine.bare.named_parameters()}
     (engine.model(torch.randn(5, 6)).sum() * float("nan")).backward()
-    update = engine.update(learning_rate=0.1, clip=1.0, finite=False)
+    update = engine.update(learning_rate=0.1, clip=1.0, learn=False)
     assert not update.applied
     assert not update.rescaled
     assert all(torch.equal(value, before[name]) for name, value in engine.bare.named_parameters())

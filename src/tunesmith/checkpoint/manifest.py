@@ -121,14 +121,18 @@ def checkpoints(checkpoints_dir: Path) -> list[Path]:
     return sorted(folders, key=lambda path: (checkpoint_step(path) or 0, path.name), reverse=True)
 
 
-def newest_valid(checkpoints_dir: Path) -> tuple[Path | None, list[str]]:
+def newest_valid(checkpoints_dir: Path, *, before: int | None = None) -> tuple[Path | None, list[str]]:
     """The newest whole checkpoint, and what is wrong with each newer one that was passed over.
+
+    With ``before``, only those of earlier steps count.
 
     If the path is ``None`` but the list is not empty, there was a run here and all of it is damaged:
     that is no reason to start over silently.
     """
     skipped: list[str] = []
     for folder in checkpoints(checkpoints_dir):
+        if before is not None and (checkpoint_step(folder) or 0) >= before:
+            continue
         problems = verify(folder)
         if not problems:
             return folder, skipped

@@ -508,6 +508,24 @@ class Average(Section):
     )
 
 
+class Safety(Section):
+    """What happens when the numbers of a step go wrong; all of it is part of the saved state."""
+
+    non_finite: Literal["stop", "skip", "back"] = Field(
+        default="stop",
+        description="A loss or gradient that is not finite is not learnt from; `back`: to a checkpoint.",
+    )
+    spike: Literal["ignore", "skip", "back", "stop"] = Field(
+        default="ignore", description="A loss far above what is usual: likewise."
+    )
+    threshold: Number = Field(
+        default=8.0, gt=1, description="Robust deviations above the median from which a loss is a spike."
+    )
+    window: Whole = Field(default=64, ge=16, le=10_000, description="Steps that say what is usual.")
+    at_most: Whole = Field(default=3, gt=0, description="Skips in a row, or returns, before the run stops.")
+    lower: Number = Field(default=0.5, gt=0, le=1, description="Learning rate's factor after going back.")
+
+
 class Run(Section):
     """Where the run lives, and what makes it repeatable."""
 
@@ -543,4 +561,5 @@ class Recipe(Section):
     batch: Batch
     eval: Eval = Eval()
     stop: tuple[StopRule, ...] = (StopRule(budget=Budget(epochs=3)),)
+    safety: Safety = Safety()
     run: Run = Run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,9 +36,7 @@ from tunesmith.train.zero import keep_transformers_out
 from tunesmith.world.memory import resident_bytes
 
 
-def build(
-    parts: Parts, place: Place, run_dir: Path, recipe_hash: str, *, still_ours: Callable[[], None]
-) -> Setup:
+def build(parts: Parts, place: Place, run_dir: Path, recipe_hash: str, saver: Saver) -> Setup:
     """Everything that the loop needs, on its device.
 
     Args:
@@ -47,13 +44,14 @@ def build(
         place: where this process computes.
         run_dir: ours.
         recipe_hash: of what shapes learning.
-        still_ours: asked before anything is published there.
+        saver: writes there.
     """
     recipe, accelerator = parts.recipe, place.accelerator
     dtype = dtype_of(parts, place)
-    refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval))
+    deepspeed = accelerator.distributed_type == DistributedType.DEEPSPEED
+    refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval), deepspeed=deepspeed)
     examples, aside = set_aside(parts)
-    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+    if deepspeed:
         keep_transformers_out()
     # Every process must begin with the same weights, also where they are made up.
     seed_everything(recipe.run.seed, 0)
@@ -96,12 +94,7 @@ def build(
         metrics=metrics_of(recipe, task),
         autocast=autocast,
         dtype=dtype,
-        saver=Saver(
-            rank=accelerator.process_index,
-            processes=accelerator.num_processes,
-            check=still_ours,
-            background=recipe.run.saving == "background",
-        ),
+        saver=saver,
         aside=aside,
         mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,

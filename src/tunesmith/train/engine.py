@@ -56,8 +56,11 @@ class Engine(Protocol):
     def scaled(self, loss: torch.Tensor) -> torch.Tensor:
         """The loss as ``backward`` shall take it: times the loss scale, for float16."""
 
-    def update(self, *, learning_rate: float, clip: float | None, finite: bool) -> Update:
-        """Clip, update the weights unless something is not finite, and clear the gradients."""
+    def update(self, *, learning_rate: float, clip: float | None, learn: bool) -> Update:
+        """Clip, update the weights unless the gradient is not finite, and clear the gradients.
+
+        Without ``learn`` nothing is updated; DeepSpeed, which decides by itself, does it all the same.
+        """
 
     def weights(self, *, frozen: bool = False) -> Iterator[tuple[str, torch.Tensor]]:
         """Name and whole value of each parameter that learns (and of the frozen ones), one at a time."""

@@ -17,9 +17,15 @@ from tunesmith.train.state import State, from_plain_state
 
 
 def load_checkpoint(
-    run_dir: Path, accelerator: Accelerator, engine: Engine, model: Any, mean: RunningMean | None = None
+    run_dir: Path,
+    accelerator: Accelerator,
+    engine: Engine,
+    model: Any,
+    mean: RunningMean | None = None,
+    *,
+    before: int | None = None,
 ) -> tuple[State, list[str]]:
-    """Restore the newest whole checkpoint.
+    """Restore the newest whole checkpoint, or the newest of those before a step.
 
     Returns:
         The state, fresh if the run has no checkpoint; and what was wrong with newer ones that were
@@ -28,7 +34,7 @@ def load_checkpoint(
     Raises:
         UserError: if there are checkpoints, and none is whole: starting over would hide the loss.
     """
-    folder, problems = newest_valid(run_dir / "checkpoints")
+    folder, problems = newest_valid(run_dir / "checkpoints", before=before)
     if folder is None and problems:
         raise UserError(
             f"every checkpoint of this run is damaged: {'; '.join(problems[:3])}",

@@ -17,6 +17,7 @@ from rich.progress import Progress as Bar
 from tunesmith.checkpoint.atomic import write_json
 from tunesmith.checkpoint.journal import append_record
 from tunesmith.judge.measurement import Measurement, Progress, Verdict, to_plain
+from tunesmith.judge.trouble import Outcome
 from tunesmith.metrics.compute import confusion
 from tunesmith.report.scores import write_scores
 from tunesmith.train.accelerator import Place
@@ -103,6 +104,15 @@ class Log:
             self._spoke = progress.seconds
             left = f" of {self._total_steps}" if self._total_steps else ""
             self.say(f"step {progress.step}{left}  {facts}  learning rate {learning_rate:.2e}")
+
+    def outcome(self, step: int, outcome: Outcome) -> None:
+        """Say so when the numbers of a step went wrong."""
+        if outcome.action == "go on":
+            return
+        if self._main:
+            record = {"kind": "trouble", "step": step, "action": outcome.action, "reason": outcome.reason}
+            append_record(self._run_dir / "metrics.jsonl", record, durable=True)
+        self.say(f"  {outcome.action}: {outcome.reason}")
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

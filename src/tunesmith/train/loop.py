@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tunesmith.fault import fault
-from tunesmith.judge.measurement import Verdict
+from tunesmith.judge.trouble import after_step, bound_of
 from tunesmith.train.asked import Asked
 from tunesmith.train.average import follow
+from tunesmith.train.back import WentWrong, broke_down
 from tunesmith.train.batches import hash_of_samples, step_batches
 from tunesmith.train.log import Log
 from tunesmith.train.measure import is_due, measure
@@ -24,7 +25,10 @@ from tunesmith.train.too_large import StepTooLarge, is_out_of_memory
 NO_END = 10**9
 
 
-def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> State:
+# The loop stands in one place, to be read from top to bottom.
+def train(  # noqa: PLR0912, PLR0915
+    setup: Setup, state: State, log: Log, asked: Callable[[], Asked]
+) -> State:
     """Train until a rule says stop, the steps are done, or a signal asks to leave.
 
     Args:
@@ -38,6 +42,7 @@ def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> S
 
     Raises:
         StepTooLarge: if a step ran out of memory; it was not taken.
+        WentWrong: if the recipe wants to go back to a checkpoint.
     """
     recipe, started = setup.recipe, time.monotonic() - state.progress.seconds
 
@@ -72,7 +77,8 @@ def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> S
         fault("data")
 
         # 1. Learn from one global batch.
-        before, rate = state.progress, learning_rate(state.progress.step, total_steps, recipe.optimizer)
+        before, safety = state.progress, recipe.safety
+        rate = learning_rate(before.step, total_steps, recipe.optimizer) * state.trouble.factor
         try:
             result = train_step(
                 setup.accelerator,
@@ -84,6 +90,7 @@ def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> S
                 autocast=setup.autocast,
                 clock=clock,
                 asked=asked(),
+                loss_bound=bound_of(state.trouble, safety),
             )
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -99,18 +106,29 @@ def train(setup: Setup, state: State, log: Log, asked: Callable[[], Asked]) -> S
                 seconds=result.seconds,
                 joules=energy(),
             ),
-            losses=state.losses + result.loss,
-            losses_of=state.losses_of + 1,
+            losses=state.losses + (result.loss if result.updated else 0.0),
+            losses_of=state.losses_of + int(result.updated),
         )
         fault("log")
         log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
 
         follow(setup.mean, setup.bare, state.progress.step, updated=result.updated)
 
-        # 2. A value that is not finite ends the run; the weights were left as they were.
-        if not result.updated and not result.rescaled:
-            reason = f"loss {result.loss} and gradient norm {result.grad_norm} at step {state.progress.step}"
-            state = replace(state, verdict=Verdict(decision="stop", rule="non-finite", reason=reason))
+        # 2. Numbers that went wrong: the weights were left as they were, and the recipe says what next.
+        outcome = after_step(
+            state.trouble,
+            safety,
+            step=state.progress.step,
+            loss=result.loss,
+            grad_norm=result.grad_norm,
+            finite=result.finite,
+        )
+        state = replace(state, trouble=outcome.trouble)
+        log.outcome(state.progress.step, outcome)
+        if outcome.action == "back":
+            raise WentWrong(state, outcome.reason)
+        if outcome.action == "stop":
+            state = replace(state, verdict=broke_down(outcome.reason))
             save(setup, state)
             break
 

@@ -58,20 +58,20 @@ class Replicated:
         """See ``Engine``."""
         return self.scaler.scale(loss) if self.scaler is not None else loss
 
-    def update(self, *, learning_rate: float, clip: float | None, finite: bool) -> Update:
+    def update(self, *, learning_rate: float, clip: float | None, learn: bool) -> Update:
         """Clip and update; see ``Engine``."""
         optimizer = self.optimizer
         if self.scaler is not None:
             self.scaler.unscale_(optimizer)
         grad_norm = self._clip(clip)
-        applied = finite and math.isfinite(grad_norm)
+        applied = learn and math.isfinite(grad_norm)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         rescaled = False
         if self.scaler is None and applied:
             optimizer.step()
         elif self.scaler is not None:
-            rescaled = finite and not applied and self.scaler.get_scale() > SMALLEST_SCALE
+            rescaled = learn and not applied and self.scaler.get_scale() > SMALLEST_SCALE
             if applied:
                 self.scaler.step(optimizer)
             self.scaler.update()

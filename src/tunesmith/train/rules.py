@@ -15,7 +15,7 @@ from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Scored
 
 
-def refuse_rules(recipe: Recipe, metrics: Sequence[str], examples: int) -> None:
+def refuse_rules(recipe: Recipe, metrics: Sequence[str], examples: int, *, deepspeed: bool) -> None:
     """Make sure that every rule can be judged by what will be measured.
 
     Raises:
@@ -28,6 +28,12 @@ def refuse_rules(recipe: Recipe, metrics: Sequence[str], examples: int) -> None:
     if problems:
         first = problems[0]
         raise UserError(first.what, ".".join(str(part) for part in first.path), first.hint)
+    if deepspeed and recipe.safety.spike == "skip":
+        raise UserError(
+            "DeepSpeed cannot leave out a step whose gradient is finite",
+            "safety.spike",
+            "write `back` or `stop`, or choose a profile without DeepSpeed",
+        )
 
 
 def scores_by_metric(

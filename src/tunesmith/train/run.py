@@ -17,16 +17,18 @@ from tunesmith.recipe.schema import Recipe
 from tunesmith.report.page import write_report
 from tunesmith.train.accelerator import Place, on_main, take_place
 from tunesmith.train.asked import listener
+from tunesmith.train.back import WentWrong, go_back
 from tunesmith.train.before import make_base_models, owned, refuse_other_data
 from tunesmith.train.build import arithmetic_of, build, dtype_of
 from tunesmith.train.choose import Chosen
 from tunesmith.train.finish import finish, resources_of, result_of, status_of
 from tunesmith.train.loading import load_checkpoint
 from tunesmith.train.log import Log, open_log
-from tunesmith.train.loop import train
+from tunesmith.train.loop import save, train
 from tunesmith.train.parts import Parts, prepare
 from tunesmith.train.preview import preview
 from tunesmith.train.quiet import quieten
+from tunesmith.train.saving import open_saver, settle
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import listen
 from tunesmith.train.state import State
@@ -57,7 +59,8 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
         recipe = make_base_models(recipe, place, run_recipe)
         parts = prepare(recipe, folder)
         on_main(place.accelerator, partial(refuse_other_data, run_dir, parts.report.fingerprint))
-        setup = build(parts, place, run_dir, identity, still_ours=held.check)
+        saver = open_saver(place.accelerator, recipe.run, held.check)
+        setup = build(parts, place, run_dir, identity, saver)
         state = _continue(setup, place)
         about = _write_beginning(parts, setup, place, identity)
         log = open_log(setup, place)
@@ -71,7 +74,12 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
                     break
                 except StepTooLarge as large:
                     state = smaller(fitting, large, parts, place)
-                log.say(f"out of memory: from here on {state.micro} a pass; the batch stays the same")
+                    log.say(f"out of memory: from here on {state.micro} a pass; the batch stays the same")
+                except WentWrong as wrong:
+                    state = go_back(fitting, wrong)
+                    save(fitting, state)
+                    settle(fitting.saver, place.accelerator)  # else a kill would bring the old rate back
+                    log.say(f"back at step {state.progress.step}, learning rate x {state.trouble.factor:g}")
             chosen = Chosen()
             if not state.preempted:
                 chosen = finish(setup, state, parts, log, dtype_of(parts, place))

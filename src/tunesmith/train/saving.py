@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,28 @@ from tunesmith.checkpoint.requests import answer
 from tunesmith.checkpoint.saver import Job, Saver
 from tunesmith.checkpoint.state import shard_name, write_tensors
 from tunesmith.errors import UserError
+from tunesmith.recipe.schema import Run
 from tunesmith.train.accelerator import from_main
 from tunesmith.train.average import RunningMean
 from tunesmith.train.engine import Engine
 from tunesmith.train.snapshot import own_weights, snapshot, write_snapshot
 from tunesmith.train.state import State, to_plain_state
+
+
+def open_saver(accelerator: Accelerator, run: Run, check: Callable[[], None]) -> Saver:
+    """What writes a run's folders.
+
+    Args:
+        accelerator: knows the other processes.
+        run: the recipe's section.
+        check: raises if the run directory is no longer ours; asked before anything is published.
+    """
+    return Saver(
+        rank=accelerator.process_index,
+        processes=accelerator.num_processes,
+        check=check,
+        background=run.saving == "background",
+    )
 
 
 def save_checkpoint(

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from tunesmith.judge import trouble
 from tunesmith.judge.measurement import History, Measurement, Progress, Verdict, from_plain, to_plain
 from tunesmith.judge.references import Kept, kept_from_plain, kept_to_plain
+from tunesmith.judge.trouble import Trouble
 
 START = Progress(step=0, epoch=0.0, tokens=0, seconds=0.0)
 GO_ON = Verdict(decision="continue", rule="", reason="nothing has been measured yet")
@@ -28,6 +30,7 @@ class State:
         look: step of the next evaluation, where the judge chooses it.
         losses: sum of the training losses since the newest measurement.
         losses_of: how many steps they are of.
+        trouble: what is remembered of steps that went wrong.
         soup: steps of the newest checkpoints, as many as shall be averaged.
     """
 
@@ -42,6 +45,7 @@ class State:
     losses: float = 0.0
     losses_of: int = 0
     soup: tuple[int, ...] = ()
+    trouble: Trouble = field(default_factory=Trouble)
 
     @property
     def train_loss(self) -> float | None:
@@ -65,6 +69,7 @@ def to_plain_state(state: State) -> dict[str, Any]:
         "look": state.look,
         "losses": [state.losses, state.losses_of],
         "soup": list(state.soup),
+        "trouble": trouble.to_plain(state.trouble),
     }
 
 
@@ -81,4 +86,5 @@ def from_plain_state(plain: Mapping[str, Any]) -> State:
         losses=plain.get("losses", [0.0, 0])[0],
         losses_of=plain.get("losses", [0.0, 0])[1],
         soup=tuple(plain.get("soup", ())),
+        trouble=trouble.trouble_from(plain["trouble"]),
     )

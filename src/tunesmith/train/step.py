@@ -25,7 +25,7 @@ class StepResult:
         loss: mean over supervised tokens (or samples).
         grad_norm: global norm of the gradient before clipping.
         supervised: supervised tokens (or samples).
-        updated: false if a value was not finite, and nothing was changed.
+        updated: false if a value was not finite or the loss beyond its bound, and nothing was changed.
         rescaled: the gradient did not fit in float16: nothing but the loss scale was changed.
         asked: what any process was asked for.
         seconds: the processes' mean clock, so that all of them decide alike.
@@ -39,6 +39,11 @@ class StepResult:
     asked: Asked
     seconds: float
 
+    @property
+    def finite(self) -> bool:
+        """Whether loss and gradient are, or will be when the loss scale has been lowered."""
+        return math.isfinite(self.loss) and (math.isfinite(self.grad_norm) or self.rescaled)
+
 
 def train_step(
     accelerator: Accelerator,
@@ -51,6 +56,7 @@ def train_step(
     autocast: torch.dtype | None,
     clock: Callable[[], float],
     asked: Asked,
+    loss_bound: float = math.inf,
 ) -> StepResult:
     """Learn from the micro-batches of one global batch.
 
@@ -68,6 +74,7 @@ def train_step(
         autocast: type of the arithmetic, if the weights have another.
         clock: tells the seconds since the run began, as this process sees it.
         asked: what this process was asked for.
+        loss_bound: a larger loss is not learnt from, where the engine lets its gradient be dropped.
     """
     device = accelerator.device
     counts = [sum(len(batch["labels"]) for batch in batches), *asked.counts()]
@@ -86,7 +93,8 @@ def train_step(
     loss, seconds = _sum_over_processes(accelerator, [float(loss_total), clock()])
     loss /= supervised
     fault("update")
-    update = engine.update(learning_rate=learning_rate, clip=clip, finite=math.isfinite(loss))
+    learn = math.isfinite(loss) and loss <= loss_bound
+    update = engine.update(learning_rate=learning_rate, clip=clip, learn=learn)
     return StepResult(
         loss=loss,
         grad_norm=update.grad_norm,

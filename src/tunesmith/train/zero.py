@@ -53,7 +53,7 @@ class Zero:
         """See ``Engine``; the engine scales by itself."""
         return loss
 
-    def update(self, *, learning_rate: float, clip: float | None, finite: bool) -> Update:
+    def update(self, *, learning_rate: float, clip: float | None, learn: bool) -> Update:
         """Let the engine step: it clips, and leaves everything as it was if a gradient is not finite."""
         del clip  # The engine was told; and a loss that is not finite has such a gradient.
         for group in self.model.optimizer.param_groups:
@@ -64,7 +64,7 @@ class Zero:
         applied = math.isfinite(grad_norm)
         scaler = self.model.optimizer.loss_scaler
         can_shrink = getattr(scaler, "dynamic", False) and scaler.cur_scale > scaler.min_scale
-        return Update(grad_norm, applied, rescaled=finite and not applied and can_shrink)
+        return Update(grad_norm, applied, rescaled=learn and not applied and can_shrink)
 
     def weights(self, *, frozen: bool = False) -> Iterator[tuple[str, torch.Tensor]]:
         """See ``Engine``."""

@@ -1,0 +1,62 @@
+"""Going back to a checkpoint when the numbers went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tunesmith.checkpoint.journal import append_record, truncate_after
+from tunesmith.judge.measurement import Verdict
+from tunesmith.judge.trouble import returned
+from tunesmith.train.loading import load_checkpoint
+from tunesmith.train.saving import settle
+from tunesmith.train.setup import Setup
+from tunesmith.train.state import State
+
+
+class WentWrong(Exception):
+    """The numbers of a step went wrong, and the recipe wants to go back.
+
+    Attributes:
+        state: of the run after that step.
+        reason: what was wrong.
+    """
+
+    def __init__(self, state: State, reason: str) -> None:
+        super().__init__(reason)
+        self.state, self.reason = state, reason
+
+
+def broke_down(reason: str) -> Verdict:
+    """The verdict of a run whose numbers went wrong."""
+    return Verdict(decision="stop", rule="non-finite", reason=reason)
+
+
+def go_back(setup: Setup, wrong: WentWrong) -> State:
+    """Restore an earlier checkpoint, with a lower learning rate; an older one each time until it helps.
+
+    Where there is none, the state says stop. Whoever calls this saves the state before going on.
+    """
+    settle(setup.saver, setup.accelerator)
+    trouble, at = wrong.state.trouble, wrong.state.progress.step
+    place = (setup.run_dir, setup.accelerator, setup.engine, setup.bare, setup.mean)
+    earlier = min(trouble.returns, default=None)
+    state, _ = load_checkpoint(*place, before=earlier)
+    if earlier is not None and not _is_saved(state):
+        state, _ = load_checkpoint(*place)
+    if not _is_saved(state):
+        return replace(
+            wrong.state, verdict=broke_down(f"{wrong.reason}; there is no checkpoint to go back to")
+        )
+    to = state.progress.step
+    state = replace(state, trouble=returned(state.trouble, trouble, setup.recipe.safety, to=to, at=at))
+    if setup.accelerator.is_main_process:
+        journal = setup.run_dir / "metrics.jsonl"
+        truncate_after(journal, to)
+        facts = {"from": at, "reason": wrong.reason, "factor": state.trouble.factor}
+        append_record(journal, {"kind": "back", "step": to, **facts}, durable=True)
+    setup.accelerator.wait_for_everyone()
+    return state
+
+
+def _is_saved(state: State) -> bool:
+    return bool(state.progress.step or state.history)
