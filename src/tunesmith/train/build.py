@@ -28,6 +28,7 @@ from tunesmith.train.accelerator import Place, seed_everything
 from tunesmith.train.arithmetic import describe, division_of, metrics_of, steps_of
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
+from tunesmith.train.pulse import Pulse
 from tunesmith.train.rules import refuse_rules
 from tunesmith.train.setup import Setup
 from tunesmith.train.spread import spread, zero_stage
@@ -36,7 +37,13 @@ from tunesmith.world.memory import resident_bytes
 
 
 def build(
-    parts: Parts, place: Place, run_dir: Path, recipe_hash: str, *, still_ours: Callable[[], None]
+    parts: Parts,
+    place: Place,
+    run_dir: Path,
+    recipe_hash: str,
+    *,
+    still_ours: Callable[[], None],
+    pulse: Pulse,
 ) -> Setup:
     """Everything that the loop needs, on its device.
 
@@ -46,6 +53,7 @@ def build(
         run_dir: ours.
         recipe_hash: of what shapes learning.
         still_ours: asked before anything is published there.
+        pulse: of this process.
     """
     recipe, accelerator = parts.recipe, place.accelerator
     dtype = dtype_of(parts, place)
@@ -99,6 +107,7 @@ def build(
             check=still_ours,
             background=recipe.run.saving == "background",
         ),
+        pulse=pulse,
         baseline_bytes=baseline,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -30,8 +30,16 @@ class Log:
     """Writes ``metrics.jsonl`` and talks to the terminal; does nothing in all processes but the first."""
 
     def __init__(
-        self, run_dir: Path, *, main: bool, total_steps: int | None, samples: int, labels: Sequence[str]
+        self,
+        run_dir: Path,
+        *,
+        main: bool,
+        total_steps: int | None,
+        samples: int,
+        labels: Sequence[str],
+        still_ours: Callable[[], None] = lambda: None,
     ) -> None:
+        self._still_ours = still_ours
         self._run_dir, self._main = run_dir, main
         self._samples, self._labels = samples, labels
         self._total_steps = total_steps
@@ -69,6 +77,7 @@ class Log:
         self._last = (progress.tokens, progress.seconds)
         if not self._main:
             return
+        self._still_ours()
         record = {
             "kind": "train",
             "step": progress.step,
@@ -103,6 +112,7 @@ class Log:
         self._last = (measured.progress.tokens, measured.progress.seconds + measured.seconds)
         if not self._main:
             return
+        self._still_ours()
         record = {
             "kind": "eval",
             "step": measured.progress.step,
@@ -140,14 +150,15 @@ class Log:
             write_json(self._run_dir / "confusion.json", {"labels": list(self._labels), "counts": counts})
 
 
-def open_log(setup: Setup, place: Place) -> Log:
-    """The log of a run."""
+def open_log(setup: Setup, place: Place, still_ours: Callable[[], None]) -> Log:
+    """The log of a run; nothing is written once the run directory is another's."""
     return Log(
         setup.run_dir,
         main=place.world.is_main,
         total_steps=setup.total_steps,
         samples=setup.recipe.eval.samples,
         labels=getattr(setup.task, "labels", ()),
+        still_ours=still_ours,
     )
 
 

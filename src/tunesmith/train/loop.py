@@ -46,12 +46,14 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
     lengths = [int(example["length"]) for example in setup.train]
     setup.engine.model.train()
 
-    # 0. The baseline: what the model can do before it learns anything.
-    if not state.history and recipe.eval.baseline:
+    # 0. The baseline: what the model can do before it learns anything; or what a signal cut short.
+    if state.unmeasured or (not state.history and recipe.eval.baseline):
         fault("baseline")
-        state = measure(setup, state, log)
+        state = measure_and_decide(setup, state, log)
         if state.verdict.stop:
             save(setup, state)
+        if state.preempted:
+            return state
 
     steps = range(state.progress.step, total_steps or NO_END)
     for batches in step_batches(
@@ -66,6 +68,7 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
     ):
         if state.verdict.stop:
             break
+        setup.pulse.enter("train", state.progress.step + 1)
         fault("data")
 
         # 1. Learn from one global batch.
@@ -107,12 +110,8 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
             break
 
         # 3. Measure and decide, when it is due, and before the run ends.
-        ending = state.progress.step == total_steps or spent(state.progress, recipe.stop) is not None
-        if due(recipe.eval.every, before, state.progress) or ending:
-            state = measure(setup, state, log)
-            if ending and not state.verdict.stop:
-                reason = f"all {state.progress.step} steps are done"
-                state = replace(state, verdict=Verdict(decision="stop", rule="budget", reason=reason))
+        if due(recipe.eval.every, before, state.progress) or is_last(setup, state):
+            state = measure_and_decide(setup, state, log)
 
         # 4. Save, when it is due; and when asked to leave, leave.
         save_every = recipe.run.save_every or recipe.eval.every
@@ -126,8 +125,24 @@ def train(setup: Setup, state: State, log: Log, stop_flag: StopFlag) -> State:
     return state
 
 
+def is_last(setup: Setup, state: State) -> bool:
+    """Whether no step comes after this one, whatever is measured."""
+    done, recipe = state.progress.step, setup.recipe
+    return done > 0 and (done == setup.total_steps or spent(state.progress, recipe.stop) is not None)
+
+
+def measure_and_decide(setup: Setup, state: State, log: Log) -> State:
+    """Measure; after the last step the run ends, whatever the rules make of it."""
+    state = measure(setup, state, log)
+    if not is_last(setup, state) or state.verdict.stop or state.preempted:
+        return state
+    reason = f"all {state.progress.step} steps are done"
+    return replace(state, verdict=Verdict(decision="stop", rule="budget", reason=reason))
+
+
 def save(setup: Setup, state: State) -> None:
     """Hand a checkpoint to those who write it."""
+    setup.pulse.enter("save", state.progress.step)
     save_checkpoint(
         setup.saver,
         setup.run_dir,

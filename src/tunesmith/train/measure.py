@@ -12,11 +12,23 @@ from tunesmith.train.log import Log
 from tunesmith.train.rules import scores_by_metric
 from tunesmith.train.saving import keep_best
 from tunesmith.train.setup import Setup
+from tunesmith.train.signals import Leaving
 from tunesmith.train.state import State
 
 
 def measure(setup: Setup, state: State, log: Log) -> State:
-    """Evaluate, decide, and keep the weights if they are the best so far."""
+    """Evaluate, decide, and keep the weights if they are the best so far.
+
+    If a signal asks to leave meanwhile, the evaluation is given up: the state then says that it is due.
+    """
+    setup.pulse.enter("evaluate", state.progress.step)
+    try:
+        return _measured(setup, replace(state, unmeasured=False), log)
+    except Leaving:
+        return replace(state, unmeasured=True, preempted=True)
+
+
+def _measured(setup: Setup, state: State, log: Log) -> State:
     rules = setup.recipe.stop
     with log.evaluating():
         evaluation = evaluate(
@@ -28,6 +40,7 @@ def measure(setup: Setup, state: State, log: Log) -> State:
             progress=state.progress,
             autocast=setup.autocast,
             sharded=setup.engine.stage == 3,
+            pulse=setup.pulse,
         )
     newest = scores_by_metric(setup.recipe, evaluation.scored, state.progress.step)
     state = state.measured(replace(evaluation.measurement, paired=comparisons(state.kept, newest)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Example, Task
 from tunesmith.train.batches import SamplesOf
 from tunesmith.train.engine import Engine
+from tunesmith.train.pulse import Pulse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class Setup:
         autocast: type of the arithmetic, if the weights have another.
         dtype: of the arithmetic.
         saver: writes what is to be kept.
+        pulse: what this process tells of itself, and whether it was asked to leave.
         baseline_bytes: of this process in memory just before the model was made.
     """
 
@@ -58,4 +60,5 @@ class Setup:
     autocast: torch.dtype | None
     dtype: torch.dtype
     saver: Saver
+    pulse: Pulse = field(default_factory=Pulse)
     baseline_bytes: int = 0
