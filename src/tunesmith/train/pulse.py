@@ -26,6 +26,7 @@ class Pulse:
         step: of the training.
         beats: grows with each sign of life.
         begun: whether there is something that a sudden end could lose.
+        tell: tells the other processes at once.
     """
 
     flag: StopFlag = field(default_factory=StopFlag)
@@ -33,11 +34,14 @@ class Pulse:
     step: int = 0
     beats: int = 0
     begun: bool = False
+    tell: Callable[[], None] = lambda: None
 
     def enter(self, phase: str, step: int | None = None) -> None:
         """A phase begins, or goes on with another step."""
-        self.phase, self.step = phase, self.step if step is None else step
+        before, self.phase, self.step = self.phase, phase, self.step if step is None else step
         self.beats += 1
+        if phase != before:
+            self.tell()
 
     def beat(self) -> None:
         """Give a sign of life."""

@@ -100,9 +100,18 @@ class Watch:
             if (trouble := self.trouble(now)) is not None:
                 self.end(trouble)
 
-    def exchange(self, now: float, *, ended: bool = False) -> None:
+    def exchange(self, now: float) -> None:
         """Write this process's heartbeat and read the others'."""
-        pulse, self.count = self.pulse, self.count + 1
+        self.count += 1
+        self.peers.setdefault(self.world.rank, Peer({}, now, now)).hears(self.tell(), now)
+        for rank in set(range(self.world.world_size)) - {self.world.rank}:
+            said = _read(self.run_dir / FOLDER / f"{rank}.json")
+            self.peers.setdefault(rank, Peer({}, now, now)).hears(said, now)
+            self.pulse.flag.told = self.pulse.flag.told or bool(said["asked"])
+
+    def tell(self, *, ended: bool = False) -> dict[str, Any]:
+        """Write this process's heartbeat."""
+        pulse = self.pulse
         mine = {
             "count": self.count,
             "beats": pulse.beats,
@@ -113,17 +122,18 @@ class Watch:
             "asked": bool(pulse.flag.signal),
             "ended": ended,
         }
-        self.peers.setdefault(self.world.rank, Peer({}, now, now)).hears(mine, now)
         if self.world.world_size == 1:
-            return
+            return mine
         path = self.run_dir / FOLDER / f"{self.world.rank}.json"
         temporary = beside(path)
         temporary.write_text(json.dumps(mine))
         temporary.replace(path)
-        for rank in set(range(self.world.world_size)) - {self.world.rank}:
-            said = _read(path.with_name(f"{rank}.json"))
-            self.peers.setdefault(rank, Peer({}, now, now)).hears(said, now)
-            pulse.flag.told = pulse.flag.told or bool(said["asked"])
+        return mine
+
+    def tell_now(self) -> None:
+        """Write a heartbeat out of turn, if it can be written."""
+        with suppress(OSError):
+            self.tell()
 
     def leave_if_nobody_notices(self, now: float) -> None:
         """Before training, where there is nothing to lose, leave without waiting for a library to return."""
@@ -145,7 +155,7 @@ class Watch:
         if not silent and not stuck:
             return None
         first = silent or [min(going, key=lambda rank: going[rank].moved)]
-        what = "have not been heard of" if silent else "made no progress, and neither did any process"
+        what = "not heard of" if silent else "no progress, nor in any other process"
         named = ", ".join(f"process {rank} ({_place(going[rank])})" for rank in first)
         return f"{named}: {what} for {self.deadline:g} s (`run.deadline`)\n" + "\n".join(
             f"  process {rank}: {_place(peer)}, heard {now - peer.heard:.0f} s ago, "
@@ -209,13 +219,14 @@ def watching(
     watch = Watch(pulse, world, run_dir, deadline, ours)
     thread = threading.Thread(target=watch.run, name="watch", daemon=True)
     thread.start()
+    pulse.tell = watch.tell_now
     try:
         yield
     finally:
         watch.over.set()
         thread.join(2.0)
         with suppress(OSError, ValueError, UserError):
-            watch.exchange(time.monotonic(), ended=True)
+            watch.tell(ended=True)
         with suppress(UserError, OSError):
             if world.is_main:
                 ours()
@@ -245,7 +256,7 @@ def _place(peer: Peer) -> str:
     said = peer.said
     if said.get("pid") is None:
         return "never heard of"
-    return f"pid {said['pid']} on {said['host']}, in `{said['phase']}`, step {said['step']}"
+    return f"pid {said['pid']} on {said['host']}, in `{said['phase']}`, step {said['step']} when it last told"
 
 
 def _here(peer: Peer) -> bool:
