@@ -540,6 +540,9 @@ class Run(Section):
         description="Write a copy of the state while training goes on, or wait until it is written.",
     )
     average: Average | None = None
+    deadline: Seconds = Field(
+        default=1800.0, description="Longest time without progress in any process before the run ends."
+    )
     threads: Literal["auto"] | Annotated[Whole, Field(gt=0)] = "auto"
     merge: Literal["auto", "yes", "no"] = Field(
         default="auto",

@@ -6,6 +6,7 @@ import hashlib
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from tunesmith.plan.division import Division, deal
 from tunesmith.tasks.task import Batch, Example, Task
-from tunesmith.train.signals import ASKS_TO_STOP
+from tunesmith.train.signals import ASKS_TO_STOP, held_back
 
 SamplesOf = Callable[[int], Sequence[int]]
 
@@ -52,7 +53,10 @@ def step_batches(
         worker_init_fn=_leave_signals_to_the_loop if workers else None,
         generator=torch.Generator().manual_seed(seed),
     )
-    batches = iter(loader)
+    if workers:
+        resource_tracker.ensure_running()  # its start would let signals through again
+    with held_back():
+        batches = iter(loader)
     while group := list(islice(batches, division.accumulation)):
         yield group
 

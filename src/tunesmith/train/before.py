@@ -20,6 +20,8 @@ from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema import Recipe
 from tunesmith.train.accelerator import Place, from_main, on_main
 from tunesmith.train.base_model import finished_before, is_recipe, on_base_model, read_object
+from tunesmith.train.signals import Leaving
+from tunesmith.train.watch import FOLDER, clear_heartbeats, preempted_early
 
 RunRecipe = Callable[[Recipe, Path], int]
 
@@ -57,6 +59,7 @@ def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterato
                 make_private(run_dir)
                 checks.append(stack.enter_context(own(run_dir)).check)
                 recover(run_dir)
+                clear_heartbeats(run_dir)
             return done
 
         done = on_main(place.accelerator, take)
@@ -69,9 +72,17 @@ def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterato
             yield Held(False, *checks)
         except BaseException as error:
             if place.world.is_main:
-                failure = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
-                write_json(run_dir / "result.json", failure)
+                _say_how_it_ended(run_dir, error, checks[0])
             raise
+
+
+def _say_how_it_ended(run_dir: Path, error: BaseException, still_ours: Callable[[], None]) -> None:
+    failure = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+    try:
+        still_ours()
+    except UserError:
+        return  # what stands there is told by those who own it now
+    write_json(run_dir / "result.json", preempted_early() if isinstance(error, Leaving) else failure)
 
 
 def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
@@ -84,6 +95,7 @@ def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
     if not environment.exists():
         strangers = [p.name for p in run_dir.iterdir()] if run_dir.is_dir() else []
         known = {"owner.lock", "result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "slurm"}
+        known |= {FOLDER}
         unknown = sorted(name for name in strangers if name not in known and TEMPORARY not in name)
         if unknown:
             raise UserError(
@@ -128,6 +140,8 @@ def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Rec
         if place.world.is_main:
             print(f"first, the base model: {source}", flush=True)
         status = run_recipe(base, Path(source).parent)
+        if status == Exit.PREEMPTED:
+            raise Leaving
         if status != Exit.FINISHED:
             raise UserError(
                 f"the base model's run ended with status {status}", source, "run it by itself first"

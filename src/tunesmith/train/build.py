@@ -29,6 +29,7 @@ from tunesmith.train.aside import set_aside
 from tunesmith.train.average import start_mean
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
+from tunesmith.train.pulse import Pulse
 from tunesmith.train.rules import refuse_rules
 from tunesmith.train.setup import Setup
 from tunesmith.train.spread import spread, zero_stage
@@ -36,7 +37,9 @@ from tunesmith.train.zero import keep_transformers_out
 from tunesmith.world.memory import resident_bytes
 
 
-def build(parts: Parts, place: Place, run_dir: Path, recipe_hash: str, saver: Saver) -> Setup:
+def build(
+    parts: Parts, place: Place, run_dir: Path, recipe_hash: str, *, saver: Saver, pulse: Pulse
+) -> Setup:
     """Everything that the loop needs, on its device.
 
     Args:
@@ -45,6 +48,7 @@ def build(parts: Parts, place: Place, run_dir: Path, recipe_hash: str, saver: Sa
         run_dir: ours.
         recipe_hash: of what shapes learning.
         saver: writes there.
+        pulse: of this process.
     """
     recipe, accelerator = parts.recipe, place.accelerator
     dtype = dtype_of(parts, place)
@@ -95,6 +99,7 @@ def build(parts: Parts, place: Place, run_dir: Path, recipe_hash: str, saver: Sa
         autocast=autocast,
         dtype=dtype,
         saver=saver,
+        pulse=pulse,
         aside=aside,
         mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,

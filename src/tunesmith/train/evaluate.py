@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from numpy.typing import NDArray
 
 from tunesmith.fault import fault
@@ -19,6 +19,8 @@ from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.metrics.compute import compute, from_sums
 from tunesmith.tasks.task import Example, Scored, Task
 from tunesmith.train.lockstep import in_lockstep
+from tunesmith.train.pulse import Pulse, everybodys, heard
+from tunesmith.train.signals import Leaving
 
 SUMS = ("loss", "perplexity", "token_accuracy")
 
@@ -41,6 +43,7 @@ def evaluate(
     progress: Progress,
     autocast: torch.dtype | None,
     sharded: bool = False,
+    pulse: Pulse | None = None,
 ) -> Evaluation:
     """Score every example and sum up; the result is the same on each process.
 
@@ -53,10 +56,21 @@ def evaluate(
         progress: stamped on the measurement.
         autocast: type of the arithmetic, if the weights have another.
         sharded: whether processes hold parts of the weights, and need each other for every pass.
+        pulse: asked before each pass whether to leave.
+
+    Raises:
+        Leaving: in all processes, if one was asked to leave before its share was done.
     """
     started = time.monotonic()
     scored = score(
-        accelerator, model, task, examples, predict=predicts(metrics), autocast=autocast, sharded=sharded
+        accelerator,
+        model,
+        task,
+        examples,
+        predict=predicts(metrics),
+        autocast=autocast,
+        sharded=sharded,
+        pulse=pulse,
     )
     values, intervals = summarise(scored, metrics)
     measurement = Measurement(
@@ -83,20 +97,31 @@ def score(
     predict: bool,
     autocast: torch.dtype | None,
     sharded: bool = False,
+    pulse: Pulse | None = None,
 ) -> list[Scored]:
     """Score every example once, spread over all processes; all of them get all scores, in order.
 
     Arguments as in ``evaluate``; ``predict`` asks for predictions.
+
+    Raises:
+        Leaving: in all processes, if one was asked to leave before its share was done.
     """
+    pulse = pulse or Pulse()
     share_buffers(accelerator, model)
     mine = examples[accelerator.process_index :: accelerator.num_processes]
     modes = {module: module.training for module in model.modules()}
     model.eval()
     with torch.autocast(accelerator.device.type, autocast or torch.bfloat16, enabled=autocast is not None):
-        scored = _score(accelerator, model, task, mine, examples[0], predict=predict, sharded=sharded)
+        scored = _score(
+            accelerator, model, task, mine, examples[0], predict=predict, sharded=sharded, pulse=pulse
+        )
     for module, training in modes.items():
         module.training = training
-    together: list[Scored] = gather_object(scored)
+    together: list[Scored] = []
+    for one in everybodys(accelerator, scored):
+        if one is None:
+            raise Leaving
+        together.append(one)
     order = {example["id"]: index for index, example in enumerate(examples)}
     together.sort(key=lambda one: order[one.id])
     return together
@@ -111,14 +136,22 @@ def _score(
     *,
     predict: bool,
     sharded: bool,
-) -> list[Scored]:
+    pulse: Pulse,
+) -> Sequence[Scored | None]:
+    """Of this process's examples; one ``None`` if it was asked to leave meanwhile."""
+
     def work() -> list[Scored]:
         fault("evaluate")
         return task.score(model, mine, predict) if mine else []
 
-    if not sharded:
-        return work()
-    return in_lockstep(accelerator, model, work, lambda: task.score(model, [any_example], False))
+    idle = partial(task.score, model, [any_example], False)
+    try:
+        with heard(model, pulse.beat if sharded else pulse.look):
+            if not sharded:
+                return work()
+            return in_lockstep(accelerator, model, work, idle, asked=lambda: pulse.flag.asked)
+    except Leaving:
+        return [None]
 
 
 def share_buffers(accelerator: Accelerator, model: Any) -> None:

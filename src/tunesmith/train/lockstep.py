@@ -8,11 +8,18 @@ from typing import TypeVar
 import torch
 from accelerate import Accelerator
 
+from tunesmith.train.signals import Leaving
+
 T = TypeVar("T")
 
 
 def in_lockstep(
-    accelerator: Accelerator, model: torch.nn.Module, work: Callable[[], T], idle: Callable[[], object]
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    work: Callable[[], T],
+    idle: Callable[[], object],
+    *,
+    asked: Callable[[], bool] = lambda: False,
 ) -> T:
     """Do some work whose number of forward passes differs between processes.
 
@@ -24,11 +31,18 @@ def in_lockstep(
         model: its forward passes are counted.
         work: this process's own.
         idle: makes one forward pass of the model; its result is of no use.
+        asked: whether this process was asked to leave; if one was, all leave before the same pass.
+
+    Raises:
+        Leaving: in all of them.
     """
 
     def anybody_busy(busy: bool) -> bool:
-        flag = torch.tensor(float(busy), device=accelerator.device)
-        return bool(accelerator.reduce(flag, reduction="sum").item() > 0)
+        mine = torch.tensor([float(busy), float(asked())], device=accelerator.device)
+        working, leaving = accelerator.reduce(mine, reduction="sum").tolist()
+        if leaving > 0:
+            raise Leaving
+        return bool(working > 0)
 
     inside = False
 

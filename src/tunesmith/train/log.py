@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +43,9 @@ class Log:
         samples: int,
         labels: Sequence[str],
         device: torch.device,
+        still_ours: Callable[[], None] = lambda: None,
     ) -> None:
+        self._still_ours = still_ours
         self._run_dir, self._main = run_dir, main
         self._samples, self._labels, self._device = samples, labels, device
         self._total_steps = total_steps
@@ -81,6 +83,7 @@ class Log:
         self._last = (progress.tokens, progress.seconds)
         if not self._main:
             return
+        self._still_ours()
         record = {
             "kind": "train",
             "step": progress.step,
@@ -127,6 +130,7 @@ class Log:
         self._last = (measured.progress.tokens, measured.progress.seconds + measured.seconds)
         if not self._main:
             return
+        self._still_ours()
         plain = to_plain(measured)
         record = {
             "kind": "eval",
@@ -171,8 +175,8 @@ class Log:
             write_json(self._run_dir / "confusion.json", {"labels": list(self._labels), "counts": counts})
 
 
-def open_log(setup: Setup, place: Place) -> Log:
-    """The log of a run."""
+def open_log(setup: Setup, place: Place, still_ours: Callable[[], None]) -> Log:
+    """The log of a run; nothing is written once the run directory is another's."""
     return Log(
         setup.run_dir,
         main=place.world.is_main,
@@ -180,6 +184,7 @@ def open_log(setup: Setup, place: Place) -> Log:
         samples=setup.recipe.eval.samples,
         labels=getattr(setup.task, "labels", ()),
         device=place.accelerator.device,
+        still_ours=still_ours,
     )
 
 

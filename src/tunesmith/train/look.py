@@ -74,6 +74,7 @@ def score_with(setup: Setup, examples: Sequence[Example], metrics: Sequence[str]
         predict=predicts(metrics),
         autocast=setup.autocast,
         sharded=setup.engine.stage == 3,
+        pulse=setup.pulse,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tunesmith.fault import fault
+from tunesmith.judge.measurement import Verdict
 from tunesmith.judge.trouble import after_step, bound_of
 from tunesmith.train.asked import Asked
 from tunesmith.train.average import follow
@@ -54,12 +55,15 @@ def train(  # noqa: PLR0912, PLR0915
     energy = open_energy(setup.accelerator)
     setup.engine.model.train()
 
-    # 0. The baseline: what the model can do before it learns anything.
-    if not state.history and recipe.eval.baseline:
+    # 0. The baseline: what the model can do before it learns anything; or what a signal cut short.
+    if state.unmeasured or (not state.history and recipe.eval.baseline):
         fault("baseline")
-        state = measure(setup, state, log)
+        done = closing_verdict(state.progress, total_steps, recipe.stop) if state.progress.step else None
+        state = measure_and_decide(setup, state, log, done)
         if state.verdict.stop:
             save(setup, state)
+        if state.preempted:
+            return state
 
     steps = range(state.progress.step, total_steps or NO_END)
     for batches in step_batches(
@@ -74,6 +78,7 @@ def train(  # noqa: PLR0912, PLR0915
     ):
         if state.verdict.stop:
             break
+        setup.pulse.enter("train", state.progress.step + 1)
         fault("data")
 
         # 1. Learn from one global batch.
@@ -136,9 +141,7 @@ def train(  # noqa: PLR0912, PLR0915
         closing = closing_verdict(state.progress, total_steps, recipe.stop, asked_to_end=result.asked.end)
         looked = closing is not None or is_due(setup, state, before)
         if looked:
-            state = measure(setup, state, log)
-            if closing is not None and not state.verdict.stop:
-                state = replace(state, verdict=closing)
+            state = measure_and_decide(setup, state, log, closing)
 
         # 4. Save, when it is due; and when asked to leave, leave.
         every = recipe.run.save_every
@@ -162,8 +165,17 @@ def _with_soup(setup: Setup, state: State, *, due: bool) -> State:
     return replace(state, soup=(*state.soup, state.progress.step)[-average.soup :])
 
 
+def measure_and_decide(setup: Setup, state: State, log: Log, closing: Verdict | None) -> State:
+    """Measure; where the run is about to close, it ends with that verdict, whatever the rules make of it."""
+    state = measure(setup, state, log)
+    if closing is None or state.verdict.stop or state.preempted:
+        return state
+    return replace(state, verdict=closing)
+
+
 def save(setup: Setup, state: State, *, asked_for: bool = False) -> None:
     """Hand a checkpoint to those who write it."""
+    setup.pulse.enter("save", state.progress.step)
     save_checkpoint(
         setup.saver,
         setup.run_dir,

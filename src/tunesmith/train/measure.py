@@ -16,11 +16,23 @@ from tunesmith.train.look import look
 from tunesmith.train.saving import keep_best
 from tunesmith.train.schedule import due
 from tunesmith.train.setup import Setup
+from tunesmith.train.signals import Leaving
 from tunesmith.train.state import State
 
 
 def measure(setup: Setup, state: State, log: Log) -> State:
-    """Evaluate, decide, and keep the weights if they are the best so far."""
+    """Evaluate, decide, and keep the weights if they are the best so far.
+
+    If a signal asks to leave meanwhile, the evaluation is given up: the state then says that it is due.
+    """
+    setup.pulse.enter("evaluate", state.progress.step)
+    try:
+        return _measured(setup, replace(state, unmeasured=False), log)
+    except Leaving:
+        return replace(state, unmeasured=True, preempted=True)
+
+
+def _measured(setup: Setup, state: State, log: Log) -> State:
     rules = setup.recipe.stop
     if not state.history and state.progress.step == 0:
         score_test_baseline(setup)

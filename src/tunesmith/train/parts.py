@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from tunesmith.data.held_out import Marks
 from tunesmith.data.mixture import Mixture, make_mixture
 from tunesmith.data.prepare import LoadedRows, load_rows
 from tunesmith.data.report import DataReport
-from tunesmith.data.row import Row
+from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.model.images import load_image_processor
 from tunesmith.model.load import Head, load_config, positions_of
@@ -64,19 +64,23 @@ class Parts:
     marks: Marks = field(default_factory=dict)
 
 
-def prepare(recipe: Recipe, folder: Path, *, plain: bool = False) -> Parts:
+def prepare(
+    recipe: Recipe, folder: Path, *, plain: bool = False, look: Callable[[], None] = lambda: None
+) -> Parts:
     """Read, clean, split and encode the data.
 
     Args:
         recipe: resolved.
         folder: of the recipe's file, for ``python:`` sources.
         plain: whether a configuration will do that is known without transformers, where there is one.
+        look: called between parts and rows; may raise, to leave.
 
     Raises:
         UserError: for anything that the user must change.
     """
     kind = TASKS[recipe.task]
     rows = load_rows(recipe.data, kind.needs, recipe.run.seed, folder=folder, evaluation=recipe.eval)
+    look()
     if recipe.eval.limit is not None:
         rows = replace(rows, eval=rows.eval[: recipe.eval.limit])
     bare = Head(kind.auto_model)
@@ -94,16 +98,28 @@ def prepare(recipe: Recipe, folder: Path, *, plain: bool = False) -> Parts:
     head = Head(kind.auto_model, getattr(task, "labels", ()), regression=recipe.task == "regression")
     if recipe.model.new is not None:
         config = config_of(recipe.model, head, None if kind.images else len(processor))
-    return _encode(recipe, rows, processor, config=config, head=head, task=task, packed=packed)
+    return _encode(recipe, rows, processor, config=config, head=head, task=task, packed=packed, look=look)
 
 
 def _encode(
-    recipe: Recipe, rows: LoadedRows, processor: Any, *, config: Any, head: Head, task: Task, packed: bool
+    recipe: Recipe,
+    rows: LoadedRows,
+    processor: Any,
+    *,
+    config: Any,
+    head: Head,
+    task: Task,
+    packed: bool,
+    look: Callable[[], None],
 ) -> Parts:
+    def encode_row(row: Row) -> Example | Skip:
+        look()
+        return task.encode(row)
+
     images = TASKS[recipe.task].images
     encode = partial(
         encode_rows,
-        encode=task.encode,
+        encode=encode_row,
         fingerprint=_task_fingerprint(recipe, processor, task),
         cache=recipe.data.cache and not images,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tunesmith.report.page import write_report
 from tunesmith.train.accelerator import Place, on_main, take_place
 from tunesmith.train.asked import listener
 from tunesmith.train.back import WentWrong, go_back
-from tunesmith.train.before import make_base_models, owned, refuse_other_data
+from tunesmith.train.before import Held, make_base_models, owned, refuse_other_data
 from tunesmith.train.build import arithmetic_of, build, dtype_of
 from tunesmith.train.choose import Chosen
 from tunesmith.train.finish import finish, resources_of, result_of, status_of
@@ -27,13 +28,16 @@ from tunesmith.train.log import Log, open_log
 from tunesmith.train.loop import save, train
 from tunesmith.train.parts import Parts, prepare
 from tunesmith.train.preview import preview
+from tunesmith.train.pulse import Pulse
 from tunesmith.train.quiet import quieten
 from tunesmith.train.saving import open_saver, settle
 from tunesmith.train.setup import Setup
-from tunesmith.train.signals import listen
+from tunesmith.train.signals import Leaving, listen
 from tunesmith.train.state import State
 from tunesmith.train.surroundings import remote_code, surroundings
 from tunesmith.train.too_large import StepTooLarge, smaller, with_micro
+from tunesmith.train.watch import LEFT_EARLY, watching
+from tunesmith.world.environment import read_world
 
 
 def run_recipe(recipe: Recipe, folder: Path) -> int:
@@ -52,43 +56,67 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
         UserError: for anything that the user must change.
     """
     quieten()
-    place, run_dir, identity = take_place(recipe.run), Path(str(recipe.run.dir)), recipe_hash(recipe)
-    with owned(run_dir, recipe, identity, place) as held:
-        if held.finished:
-            return Exit.FINISHED
-        recipe = make_base_models(recipe, place, run_recipe)
-        parts = prepare(recipe, folder)
-        on_main(place.accelerator, partial(refuse_other_data, run_dir, parts.report.fingerprint))
-        saver = open_saver(place.accelerator, recipe.run, held.check)
-        setup = build(parts, place, run_dir, identity, saver)
-        state = _continue(setup, place)
-        about = _write_beginning(parts, setup, place, identity)
-        log = open_log(setup, place)
-        log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
-        with log, listen(to_launcher=place.world.launcher != "python") as stop_flag:
-            asked = listener(stop_flag, Requests(run_dir) if place.world.is_main else None)
-            while True:
-                fitting = with_micro(setup, state.micro)
-                try:
-                    state = train(fitting, state, log, asked)
-                    break
-                except StepTooLarge as large:
-                    state = smaller(fitting, large, parts, place)
-                    log.say(f"out of memory: from here on {state.micro} a pass; the batch stays the same")
-                except WentWrong as wrong:
-                    state = go_back(fitting, wrong)
-                    save(fitting, state)
-                    settle(fitting.saver, place.accelerator)  # else a kill would bring the old rate back
-                    log.say(f"back at step {state.progress.step}, learning rate x {state.trouble.factor:g}")
-            chosen = Chosen()
-            if not state.preempted:
-                chosen = finish(setup, state, parts, log, dtype_of(parts, place))
+    launched = read_world(os.environ).launcher != "python"
+    with listen(to_launcher=launched) as stop_flag:
+        place, run_dir, identity = take_place(recipe.run), Path(str(recipe.run.dir)), recipe_hash(recipe)
+        try:
+            with owned(run_dir, recipe, identity, place) as held:
+                if held.finished:
+                    return Exit.FINISHED
+                recipe, pulse = make_base_models(recipe, place, run_recipe), Pulse(stop_flag)
+                with watching(pulse, place.world, run_dir, recipe.run.deadline, held.check):
+                    return _run_owned(recipe, folder, place, identity, held=held, pulse=pulse)
+        except Leaving:
             if place.world.is_main:
-                _conclude(setup, state, place, log, about, chosen)
-            fault("exit")
-            place.accelerator.wait_for_everyone()
+                print(LEFT_EARLY, flush=True)
+            return Exit.PREEMPTED
+
+
+def _run_owned(recipe: Recipe, folder: Path, place: Place, identity: str, *, held: Held, pulse: Pulse) -> int:
+    run_dir, together = Path(str(recipe.run.dir)), partial(pulse.together, place.accelerator)
+    parts = together("prepare", lambda: prepare(recipe, folder, look=pulse.look))
+    on_main(place.accelerator, partial(refuse_other_data, run_dir, parts.report.fingerprint))
+    saver = open_saver(place.accelerator, recipe.run, held.check)
+    built = partial(build, parts, place, run_dir, identity, saver=saver, pulse=pulse)
+    setup = together("load", built)
+    state = together("continue", lambda: _continue(setup, place))
+    pulse.begun = True
+    held.check()
+    about = _write_beginning(parts, setup, place, identity)
+    log = open_log(setup, place, held.check)
+    log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
+    with log:
+        state = _train_on(setup, state, parts, place, log)
+        chosen = Chosen()
+        if not state.preempted:
+            pulse.enter("export")
+            held.check()
+            chosen = finish(setup, state, parts, log, dtype_of(parts, place))
+        pulse.enter("conclude")
+        if place.world.is_main:
+            held.check()
+            _conclude(setup, state, place, log, about, chosen)
+        fault("exit")
+        place.accelerator.wait_for_everyone()
     ends = {"preempted": Exit.PREEMPTED, "failed": Exit.USER}
     return ends.get(status_of(state), Exit.FINISHED)
+
+
+def _train_on(setup: Setup, state: State, parts: Parts, place: Place, log: Log) -> State:
+    """Train to the end, also where a step was too large or went wrong."""
+    asked = listener(setup.pulse.flag, Requests(setup.run_dir) if place.world.is_main else None)
+    while True:
+        fitting = with_micro(setup, state.micro)
+        try:
+            return train(fitting, state, log, asked)
+        except StepTooLarge as large:
+            state = smaller(fitting, large, parts, place)
+            log.say(f"out of memory: from here on {state.micro} a pass; the batch stays the same")
+        except WentWrong as wrong:
+            state = go_back(fitting, wrong)
+            save(fitting, state)
+            settle(fitting.saver, place.accelerator)  # else a kill would bring the old rate back
+            log.say(f"back at step {state.progress.step}, learning rate x {state.trouble.factor:g}")
 
 
 def _write_beginning(parts: Parts, setup: Setup, place: Place, identity: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def warmup_steps(total_steps: int | None, warmup: float) -> int:
 
 
 def closing_verdict(
-    progress: Progress, total_steps: int | None, rules: Sequence[StopRule], *, asked_to_end: bool
+    progress: Progress, total_steps: int | None, rules: Sequence[StopRule], *, asked_to_end: bool = False
 ) -> Verdict | None:
     """Why a run ends after this step whatever is measured; ``None`` if it does not.
 

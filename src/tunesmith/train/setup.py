@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tunesmith.train.aside import Aside
 from tunesmith.train.average import RunningMean
 from tunesmith.train.batches import SamplesOf
 from tunesmith.train.engine import Engine
+from tunesmith.train.pulse import Pulse
 
 ALONE = Aside()
 
@@ -45,6 +46,7 @@ class Setup:
         saver: writes what is to be kept.
         aside: groups of the evaluation examples, and what is measured on beside them.
         mean: running mean of the weights, if the recipe asks for one.
+        pulse: what this process tells of itself, and whether it was asked to leave.
         baseline_bytes: of this process in memory just before the model was made.
     """
 
@@ -64,6 +66,7 @@ class Setup:
     autocast: torch.dtype | None
     dtype: torch.dtype
     saver: Saver
+    pulse: Pulse = field(default_factory=Pulse)
     aside: Aside = ALONE
     mean: RunningMean | None = None
     baseline_bytes: int = 0

@@ -26,6 +26,7 @@ class State:
         best_step: whose weights are kept in ``best/``; ``None`` before the first measurement.
         preempted: whether a signal ended this part of the run.
         kept: what each example gave at the few measurements that the next ones are compared with.
+        unmeasured: whether a signal cut short the evaluation that is due at this step.
         micro: samples a pass, if memory left room for fewer than was planned.
         look: step of the next evaluation, where the judge chooses it.
         losses: sum of the training losses since the newest measurement.
@@ -39,6 +40,7 @@ class State:
     verdict: Verdict = GO_ON
     best_step: int | None = None
     preempted: bool = False
+    unmeasured: bool = False
     micro: int | None = None
     kept: Kept = field(default_factory=dict)
     look: int | None = None
@@ -64,6 +66,7 @@ def to_plain_state(state: State) -> dict[str, Any]:
         "history": [to_plain(measurement) for measurement in state.history],
         "verdict": asdict(state.verdict),
         "best_step": state.best_step,
+        "unmeasured": state.unmeasured,
         "micro": state.micro,
         "kept": kept_to_plain(state.kept),
         "look": state.look,
@@ -80,6 +83,7 @@ def from_plain_state(plain: Mapping[str, Any]) -> State:
         history=tuple(from_plain(each) for each in plain["history"]),
         verdict=Verdict(**plain["verdict"]),
         best_step=plain["best_step"],
+        unmeasured=plain.get("unmeasured", False),
         micro=plain.get("micro"),
         kept=kept_from_plain(plain.get("kept", {})),
         look=plain.get("look"),
