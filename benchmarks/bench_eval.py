@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/bench_eval.py [--repeat 3] [--recipe recipes/gpt_sft.yaml] [KEY=VALUE ...]
     .venv/bin/python benchmarks/bench_eval.py --read runs/gpt_sft ...
 
-Each way of looking is a fresh run of the recipe; ways take turns. The figures are the run's own: seconds of its
-evaluations, the baseline before the first step among them, over seconds of training and evaluating together,
-from ``environment.json``. Loading and writing the model are no part of either. What a run reached and how far
-it went stand beside it: a way of looking that saves time and loses the goal saves nothing.
+Each way of looking is a fresh run of the recipe; ways take turns. The figures are the run's own: seconds of
+its evaluations, the baseline before the first step among them, over seconds of training and evaluating
+together, from ``environment.json``. Loading and writing the model are no part of either. What a run reached
+and how far it went stand beside it: a way of looking that saves time and loses the goal saves nothing.
 """
 
 from __future__ import annotations
@@ -128,16 +128,15 @@ def main() -> None:
     )
     parser.add_argument("--recipe", type=Path, default=ROOT / "recipes" / "gpt_sft.yaml")
     parser.add_argument("--repeat", type=int, default=3, help="runs a way of looking")
-    parser.add_argument(
-        "--ways", nargs="+", type=int, default=list(range(len(WAYS))), help="by number, from 0"
-    )
+    parser.add_argument("--ways", default="0,1,2,3", help="which of them, from 0: `0,3`")
     parser.add_argument("--read", nargs="+", type=Path, help="finished runs to be read instead")
     parser.add_argument("settings", nargs="*", help="overrides of the recipe, KEY=VALUE")
     options = parser.parse_args()
     if options.read:
         print(table({str(run): [read_cost(run)] for run in options.read}))
         return
-    chosen = {way: settings for index, (way, settings) in enumerate(WAYS.items()) if index in options.ways}
+    numbers = options.ways.split(",")
+    chosen = {way: WAYS[way] for index, way in enumerate(WAYS) if str(index) in numbers}
     costs: dict[str, list[Cost]] = {way: [] for way in chosen}
     folder = Path(tempfile.mkdtemp(prefix="bench-eval-"))
     try:
