@@ -111,7 +111,15 @@ def test_an_average_survives_a_stop(launcher, read, tmp_path):
     ours, theirs = (read.json(folder / "result.json") for folder in (run_dir, control))
     assert [one["name"] for one in ours["average"]["tried"]] == ["ema", "soup of 3"]
     assert ours["average"] == theirs["average"]
+    assert [evidence(record) for record in read.journal(run_dir, "eval")] == [
+        evidence(record) for record in read.journal(control, "eval")
+    ]
     assert read.weights(run_dir) == read.weights(control)
+
+
+def evidence(record: dict) -> tuple:
+    """What rules judge by, times aside."""
+    return tuple(record.get(key) for key in ("step", "metrics", "intervals", "paired", "train_loss", "of"))
 
 
 def _steps(run_dir) -> int:
@@ -171,3 +179,23 @@ def test_a_budget_of_money_ends_a_run_and_counts_every_process(launcher, read, t
         assert "8.00 in money is spent" in result["stop"]["reason"]
         assert last["device_seconds"] == pytest.approx(processes * last["seconds"], rel=0.01)
         assert 8 <= last["device_seconds"] < 12
+
+
+def test_what_is_left_to_gain_is_weighed_against_what_it_costs(launcher, read, tmp_path):
+    """A gain that is worth next to nothing, and devices that are dear: the first forecast ends the run."""
+    forecast = "{metric: loss, worth: 0.000001, price: 1000000, after: 5}"
+    settings = [
+        "optimizer={learning_rate: 1e-3, schedule: constant}",
+        "eval.every=4",
+        f"stop=[{{forecast: {forecast}}}, {{budget: {{steps: 100}}}}]",
+    ]
+    launched = launcher.run("regression", *settings, f"run.dir={tmp_path}/run", processes=2)
+    result = read.json(tmp_path / "run" / "result.json")
+    assert (result["status"], result["stop"]["rule"]) == ("stopped", "forecast")
+    assert result["stop"]["step"] <= 40
+    assert "the rest of the budget costs" in launched.out
+    last = read.journal(tmp_path / "run", "train")[-1]
+    spent = result["throughput"]["device_seconds"]
+    assert spent == pytest.approx(2 * last["seconds"], rel=0.01)
+        2 * read.journal(tmp_path / "run", "train")[-1]["seconds"], rel=0.01
+    )

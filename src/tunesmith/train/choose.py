@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,7 @@ from tunesmith.metrics.names import split_name
 from tunesmith.recipe.metric_names import asked_metrics
 from tunesmith.report.scores import read_scores, write_scores
 from tunesmith.tasks.task import Scored
+from tunesmith.train.accelerator import from_main
 from tunesmith.train.average import soup
 from tunesmith.train.evaluate import Evaluation, summarise
 from tunesmith.train.loading import restore_best
@@ -98,12 +100,19 @@ def choose(setup: Setup, state: State, log: Log) -> Chosen:
     return replace(chosen, test=test, test_baseline=baseline, test_paired=paired)
 
 
-def score_test_baseline(setup: Setup) -> None:
-    """Keep what the model reaches on the test split before the first step; nothing is decided by it."""
-    if setup.aside.test:
-        scored = score_with(setup, setup.aside.test, setup.metrics)
-        if setup.accelerator.is_main_process:
-            write_scores(setup.run_dir / TEST_BASELINE, scored)
+def score_test_baseline(setup: Setup) -> float:
+    """Keep what the model reaches on the test split before the first step; nothing is decided by it.
+
+    Returns:
+        Seconds that it took.
+    """
+    if not setup.aside.test:
+        return 0.0
+    started = time.monotonic()
+    scored = score_with(setup, setup.aside.test, setup.metrics)
+    if setup.accelerator.is_main_process:
+        write_scores(setup.run_dir / TEST_BASELINE, scored)
+    return float(from_main(setup.accelerator, time.monotonic() - started))
 
 
 def _as_measured(before: Measurement, evaluation: Evaluation) -> Measurement:

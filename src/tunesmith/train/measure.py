@@ -22,11 +22,12 @@ from tunesmith.train.state import State
 def measure(setup: Setup, state: State, log: Log) -> State:
     """Evaluate, decide, and keep the weights if they are the best so far."""
     rules = setup.recipe.stop
-    if not state.history and state.progress.step == 0:
-        score_test_baseline(setup)
+    first = not state.history and state.progress.step == 0
     with log.evaluating():
+        beside = score_test_baseline(setup) if first else 0.0
         evaluation, newest = look(setup, state.progress, state.history, state.kept)
-    measurement = replace(evaluation.measurement, train_loss=state.train_loss)
+    seconds = evaluation.measurement.seconds + beside
+    measurement = replace(evaluation.measurement, train_loss=state.train_loss, seconds=seconds)
     evaluation = replace(evaluation, measurement=measurement)
     state = state.measured(measurement)
     kept = keep(state.kept, newest, state.history, rules)
