@@ -197,5 +197,27 @@ def test_what_is_left_to_gain_is_weighed_against_what_it_costs(launcher, read, t
     last = read.journal(tmp_path / "run", "train")[-1]
     spent = result["throughput"]["device_seconds"]
     assert spent == pytest.approx(2 * last["seconds"], rel=0.01)
-        2 * read.journal(tmp_path / "run", "train")[-1]["seconds"], rel=0.01
-    )
+
+
+def test_averages_are_compared_by_the_whole_set_where_the_worst_slice_decides(launcher, read, tmp_path):
+    settings = [
+        "eval.slices=kind",
+        "eval.every=10",
+        "data.train.arguments.count=900",
+        "data.clean.leakage=keep",
+        "stop=[{target: {worst/accuracy: 0.9}}, {budget: {steps: 60}}]",
+        "run.average={soup: 2}",
+    ]
+    launched = launcher.run("sequence-classification", *settings, f"run.dir={tmp_path}/run")
+    result = read.json(tmp_path / "run" / "result.json")
+    assert result["stop"]["rule"] == "target"
+    values = result["best"]["metrics"]
+    slices = [value for name, value in values.items() if name.startswith("accuracy[kind=")]
+    assert len(slices) == 2
+    assert values["worst/accuracy"] == min(slices) >= 0.9
+    (tried,) = result["average"]["tried"]
+    assert tried["against_best"]["metric"] == "accuracy"
+    assert "worst/accuracy went from" in launched.out
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert 'id="slices"' in page
+    assert "Averages of weights" in page

@@ -24,6 +24,7 @@ from tunesmith.train.evaluate import Evaluation, summarise
 from tunesmith.train.loading import restore_best
 from tunesmith.train.log import Log
 from tunesmith.train.look import look, score_with
+from tunesmith.train.rules import comparable
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State
 
@@ -89,7 +90,10 @@ def choose(setup: Setup, state: State, log: Log) -> Chosen:
     scores = _known_scores(setup, state)
     if not best.whole or (tried and scores is None):
         evaluation, newest = look(setup, best.progress, whole=True)
-        best, scores = _as_measured(best, evaluation), newest.get(primary_metric(setup.recipe.stop))
+        best, scores = (
+            _as_measured(best, evaluation),
+            newest.get(comparable(primary_metric(setup.recipe.stop))),
+        )
         log.kept(evaluation)
     averages = _try_averages(setup, state, scores, log, put_best) if tried else ()
     chosen = Chosen(best=best, tried=averages)
@@ -121,7 +125,7 @@ def _as_measured(before: Measurement, evaluation: Evaluation) -> Measurement:
 
 
 def _known_scores(setup: Setup, state: State) -> Scores | None:
-    kept = state.kept.get(primary_metric(setup.recipe.stop), ())
+    kept = state.kept.get(comparable(primary_metric(setup.recipe.stop)), ())
     found = next((one for one in kept if one.step == state.best_step), None)
     return found if found is not None and len(found.totals) == len(setup.eval) else None
 
@@ -139,7 +143,7 @@ def _try_averages(
     setup: Setup, state: State, best: Scores | None, log: Log, put_best: Callable[[], None]
 ) -> tuple[Tried, ...]:
     """Measure every average; the surest gain, if there is one, stays in the model."""
-    metric, first = primary_metric(setup.recipe.stop), state.history[0]
+    metric, first = comparable(primary_metric(setup.recipe.stop)), state.history[0]
     candidates = dict(_averages(setup, state))
     tried: list[Tried] = []
     evaluations: list[Evaluation] = []
