@@ -134,3 +134,12 @@ def test_adapters_of_an_8b_model_fit_where_the_whole_does_not() -> None:
     )
     assert whole.peak > 120e9  # 16 bytes a weight
     assert adapters.peak < 24 * 2**30
+
+
+def test_a_running_mean_is_one_more_copy_of_what_learns() -> None:
+    for stage in (0, 2):
+        sharding = Sharding(stage=stage, processes=8, engine="ddp" if stage == 0 else "deepspeed")
+        without, kept = (
+            memory_of(_load(), replace(FLOAT, mean=mean), sharding).optimizer for mean in (False, True)
+        )
+        assert kept - without == FULL * N

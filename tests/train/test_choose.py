@@ -111,7 +111,15 @@ def test_an_average_survives_a_stop(launcher, read, tmp_path):
     ours, theirs = (read.json(folder / "result.json") for folder in (run_dir, control))
     assert [one["name"] for one in ours["average"]["tried"]] == ["ema", "soup of 3"]
     assert ours["average"] == theirs["average"]
+    assert [evidence(record) for record in read.journal(run_dir, "eval")] == [
+        evidence(record) for record in read.journal(control, "eval")
+    ]
     assert read.weights(run_dir) == read.weights(control)
+
+
+def evidence(record: dict) -> tuple:
+    """What rules judge by, times aside."""
+    return tuple(record.get(key) for key in ("step", "metrics", "intervals", "paired", "train_loss", "of"))
 
 
 def _steps(run_dir) -> int:
@@ -171,3 +179,45 @@ def test_a_budget_of_money_ends_a_run_and_counts_every_process(launcher, read, t
         assert "8.00 in money is spent" in result["stop"]["reason"]
         assert last["device_seconds"] == pytest.approx(processes * last["seconds"], rel=0.01)
         assert 8 <= last["device_seconds"] < 12
+
+
+def test_what_is_left_to_gain_is_weighed_against_what_it_costs(launcher, read, tmp_path):
+    """A gain that is worth next to nothing, and devices that are dear: the first forecast ends the run."""
+    forecast = "{metric: loss, worth: 0.000001, price: 1000000, after: 5}"
+    settings = [
+        "optimizer={learning_rate: 1e-3, schedule: constant}",
+        "eval.every=4",
+        f"stop=[{{forecast: {forecast}}}, {{budget: {{steps: 100}}}}]",
+    ]
+    launched = launcher.run("regression", *settings, f"run.dir={tmp_path}/run", processes=2)
+    result = read.json(tmp_path / "run" / "result.json")
+    assert (result["status"], result["stop"]["rule"]) == ("stopped", "forecast")
+    assert result["stop"]["step"] <= 40
+    assert "the rest of the budget costs" in launched.out
+    last = read.journal(tmp_path / "run", "train")[-1]
+    spent = result["throughput"]["device_seconds"]
+    assert spent == pytest.approx(2 * last["seconds"], rel=0.01)
+
+
+def test_averages_are_compared_by_the_whole_set_where_the_worst_slice_decides(launcher, read, tmp_path):
+    settings = [
+        "eval.slices=kind",
+        "eval.every=10",
+        "data.train.arguments.count=900",
+        "data.clean.leakage=keep",
+        "stop=[{target: {worst/accuracy: 0.9}}, {budget: {steps: 60}}]",
+        "run.average={soup: 2}",
+    ]
+    launched = launcher.run("sequence-classification", *settings, f"run.dir={tmp_path}/run")
+    result = read.json(tmp_path / "run" / "result.json")
+    assert result["stop"]["rule"] == "target"
+    values = result["best"]["metrics"]
+    slices = [value for name, value in values.items() if name.startswith("accuracy[kind=")]
+    assert len(slices) == 2
+    assert values["worst/accuracy"] == min(slices) >= 0.9
+    (tried,) = result["average"]["tried"]
+    assert tried["against_best"]["metric"] == "accuracy"
+    assert "worst/accuracy went from" in launched.out
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert 'id="slices"' in page
+    assert "Averages of weights" in page

@@ -175,3 +175,32 @@ def test_number_types(launcher, read, full, lora, lora_recipe, tmp_path, dtype, 
     stored = {v.dtype for path in checkpoint.glob("weights*.safetensors") for v in load_file(path).values()}
     assert stored == {torch.float32}
     assert read.json(run_dir / "environment.json")["precision"] == dtype
+
+
+@pytest.mark.parametrize("engine", ["zero 2", "zero 3", "fsdp2"])
+def test_averages_and_growing_subsets(launcher, read, tmp_path, engine):
+    """Whole tensors by name make a soup anywhere; a running mean needs whole weights on every device."""
+    stage = ENGINES[engine][3]
+    mean = "" if stage == 3 else "ema: 0.9, "
+    settings = ["eval.subset=auto", "data.eval.holdout=80", f"run.average={{{mean}soup: 2}}"]
+    run_dir = tmp_path / "run"
+    launcher.run("causal-lm", *STEPS, *settings, f"run.dir={run_dir}", **options(engine))
+    result = read.json(run_dir / "result.json")
+    names = ["soup of 2"] if stage == 3 else ["ema", "soup of 2"]
+    assert [one["name"] for one in result["average"]["tried"]] == names
+    assert all(one["against_best"]["error"] > 0 for one in result["average"]["tried"])
+    assert result["best"]["examples"] == 80
+
+
+@pytest.mark.parametrize("engine", ["zero 3, one process"])
+def test_a_running_mean_of_shards_is_refused(launcher, tmp_path, engine):
+    refused = launcher.run(
+        "causal-lm",
+        *STEPS,
+        "run.average={ema: 0.9}",
+        f"run.dir={tmp_path}/run",
+        status=2,
+        **options(engine),
+    )
+    assert "needs them whole on every device" in refused.err
+    assert "soup" in refused.err

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunesmith.data.held_out import own_sources
 from tunesmith.data.messages import Message, normalise_messages, split_answer
 from tunesmith.data.raw import RawRow, RawRows
 from tunesmith.data.read import read_rows
@@ -106,7 +107,7 @@ def choose_fields(recipe: Recipe, columns: Sequence[str], where: str) -> Fields:
     Raises:
         UserError: no set of fields fits the columns; the message names what there is.
     """
-    sources = [*recipe.data.train, *([recipe.data.eval] if isinstance(recipe.data.eval, Rows) else [])]
+    sources = [*recipe.data.train, *own_sources(recipe.data, recipe.eval).values()]
     for source in sources:
         for asking in ASKING[recipe.task]:
             specs = {name: spec for name in asking if (spec := getattr(source, name)) is not None}

@@ -8,6 +8,7 @@ from tunesmith.judge.best import at_least_as_good, best_index, gain, known, prim
 from tunesmith.judge.budget import duration
 from tunesmith.judge.measurement import History, Measurement, Verdict
 from tunesmith.judge.show import better_word, show
+from tunesmith.metrics.names import WORST, split_name
 from tunesmith.recipe.leaves import leaves
 from tunesmith.recipe.schema import StopRule
 
@@ -76,7 +77,8 @@ def _with_interval(measurement: Measurement, metric: str) -> str:
     text = show(measurement.metrics[metric])
     if metric in measurement.intervals:
         low, high = measurement.intervals[metric]
-        text += f" (95 % interval {show(low)} to {show(high)} over {measurement.examples:,} examples)"
+        over = "" if split_name(metric).where == WORST else f" over {measurement.seen(metric):,} examples"
+        text += f" (95 % interval {show(low)} to {show(high)}{over})"
     return text
 
 

@@ -57,6 +57,7 @@ class Job:
         steps: at most; None if only time bounds the run.
         examples: to learn from.
         evaluation: bytes that an evaluation needs beside the weights.
+        mean: whether a running mean of the weights is kept.
     """
 
     weights: Weights
@@ -77,6 +78,7 @@ class Job:
     steps: int | None
     examples: int
     evaluation: float = 0.0
+    mean: bool = False
 
     @property
     def lora(self) -> bool:
@@ -139,6 +141,7 @@ def regime_of(job: Job, division: Division, device: Literal["cpu", "gpu"]) -> Re
         accumulates=division.accumulation > 1,
         device=device,
         frozen_bytes=job.frozen_bytes,
+        mean=job.mean,
     )
 
 

@@ -94,6 +94,7 @@ class Regime:
         accumulates: whether gradients of an earlier pass are there during a later one.
         device: what computes.
         frozen_bytes: of a frozen weight; half a byte if stored in 4 bits.
+        mean: whether a running mean of what learns is kept, whole on every device.
     """
 
     numbers: Numbers
@@ -102,6 +103,7 @@ class Regime:
     accumulates: bool = False
     device: Literal["cpu", "gpu"] = "gpu"
     frozen_bytes: float = 2.0
+    mean: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,16 +152,17 @@ def memory_of(load: Load, regime: Regime, sharding: Sharding) -> MemoryParts:
     stored = states + weights.frozen * regime.frozen_bytes
     moments = optimizer_bytes(weights, regime.optimizer)
     zero = sharding.engine == "deepspeed" and stage > 0
+    mean = states if regime.mean else 0.0
     parts = MemoryParts(
         weights=stored * (share if stage == 3 else 1),
         gradients=states * (share if stage >= 2 else 1),
         # DeepSpeed updates a float32 copy of its own, of what this process holds.
-        optimizer=(moments + (states if zero else 0)) * (share if stage >= 1 else 1),
+        optimizer=(moments + (states if zero else 0)) * (share if stage >= 1 else 1) + mean,
         activations=activation_bytes(load, regime),
         logits=logit_bytes(load.dimensions, load.work) if load.dimensions else 0.0,
         buffers=_libraries(load, regime) + _casts(load, regime) + _buckets(load, regime, sharding),
         # Each process copies its share of what learns and of its moments, and writes that.
-        snapshot=(states + moments) * share,
+        snapshot=(states + moments + mean) * share,
         on_host=regime.device == "cpu",
     )
     return _settled(_offloaded(parts, sharding), load, regime)

@@ -69,6 +69,8 @@ def _source(source: Record) -> tuple[str, str]:
 def _counts(data: Record) -> list[tuple[str, str]]:
     tokens = _mapping(data.get("tokens"))
     rows = [("training rows", data.get("train")), ("evaluation rows", data.get("eval"))]
+    rows += [("test rows", data.get("test"))]
+    rows += [(f"rows of {name}", count) for name, count in _mapping(data.get("sets")).items()]
     pairs = [(name, words.number(value)) for name, value in rows if value is not None]
     names = {"total": "tokens", "supervised": "tokens that carry loss", "median": "median length"}
     for key, value in tokens.items():

@@ -10,11 +10,12 @@ from tunesmith.judge.show import show
 from tunesmith.metrics.names import bare_metric
 from tunesmith.recipe.schema import StopRule
 from tunesmith.train.choose import Chosen, Tried
+from tunesmith.train.rules import comparable
 
 
 def afterwords(chosen: Chosen, rules: Sequence[StopRule]) -> Iterator[str]:
     """A sentence for each average, and one for the test split."""
-    metric = primary_metric(rules)
+    metric = comparable(primary_metric(rules))
     for one in chosen.tried:
         yield _of_average(one, metric)
     if chosen.test is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,11 +18,13 @@ from tunesmith.metrics.names import split_name
 from tunesmith.recipe.metric_names import asked_metrics
 from tunesmith.report.scores import read_scores, write_scores
 from tunesmith.tasks.task import Scored
+from tunesmith.train.accelerator import from_main
 from tunesmith.train.average import soup
 from tunesmith.train.evaluate import Evaluation, summarise
 from tunesmith.train.loading import restore_best
 from tunesmith.train.log import Log
 from tunesmith.train.look import look, score_with
+from tunesmith.train.rules import comparable
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State
 
@@ -87,7 +90,10 @@ def choose(setup: Setup, state: State, log: Log) -> Chosen:
     scores = _known_scores(setup, state)
     if not best.whole or (tried and scores is None):
         evaluation, newest = look(setup, best.progress, whole=True)
-        best, scores = _as_measured(best, evaluation), newest.get(primary_metric(setup.recipe.stop))
+        best, scores = (
+            _as_measured(best, evaluation),
+            newest.get(comparable(primary_metric(setup.recipe.stop))),
+        )
         log.kept(evaluation)
     averages = _try_averages(setup, state, scores, log, put_best) if tried else ()
     chosen = Chosen(best=best, tried=averages)
@@ -98,12 +104,19 @@ def choose(setup: Setup, state: State, log: Log) -> Chosen:
     return replace(chosen, test=test, test_baseline=baseline, test_paired=paired)
 
 
-def score_test_baseline(setup: Setup) -> None:
-    """Keep what the model reaches on the test split before the first step; nothing is decided by it."""
-    if setup.aside.test:
-        scored = score_with(setup, setup.aside.test, setup.metrics)
-        if setup.accelerator.is_main_process:
-            write_scores(setup.run_dir / TEST_BASELINE, scored)
+def score_test_baseline(setup: Setup) -> float:
+    """Keep what the model reaches on the test split before the first step; nothing is decided by it.
+
+    Returns:
+        Seconds that it took.
+    """
+    if not setup.aside.test:
+        return 0.0
+    started = time.monotonic()
+    scored = score_with(setup, setup.aside.test, setup.metrics)
+    if setup.accelerator.is_main_process:
+        write_scores(setup.run_dir / TEST_BASELINE, scored)
+    return float(from_main(setup.accelerator, time.monotonic() - started))
 
 
 def _as_measured(before: Measurement, evaluation: Evaluation) -> Measurement:
@@ -112,7 +125,7 @@ def _as_measured(before: Measurement, evaluation: Evaluation) -> Measurement:
 
 
 def _known_scores(setup: Setup, state: State) -> Scores | None:
-    kept = state.kept.get(primary_metric(setup.recipe.stop), ())
+    kept = state.kept.get(comparable(primary_metric(setup.recipe.stop)), ())
     found = next((one for one in kept if one.step == state.best_step), None)
     return found if found is not None and len(found.totals) == len(setup.eval) else None
 
@@ -130,7 +143,7 @@ def _try_averages(
     setup: Setup, state: State, best: Scores | None, log: Log, put_best: Callable[[], None]
 ) -> tuple[Tried, ...]:
     """Measure every average; the surest gain, if there is one, stays in the model."""
-    metric, first = primary_metric(setup.recipe.stop), state.history[0]
+    metric, first = comparable(primary_metric(setup.recipe.stop)), state.history[0]
     candidates = dict(_averages(setup, state))
     tried: list[Tried] = []
     evaluations: list[Evaluation] = []

@@ -116,6 +116,8 @@ def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[
             "tokens_per_second": state.progress.tokens / training,
             "steps_per_second": state.progress.step / training,
             "seconds": training + evaluating,
+            "device_seconds": state.progress.device_seconds,
+            "joules": state.progress.joules,
         },
         "world": {"processes": place.world.world_size, "machines": place.world.machines},
         "resumed_from": resumed,

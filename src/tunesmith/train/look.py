@@ -11,7 +11,7 @@ from tunesmith.judge.paired import Paired
 from tunesmith.judge.references import Kept, comparisons
 from tunesmith.judge.scores import Scores
 from tunesmith.judge.subset import next_size, sizes
-from tunesmith.metrics.names import WORST, slice_name
+from tunesmith.metrics.names import WORST, slice_name, split_name
 from tunesmith.metrics.table import metric_direction
 from tunesmith.recipe.metric_names import asked_metrics, set_metrics
 from tunesmith.tasks.task import Example, Scored
@@ -133,6 +133,6 @@ def _of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: Aside) -
 
 def _paired(kept: Kept, newest: Mapping[str, Scores], aside: Aside) -> tuple[Paired, ...]:
     """Comparisons; clusters are those of the evaluation set, and rows of the other sets stand alone."""
-    own = {name: scores for name, scores in newest.items() if "/" not in name or ":" in name}
+    own = {name: scores for name, scores in newest.items() if not split_name(name).where}
     others = {name: scores for name, scores in newest.items() if name not in own}
     return (*comparisons(kept, own, aside.clusters), *comparisons(kept, others))

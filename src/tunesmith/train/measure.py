@@ -34,11 +34,12 @@ def measure(setup: Setup, state: State, log: Log) -> State:
 
 def _measured(setup: Setup, state: State, log: Log) -> State:
     rules = setup.recipe.stop
-    if not state.history and state.progress.step == 0:
-        score_test_baseline(setup)
+    first = not state.history and state.progress.step == 0
     with log.evaluating():
+        beside = score_test_baseline(setup) if first else 0.0
         evaluation, newest = look(setup, state.progress, state.history, state.kept)
-    measurement = replace(evaluation.measurement, train_loss=state.train_loss)
+    seconds = evaluation.measurement.seconds + beside
+    measurement = replace(evaluation.measurement, train_loss=state.train_loss, seconds=seconds)
     evaluation = replace(evaluation, measurement=measurement)
     state = state.measured(measurement)
     kept = keep(state.kept, newest, state.history, rules)

@@ -140,6 +140,8 @@ def _encode(
         lengths=[] if images else [e["length"] for e in train.examples],
         supervised=sum(sum(e["supervised"]) if "supervised" in e else 1 for e in train.examples),
     )
+    measured = {name: len(encoded.examples) for name, encoded in sets.items()}
+    report = replace(report, test=len(test.examples), sets=measured)
     return Parts(
         recipe=recipe,
         processor=processor,

@@ -9,7 +9,7 @@ from tunesmith.judge.check import check_evidence, check_rules
 from tunesmith.judge.example_scores import example_scores
 from tunesmith.judge.references import kept_from_plain, kept_to_plain
 from tunesmith.judge.scores import Scores
-from tunesmith.metrics.names import split_name
+from tunesmith.metrics.names import WORST, split_name
 from tunesmith.recipe.metric_names import all_metrics, stop_metrics
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Scored
@@ -42,7 +42,7 @@ def scores_by_metric(
     """What each example gave, for the metrics that rules look at; as exact as a checkpoint stores it.
 
     Without that, a run that was continued would compare other numbers than one that was not. The worst
-    slice is another one from time to time, so its examples have nothing to be compared with.
+    slice is another one from time to time, so the whole set's scores stand in for it.
 
     Args:
         recipe: names the metrics.
@@ -51,11 +51,16 @@ def scores_by_metric(
     """
     found = {
         name: _scores(split_name(name).metric, by_set[split_name(name).where], step)
-        for name in dict.fromkeys(("loss", *stop_metrics(recipe)))
-        if split_name(name).where in by_set
+        for name in dict.fromkeys(("loss", *map(comparable, stop_metrics(recipe))))
     }
     stored = kept_from_plain(kept_to_plain({m: (one,) for m, one in found.items() if one is not None}))
     return {metric: one[0] for metric, one in stored.items()}
+
+
+def comparable(name: str) -> str:
+    """The metric whose scores can be compared over time: of the worst slice, that of the whole set."""
+    where, metric = split_name(name)
+    return metric if where == WORST else name
 
 
 def _scores(metric: str, scored: Sequence[Scored], step: int) -> Scores | None:

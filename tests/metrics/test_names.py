@@ -1,0 +1,32 @@
+"""A metric's name says what it is measured on, and the metric keeps its direction and its range."""
+
+import pytest
+
+from tunesmith.metrics.names import bare_metric, slice_name, split_name
+from tunesmith.metrics.table import metric_direction
+from tunesmith.recipe.metric_names import limits
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "metric", "direction"),
+    [
+        ("loss", "", "loss", "min"),
+        ("general/loss", "general", "loss", "min"),
+        ("general/f1", "general", "f1", "max"),
+        ("worst/perplexity", "worst", "perplexity", "min"),
+        (f"hub:org/wer@{'a' * 40}", "", f"hub:org/wer@{'a' * 40}", "min"),
+        (f"general/hub:wer@{'a' * 40}", "general", f"hub:wer@{'a' * 40}", "min"),
+    ],
+)
+def test_names_are_taken_apart(name, where, metric, direction) -> None:
+    assert split_name(name) == (where, metric)
+    assert bare_metric(name) == metric
+    assert metric_direction(name) == direction == metric_direction(metric)
+    assert limits(name) == limits(metric)
+
+
+def test_slices_keep_their_metric() -> None:
+    name = slice_name("mse", "kind", "a/b=[c]")
+    assert name == "mse[kind=a/b=[c]]"
+    assert bare_metric(name) == "mse"
+    assert metric_direction(name) == "min"
