@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import subprocess
@@ -32,15 +31,16 @@ POINTS = {
 FIRST_ALONE = {"save-publish", "export"}
 
 
+def write_for_ever(file):
+    while True:
+        file.write(bytes(1 << 16))
+        file.flush()
+
+
 def fill(path):
     """Write until nothing more fits."""
-    with path.open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(1 << 16))
-                file.flush()
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
+    with path.open("wb") as file, pytest.raises(OSError, match="No space left"):
+        write_for_ever(file)
 
 
 @pytest.mark.parametrize("phase", POINTS)
@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_for_a_while(launcher, read, controls, same, setting
 
 
 def test_files_that_may_not_grow(launcher, read, controls, same, settings, tmp_path):
-    """Another limit than a full disk: what could not be saved ends the run with a message; nothing is lost."""
+    """Another limit than a full disk: what cannot be saved ends the run with a message; nothing is lost."""
     run_dir = tmp_path / "run"
     refused = launcher.run("causal-lm", *settings, f"run.dir={run_dir}", status=2, FILE_LIMIT="40000")
     assert "cannot write: the file would be larger than the system allows" in refused.err
