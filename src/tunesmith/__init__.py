@@ -18,7 +18,7 @@ def main(file: str, arguments: Sequence[str] | None = None) -> NoReturn:
 
     Args:
         file: the recipe.
-        arguments: overrides (``key.path=value``) and ``--fresh``; default: the command line.
+        arguments: overrides (``key.path=value``) and flags such as ``--fresh``; default: the command line.
     """
     import os
     import sys
@@ -35,7 +35,7 @@ def main(file: str, arguments: Sequence[str] | None = None) -> NoReturn:
         from tunesmith.train.run import run_recipe
 
         for recipe in command.recipes:
-            status = run_recipe(recipe, command.folder)
+            status = run_recipe(recipe, command.folder, command.terms)
             if status:
                 return status
         if command.variants:

@@ -54,6 +54,7 @@ def assert_equal_runs(run_dir: Path, control: Path, read, *, resumed: int = 1) -
     for key in ("status", "stop", "best", "final", "baseline"):
         assert ours[key] == theirs[key]
     assert len(ours["resumed_from"]) == resumed
+    assert {each["level"] for each in ours["continuations"]} <= {"exact"}
     assert read.json(run_dir / "samples.json") == read.json(control / "samples.json")
 
 

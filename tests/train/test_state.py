@@ -49,7 +49,7 @@ class Bench:
             self.model,
             state,
             keep=keep,
-            recipe_hash="abc",
+            about={"recipe": "abc"},
         )
         settle(self.saver, self.accelerator)
 

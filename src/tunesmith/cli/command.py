@@ -9,6 +9,9 @@ from pathlib import Path
 from tunesmith.errors import UserError
 from tunesmith.recipe.load import load_with_variants
 from tunesmith.recipe.schema import Recipe
+from tunesmith.train.continuation import Terms
+
+FLAGS = ("--fresh", "--accept-changes", "--weights-only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +22,13 @@ class Command:
         recipes: to be run one after the other: the recipe, or its variants.
         folder: of the recipe's file.
         variants: name and run directory of each, if they are variants.
+        terms: on which runs that were begun before go on.
     """
 
     recipes: tuple[Recipe, ...]
     folder: Path
     variants: tuple[tuple[str, Path], ...]
+    terms: Terms
 
 
 def read_command(file: str, arguments: Sequence[str]) -> Command:
@@ -31,13 +36,13 @@ def read_command(file: str, arguments: Sequence[str]) -> Command:
 
     Args:
         file: the recipe.
-        arguments: ``key.path=value`` and ``--fresh``, in any order.
+        arguments: ``key.path=value``, ``--fresh``, ``--accept-changes`` and ``--weights-only``, in any order.
 
     Raises:
         UserError: every mistake in the recipe.
     """
     path = _as_typed(file)
-    overrides = [argument for argument in arguments if argument != "--fresh"]
+    overrides = [argument for argument in arguments if argument not in FLAGS]
     recipe, several = load_with_variants(path, overrides)
     base = Path(str(recipe.run.dir))
     if "--fresh" in arguments:
@@ -50,6 +55,9 @@ def read_command(file: str, arguments: Sequence[str]) -> Command:
         recipes=tuple(each for _, each in several) or (recipe,),
         folder=path.resolve().parent,
         variants=tuple((name, Path(str(each.run.dir))) for name, each in several),
+        terms=Terms(
+            accept_changes="--accept-changes" in arguments, weights_only="--weights-only" in arguments
+        ),
     )
 
 

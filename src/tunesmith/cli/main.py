@@ -73,6 +73,12 @@ def run_command(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Start again, in a new directory, whatever is there.")
     ] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on although recipe or rows have changed.")
+    ] = False,
+    weights_only: Annotated[
+        bool, typer.Option("--weights-only", help="Go on without the optimizer's state.")
+    ] = False,
     on: Annotated[
         str | None,
         typer.Option("--on", metavar="PROFILE", help="Launch on a profile: its name, a file, or auto."),
@@ -94,7 +100,8 @@ def run_command(
 
     Without --on in this process alone. With it the launch command is printed and run.
     """
-    arguments = [*(overrides or []), *(["--fresh"] if fresh else [])]
+    flags = {"--fresh": fresh, "--accept-changes": accept_changes, "--weights-only": weights_only}
+    arguments = [*(overrides or []), *(flag for flag, given in flags.items() if given)]
     if on is None:
         if processes is not None or hostfile is not None or machine is not None:
             what = "`--processes`, `--hostfile` and `--machine` need a profile"

@@ -18,6 +18,7 @@ _NOT_LEARNING = (
     ("run", "threads"),
     ("run", "save_every"),
     ("run", "keep"),
+    ("run", "saving"),
     ("run", "deadline"),
     ("run", "merge"),
     ("run", "variants"),

@@ -47,7 +47,7 @@ def tables(run: RunFiles) -> list[tuple[str, list[tuple[str, str]]]]:
     result = run.result or {}
     ordered |= {key: value for key, value in _mapping(result.get("throughput")).items() if key not in ordered}
     about = {key: value for key, value in environment.items() if key not in {*ordered, "command", "argv"}}
-    about |= {"continued from step": result.get("resumed_from")}
+    about |= {"continued": _continued(result)}
     found = [
         ("Time and memory", list(_flat(ordered))),
         ("Where and how", list(_flat(about))),
@@ -118,3 +118,12 @@ def _is_number(value: Any) -> bool:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _continued(result: Mapping[str, Any]) -> str | None:
+    """Where the run went on after an interruption, and how exactly."""
+    told = []
+    for each in result.get("continuations") or ():
+        why = "; ".join(map(str, each.get("why") or ()))
+        told.append(f"at step {each.get('step')}: {each.get('level')}" + (f" ({why})" if why else ""))
+    return ", ".join(told) or None

@@ -20,10 +20,12 @@ from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema import Recipe
 from tunesmith.train.accelerator import Place, from_main, on_main
 from tunesmith.train.base_model import finished_before, is_recipe, on_base_model, read_object
+from tunesmith.train.continuation import Terms
 from tunesmith.train.signals import Leaving
 from tunesmith.train.watch import FOLDER, clear_heartbeats, preempted_early
 
 RunRecipe = Callable[[Recipe, Path], int]
+MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,17 @@ class Held:
 
     Attributes:
         finished: whether there is nothing left to do.
+        changes: of the recipe since the run was begun, which the command accepts.
         check: raises if it is ours no longer; asked before anything is published.
     """
 
     finished: bool
     check: Callable[[], None] = lambda: None
+    changes: tuple[str, ...] = ()
 
 
 @contextmanager
-def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterator[Held]:
+def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place, *, terms: Terms) -> Iterator[Held]:
     """Hold a run directory: it is this recipe's, and nobody else writes there meanwhile.
 
     If something goes wrong inside, ``result.json`` says so, and the same command may try again.
@@ -51,25 +55,28 @@ def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place) -> Iterato
     with ExitStack() as stack:
         checks: list[Callable[[], None]] = []
 
-        def take() -> str | None:
+        def take() -> tuple[str | None, tuple[str, ...]]:
             refuse_links(run_dir)
-            refuse_other_recipe(run_dir, recipe, identity)
-            done = finished_before(run_dir)
+            changes = changes_of_recipe(run_dir, recipe, identity, terms)
+            done = None if changes else finished_before(run_dir)
             if done is None:
                 make_private(run_dir)
                 checks.append(stack.enter_context(own(run_dir)).check)
                 recover(run_dir)
                 clear_heartbeats(run_dir)
-            return done
+            if changes:
+                (run_dir / "result.json").unlink(missing_ok=True)
+            return done, changes
 
-        done = on_main(place.accelerator, take)
+        done, changes = on_main(place.accelerator, take)
         if done is not None:
             if place.world.is_main:
                 print(done, flush=True)
             yield Held(finished=True)
             return
         try:
-            yield Held(False, *checks)
+            check = checks[0] if checks else lambda: None
+            yield Held(finished=False, check=check, changes=tuple(changes))
         except BaseException as error:
             if place.world.is_main:
                 _say_how_it_ended(run_dir, error, checks[0])
@@ -85,11 +92,17 @@ def _say_how_it_ended(run_dir: Path, error: BaseException, still_ours: Callable[
     write_json(run_dir / "result.json", preempted_early() if isinstance(error, Leaving) else failure)
 
 
-def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
-    """Make sure that a run directory was begun with this recipe.
+def changes_of_recipe(run_dir: Path, recipe: Recipe, identity: str, terms: Terms) -> tuple[str, ...]:
+    """What has changed since the run in a directory was begun, of what shapes learning.
+
+    Args:
+        run_dir: may be empty.
+        recipe: of now.
+        identity: its hash.
+        terms: on which the command wants to go on.
 
     Raises:
-        UserError: if another recipe's run, or something that is no run, lies there.
+        UserError: if there are changes and they are not accepted, or something that is no run lies there.
     """
     environment = run_dir / "environment.json"
     if not environment.exists():
@@ -103,31 +116,52 @@ def refuse_other_recipe(run_dir: Path, recipe: Recipe, identity: str) -> None:
                 str(run_dir),
                 "choose another one with `run.dir=...`; nothing was changed",
             )
-        return
-    if read_object(environment).get("recipe_hash") != identity:
+        return ()
+    if read_object(environment).get("recipe_hash") == identity:
+        return ()
+    changes = difference(run_dir, recipe)
+    if not terms.accept_changes:
+        listed = "".join(f"\n    {change}" for change in changes[:MOST_SHOWN])
+        more = f"\n    and {len(changes) - MOST_SHOWN} more" if len(changes) > MOST_SHOWN else ""
         raise UserError(
-            f"this run directory was begun with another recipe; what differs: {_difference(run_dir, recipe)}",
+            f"this run directory was begun with another recipe; what differs:{listed}{more}",
             str(run_dir),
-            "choose another directory with `run.dir=...`, or let `--fresh` choose one; nothing was changed",
+            "choose another directory with `run.dir=...`, let `--fresh` choose one, or go on with "
+            "these changes by `--accept-changes`; nothing was changed",
         )
+    if not terms.weights_only and any(change.startswith("optimizer.name:") for change in changes):
+        raise UserError(
+            "another optimiser cannot go on with the state of this one",
+            str(run_dir),
+            "add `--weights-only`, which goes on with the weights alone",
+        )
+    return changes
 
 
-def refuse_other_data(run_dir: Path, fingerprint: str) -> None:
-    """Make sure that what has been learnt so far was learnt from the same rows.
+def changes_of_data(run_dir: Path, fingerprint: str, *, accept: bool) -> tuple[str, ...]:
+    """Whether what has been learnt so far was learnt from other rows.
+
+    Args:
+        run_dir: of the run.
+        fingerprint: of the rows now.
+        accept: whether the command wants to go on all the same.
 
     Raises:
-        UserError: if there are checkpoints, and the rows have changed since.
+        UserError: if there are checkpoints, the rows have changed since, and that is not accepted.
     """
     environment = run_dir / "environment.json"
     if not environment.exists() or not checkpoints(run_dir / "checkpoints"):
-        return
-    before = read_object(environment).get("data_fingerprint")
-    if before != fingerprint:
+        return ()
+    if read_object(environment).get("data_fingerprint") == fingerprint:
+        return ()
+    if not accept:
         raise UserError(
             "the data has changed since this run was begun, so it cannot be continued",
             str(run_dir),
-            "bring back the rows it began with, or start over in a new directory with `--fresh`",
+            "bring back the rows it began with, start over in a new directory with `--fresh`, or go on "
+            "with the new ones by `--accept-changes`",
         )
+    return ("data: other rows",)
 
 
 def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Recipe:
@@ -149,16 +183,16 @@ def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Rec
     return on_base_model(recipe)
 
 
-def _difference(run_dir: Path, recipe: Recipe) -> str:
+def difference(run_dir: Path, recipe: Recipe) -> tuple[str, ...]:
+    """Every key that differs from the recipe that a run directory was begun with, ``key: before -> now``."""
     path = run_dir / "recipe.yaml"
     if not path.exists():
-        return "unknown"
+        return ("unknown, since its recipe.yaml is gone",)
     before = _flat(yaml.safe_load(path.read_text(encoding="utf-8")))
     now = _flat(yaml.safe_load(to_yaml(recipe)))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and key != "run.dir"]
-    return (
-        "; ".join(f"{key}: {before.get(key)} -> {now.get(key)}" for key in sorted(changed)[:5]) or "unknown"
-    )
+    unknown = ("unknown: it was begun with another version",)
+    return tuple(f"{key}: {before.get(key)} -> {now.get(key)}" for key in sorted(changed)) or unknown
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:

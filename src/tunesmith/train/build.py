@@ -21,18 +21,21 @@ from tunesmith.model.precision import choose_dtype
 from tunesmith.model.quantize import refuse_sharded, true_size
 from tunesmith.model.tune import Tuned, apply_tune, needs_autocast
 from tunesmith.plan.arithmetic import Arithmetic
+from tunesmith.plan.division import Division
 from tunesmith.tasks.regression import Regression
 from tunesmith.tasks.task import Task
 from tunesmith.train.accelerator import Place, seed_everything
 from tunesmith.train.arithmetic import describe, division_of, metrics_of, steps_of
 from tunesmith.train.aside import set_aside
 from tunesmith.train.average import start_mean
+from tunesmith.train.engine import Engine
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
 from tunesmith.train.pulse import Pulse
 from tunesmith.train.rules import refuse_rules
 from tunesmith.train.setup import Setup
 from tunesmith.train.spread import spread, zero_stage
+from tunesmith.train.surroundings import processor_name
 from tunesmith.train.zero import keep_transformers_out
 from tunesmith.world.memory import resident_bytes
 
@@ -82,6 +85,7 @@ def build(
     optimizer = make_optimizer(model, recipe.optimizer)
     engine = spread(accelerator, model, optimizer, clip=recipe.optimizer.clip, dtype=dtype)
     seed_everything(recipe.run.seed, place.world.rank)
+    division = division_of(parts, accelerator.num_processes)
     return Setup(
         recipe=recipe,
         recipe_hash=recipe_hash,
@@ -93,17 +97,32 @@ def build(
         train=parts.train,
         eval=examples,
         samples_of=partial(mixed_step_of, parts=parts),
-        division=division_of(parts, accelerator.num_processes),
+        division=division,
         total_steps=steps_of(parts),
         metrics=metrics_of(recipe, task),
         autocast=autocast,
         dtype=dtype,
         saver=saver,
+        facts=facts_of(place, engine, division),
         pulse=pulse,
         aside=aside,
         mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,
     )
+
+
+def facts_of(place: Place, engine: Engine, division: Division) -> dict[str, Any]:
+    """What a continuation has to share with the part before it to be exact to the last bit."""
+    return {
+        "processes": place.accelerator.num_processes,
+        "engine": engine.name,
+        "stage": engine.stage,
+        "micro_batch_size": division.micro,
+        "threads": place.threads,
+        "torch": str(torch.__version__),
+        "processor": processor_name(),
+        "device": place.accelerator.device.type,
+    }
 
 
 def mixed_step_of(step: int, parts: Parts) -> list[int]:

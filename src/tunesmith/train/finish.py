@@ -102,7 +102,7 @@ def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[
     history, rules = state.history, setup.recipe.stop
     best = chosen.best or next((m for m in history if m.progress.step == state.best_step), None)
     training, evaluating = seconds_of(state)
-    resumed = [r["step"] for r in read_journal(setup.run_dir / "metrics.jsonl") if r["kind"] == "resume"]
+    resumed = [r for r in read_journal(setup.run_dir / "metrics.jsonl") if r["kind"] == "resume"]
     return {
         "status": status_of(state),
         "stop": _stop(state),
@@ -120,7 +120,8 @@ def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[
             "joules": state.progress.joules,
         },
         "world": {"processes": place.world.world_size, "machines": place.world.machines},
-        "resumed_from": resumed,
+        "resumed_from": [r["step"] for r in resumed],
+        "continuations": [{name: r[name] for name in ("step", "level", "why")} for r in resumed],
         "model": None if state.preempted else "model",
     }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
 
-from tunesmith.checkpoint.manifest import checkpoint_name, newest_valid, verify
+from tunesmith.checkpoint.manifest import checkpoint_name, newest_valid, read_manifest, verify
 from tunesmith.checkpoint.state import read_shards
 from tunesmith.errors import UserError
 from tunesmith.train.average import RunningMean, put_mean
@@ -24,8 +25,11 @@ def load_checkpoint(
     mean: RunningMean | None = None,
     *,
     before: int | None = None,
+    weights_only: bool = False,
 ) -> tuple[State, list[str]]:
     """Restore the newest whole checkpoint, or the newest of those before a step.
+
+    With ``weights_only``, the optimiser, the loss scale and the random numbers begin anew.
 
     Returns:
         The state, fresh if the run has no checkpoint; and what was wrong with newer ones that were
@@ -44,7 +48,14 @@ def load_checkpoint(
     if folder is None:
         return State(), []
     put_mean(mean, read_shards(folder, "mean") if mean is not None else {})
-    return from_plain_state(restore(folder, engine, model, accelerator.process_index)), problems
+    plain = restore(folder, engine, model, accelerator.process_index, weights_only=weights_only)
+    return from_plain_state(plain), problems
+
+
+def saved_facts(run_dir: Path, step: int) -> Mapping[str, Any]:
+    """The facts that a checkpoint's manifest holds of the part of the run that wrote it."""
+    facts = read_manifest(run_dir / "checkpoints" / checkpoint_name(step)).get("facts", {})
+    return facts if isinstance(facts, dict) else {}
 
 
 def restore_best(run_dir: Path, engine: Engine, model: Any, step: int) -> None:

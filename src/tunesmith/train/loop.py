@@ -184,7 +184,7 @@ def save(setup: Setup, state: State, *, asked_for: bool = False) -> None:
         setup.bare,
         state,
         keep=setup.recipe.run.keep,
-        recipe_hash=setup.recipe_hash,
+        about={"recipe": setup.recipe_hash, "facts": setup.facts},
         asked_for=asked_for,
         mean=setup.mean,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from tunesmith.checkpoint.journal import append_record, truncate_after
 from tunesmith.checkpoint.requests import Requests, answer
 from tunesmith.errors import Exit
 from tunesmith.fault import fault
+from tunesmith.judge.decide import decide
 from tunesmith.plan.arithmetic import text_of
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema import Recipe
@@ -19,11 +22,12 @@ from tunesmith.report.page import write_report
 from tunesmith.train.accelerator import Place, on_main, take_place
 from tunesmith.train.asked import listener
 from tunesmith.train.back import WentWrong, go_back
-from tunesmith.train.before import Held, make_base_models, owned, refuse_other_data
+from tunesmith.train.before import Held, changes_of_data, make_base_models, owned
 from tunesmith.train.build import arithmetic_of, build, dtype_of
 from tunesmith.train.choose import Chosen
+from tunesmith.train.continuation import Terms, continuation_of, in_words
 from tunesmith.train.finish import finish, resources_of, result_of, status_of
-from tunesmith.train.loading import load_checkpoint
+from tunesmith.train.loading import load_checkpoint, saved_facts
 from tunesmith.train.log import Log, open_log
 from tunesmith.train.loop import save, train
 from tunesmith.train.parts import Parts, prepare
@@ -39,8 +43,10 @@ from tunesmith.train.too_large import StepTooLarge, smaller, with_micro
 from tunesmith.train.watch import LEFT_EARLY, watching
 from tunesmith.world.environment import read_world
 
+EXACTLY = Terms()
 
-def run_recipe(recipe: Recipe, folder: Path) -> int:
+
+def run_recipe(recipe: Recipe, folder: Path, terms: Terms = EXACTLY) -> int:
     """One recipe from data to report, in this process; the others do the same.
 
     The same recipe again goes on where it ended, and a finished one only says so.
@@ -48,6 +54,7 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
     Args:
         recipe: resolved; ``run.dir`` is where everything goes.
         folder: of the recipe's file.
+        terms: on which it goes on, if it was begun before.
 
     Returns:
         The exit status.
@@ -60,26 +67,29 @@ def run_recipe(recipe: Recipe, folder: Path) -> int:
     with listen(to_launcher=launched) as stop_flag:
         place, run_dir, identity = take_place(recipe.run), Path(str(recipe.run.dir)), recipe_hash(recipe)
         try:
-            with owned(run_dir, recipe, identity, place) as held:
+            with owned(run_dir, recipe, identity, place, terms=terms) as held:
                 if held.finished:
                     return Exit.FINISHED
                 recipe, pulse = make_base_models(recipe, place, run_recipe), Pulse(stop_flag)
                 with watching(pulse, place.world, run_dir, recipe.run.deadline, held.check):
-                    return _run_owned(recipe, folder, place, identity, held=held, pulse=pulse)
+                    return _run_owned(recipe, folder, place, identity, held=held, pulse=pulse, terms=terms)
         except Leaving:
             if place.world.is_main:
                 print(LEFT_EARLY, flush=True)
             return Exit.PREEMPTED
 
 
-def _run_owned(recipe: Recipe, folder: Path, place: Place, identity: str, *, held: Held, pulse: Pulse) -> int:
+def _run_owned(
+    recipe: Recipe, folder: Path, place: Place, identity: str, *, held: Held, pulse: Pulse, terms: Terms
+) -> int:
     run_dir, together = Path(str(recipe.run.dir)), partial(pulse.together, place.accelerator)
     parts = together("prepare", lambda: prepare(recipe, folder, look=pulse.look))
-    on_main(place.accelerator, partial(refuse_other_data, run_dir, parts.report.fingerprint))
+    of_data = partial(changes_of_data, run_dir, parts.report.fingerprint, accept=terms.accept_changes)
+    changes = (*held.changes, *on_main(place.accelerator, of_data))
     saver = open_saver(place.accelerator, recipe.run, held.check)
     built = partial(build, parts, place, run_dir, identity, saver=saver, pulse=pulse)
     setup = together("load", built)
-    state = together("continue", lambda: _continue(setup, place))
+    state = together("continue", lambda: _continue(setup, place, terms, changes))
     pulse.begun = True
     held.check()
     about = _write_beginning(parts, setup, place, identity)
@@ -137,16 +147,35 @@ def _write_beginning(parts: Parts, setup: Setup, place: Place, identity: str) ->
     return about
 
 
-def _continue(setup: Setup, place: Place) -> State:
-    state, problems = load_checkpoint(setup.run_dir, setup.accelerator, setup.engine, setup.bare, setup.mean)
+def _continue(setup: Setup, place: Place, terms: Terms, changes: Sequence[str]) -> State:
+    state, problems = load_checkpoint(
+        setup.run_dir,
+        setup.accelerator,
+        setup.engine,
+        setup.bare,
+        setup.mean,
+        weights_only=terms.weights_only,
+    )
+    step = state.progress.step
+    begun = bool(step or state.history)
+    if begun and changes and state.history:  # other rules may judge otherwise
+        state = replace(state, verdict=decide(state.history, setup.recipe.stop))
     if place.world.is_main:
         journal = setup.run_dir / "metrics.jsonl"
-        truncate_after(journal, state.progress.step if state.history or state.progress.step else -1)
+        truncate_after(journal, step if begun else -1)
         for problem in problems:
             print(f"passed over a damaged checkpoint: {problem}", flush=True)
-        if state.progress.step or state.history:
-            append_record(journal, {"kind": "resume", "step": state.progress.step}, durable=True)
-            print(f"continuing at step {state.progress.step}", flush=True)
+        if begun:
+            facts = with_micro(setup, state.micro).facts
+            how = continuation_of(
+                step,
+                saved_facts(setup.run_dir, step),
+                facts,
+                changes=changes,
+                weights_only=terms.weights_only,
+            )
+            append_record(journal, {"kind": "resume", **asdict(how)}, durable=True)
+            print(in_words(how, str(setup.dtype).removeprefix("torch.")), flush=True)
     place.accelerator.wait_for_everyone()
     return state
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def save_checkpoint(
     state: State,
     *,
     keep: int,
-    recipe_hash: str,
+    about: Mapping[str, Any],
     asked_for: bool = False,
     mean: RunningMean | None = None,
 ) -> None:
@@ -71,7 +71,7 @@ def save_checkpoint(
             final=final,
             folder=folder,
             write=partial(write_snapshot, taken),
-            about={"step": state.progress.step, "recipe": recipe_hash},
+            about={"step": state.progress.step, **about},
             make_room=partial(prune, final.parent, 1),
             after=partial(_saved, run_dir, keep, averaged, asked_for=asked_for),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Setup:
         autocast: type of the arithmetic, if the weights have another.
         dtype: of the arithmetic.
         saver: writes what is to be kept.
+        facts: that tell how exactly a checkpoint can be continued.
         aside: groups of the evaluation examples, and what is measured on beside them.
         mean: running mean of the weights, if the recipe asks for one.
         pulse: what this process tells of itself, and whether it was asked to leave.
@@ -66,6 +67,7 @@ class Setup:
     autocast: torch.dtype | None
     dtype: torch.dtype
     saver: Saver
+    facts: Mapping[str, Any]
     pulse: Pulse = field(default_factory=Pulse)
     aside: Aside = ALONE
     mean: RunningMean | None = None

@@ -95,8 +95,12 @@ def write_snapshot(taken: Snapshot, folder: Path) -> None:
         (folder / "state.json").write_text(json.dumps(taken.plain))
 
 
-def restore(folder: Path, engine: Engine, model: Any, rank: int) -> dict[str, Any]:
+def restore(
+    folder: Path, engine: Engine, model: Any, rank: int, *, weights_only: bool = False
+) -> dict[str, Any]:
     """Put a checkpoint back, also one that another number of processes wrote, or another stage.
+
+    With ``weights_only``, the optimiser, the loss scale and the random numbers begin anew.
 
     Returns:
         The plain values that were given to ``snapshot``.
@@ -105,10 +109,12 @@ def restore(folder: Path, engine: Engine, model: Any, rank: int) -> dict[str, An
         UserError: if it was written for other weights.
     """
     restore_weights(folder, engine, model)
+    plain: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    if weights_only:
+        return plain
     engine.put_moments(unflatten_moments(read_shards(folder, "optimizer")))
     if (folder / f"random-{rank}.json").exists():
         read_random_state(folder, rank)
-    plain: dict[str, Any] = json.loads((folder / "state.json").read_text())
     engine.put_scale(plain.get("loss_scale", {}))
     return plain
 

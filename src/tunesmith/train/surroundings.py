@@ -37,7 +37,7 @@ def surroundings(place: Place, *, dtype: torch.dtype, recipe_hash: str, data: st
         "versions": {"python": platform.python_version(), **_versions()},
         "host": platform.node(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "world_size": place.world.world_size,
         "launcher": place.world.launcher,
         "zero_stage": zero_stage(place.accelerator),
@@ -69,7 +69,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """As the system calls it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

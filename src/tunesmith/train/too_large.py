@@ -43,7 +43,7 @@ def with_micro(setup: Setup, micro: int | None) -> Setup:
     division = Division(
         size=old.size, micro=micro, accumulation=old.size // old.processes // micro, processes=old.processes
     )
-    return replace(setup, division=division)
+    return replace(setup, division=division, facts={**setup.facts, "micro_batch_size": micro})
 
 
 def smaller(setup: Setup, large: StepTooLarge, parts: Parts, place: Place) -> State:
