@@ -40,14 +40,12 @@ def test_a_stale_owner_that_wakes_is_refused(
     assert "has been taken over" in first.err
     assert "Traceback" not in first.err
     after = read.tree(run_dir)
-    left = after.keys() - before.keys()
+    left = set(after.keys() - before.keys())
     assert all(".tmp-" in name for name in left), left
     assert {name: after.get(name) for name in before} == before, "nothing of the second's is touched"
 
 
-def test_a_second_owner_is_refused_while_the_first_is_only_stopped(
-    struck, launcher, read, settings, tmp_path
-):
+def test_a_second_owner_is_refused_while_the_first_is_stopped(struck, launcher, read, settings, tmp_path):
     first, _ = struck("data at=6 do=SIGSTOP")
     read.until(lambda: is_stopped(first), "the first run to be stopped")
     before = read.tree(tmp_path / "run")

@@ -31,18 +31,6 @@ POINTS = {
 FIRST_ALONE = {"save-publish", "export"}
 
 
-def write_for_ever(file):
-    while True:
-        file.write(bytes(1 << 16))
-        file.flush()
-
-
-def fill(path):
-    """Write until nothing more fits."""
-    with path.open("wb") as file, pytest.raises(OSError, match="No space left"):
-        write_for_ever(file)
-
-
 @pytest.mark.parametrize("phase", POINTS)
 def test_killed_in_any_phase(struck, launcher, read, controls, same, settings, tmp_path, phase):
     launched, _ = struck(f"{POINTS[phase]} do=SIGKILL", "data.cache=false")
@@ -80,28 +68,45 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def fill(filler: Path, room: int) -> None:
+    """Fill a file system but for some bytes."""
+    with filler.open("wb") as file, pytest.raises(OSError, match="No space left"):
+        file.write(bytes(1 << 26))
+    os.truncate(filler, filler.stat().st_size - room)
+
+
 def test_a_disk_that_is_full_for_a_while(launcher, read, controls, same, settings, tmp_path, small_disk):
     """A save fails, is tried again, and training goes on."""
     run_dir, mark = small_disk / "run", tmp_path / "mark"
-    filler = small_disk / "filler"
-    launched = launcher.start(
-        "causal-lm",
-        *settings,
-        f"run.dir={run_dir}",
-        TUNESMITH_FAULT=f"save-write at=1 do=sleep:2 mark={mark}",
-    )
+    orders = f"save-write at=1 do=sleep:2 mark={mark}; forward at=6 do=sleep:5"
+    launched = launcher.start("causal-lm", *settings, f"run.dir={run_dir}", TUNESMITH_FAULT=orders)
     read.until(lambda: mark.exists() or launched.ended(), "the first save")
-    fill(filler)
+    fill(small_disk / "filler", 1 << 16)
     read.until(lambda: "no space is left" in launched.out or launched.ended(), "the failure")
     assert not launched.ended(), launched.err
-    filler.unlink()
+    (small_disk / "filler").unlink()
     assert launched.wait() == 0, launched.err
     assert "it is tried again" in launched.out
     same(run_dir, controls())
 
 
+def test_a_disk_that_stays_full(launcher, read, controls, same, settings, tmp_path, small_disk):
+    """Where not even a line can be written, the run ends with a message; with room again it goes on."""
+    run_dir, mark = small_disk / "run", tmp_path / "mark"
+    orders = f"forward at=6 do=sleep:2 mark={mark}"
+    launched = launcher.start("causal-lm", *settings, f"run.dir={run_dir}", TUNESMITH_FAULT=orders)
+    read.until(lambda: mark.exists() or launched.ended(), "a step")
+    fill(small_disk / "filler", 0)
+    assert launched.wait() == 2
+    assert "no space is left on the disk" in launched.err
+    assert "Traceback" not in launched.err
+    (small_disk / "filler").unlink()
+    launcher.run("causal-lm", *settings, f"run.dir={run_dir}")
+    same(run_dir, controls())
+
+
 def test_files_that_may_not_grow(launcher, read, controls, same, settings, tmp_path):
-    """Another limit than a full disk: what cannot be saved ends the run with a message; nothing is lost."""
+    """Another limit than a full disk: what cannot be saved ends the run with a message."""
     run_dir = tmp_path / "run"
     refused = launcher.run("causal-lm", *settings, f"run.dir={run_dir}", status=2, FILE_LIMIT="40000")
     assert "cannot write: the file would be larger than the system allows" in refused.err

@@ -134,6 +134,27 @@ def test_killed_it_goes_on_bit_for_bit(launcher, read, tmp_path, engine):
     assert len(read.json(run_dir / "result.json")["resumed_from"]) == 1
 
 
+@pytest.mark.parametrize("engine", ["zero 3", "fsdp2"])
+def test_asked_while_evaluating_all_leave_at_one_pass(launcher, read, tmp_path, engine):
+    """Each pass gathers weights from all processes, so none may leave before the others do."""
+    settings = ["stop=[{budget: {steps: 4}}]", "eval.every=2", "data.train.arguments.count=120"]
+    control, run_dir, mark = tmp_path / "control", tmp_path / "run", tmp_path / "mark"
+    launcher.run("causal-lm", *settings, f"run.dir={control}", **options(engine))
+    orders = f"evaluate rank=1 at=2 do=sleep:1 mark={mark}"
+    asked = launcher.start(
+        "causal-lm", *settings, f"run.dir={run_dir}", **options(engine), TUNESMITH_FAULT=orders
+    )
+    read.until(lambda: mark.exists() or asked.ended(), "the second evaluation")
+    asked.processes[1].signal(signal.SIGTERM)
+    assert asked.wait() == 75, asked.err
+    assert [record["step"] for record in read.journal(run_dir, "eval")] == [0]
+    launcher.run("causal-lm", *settings, f"run.dir={run_dir}", **options(engine))
+    assert read.losses(run_dir) == read.losses(control)
+    assert [r["metrics"] for r in read.journal(run_dir, "eval")] == [
+        r["metrics"] for r in read.journal(control, "eval")
+    ]
+
+
 @pytest.mark.parametrize(("first", "then"), [("zero 3", None), ("zero 2", "zero 3"), (None, "fsdp2")])
 def test_a_checkpoint_of_one_way_goes_on_in_another(launcher, read, full, tmp_path, first, then):
     settings, run_dir = [*STEPS, "batch.micro=4"], tmp_path / "run"

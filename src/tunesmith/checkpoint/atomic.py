@@ -19,7 +19,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,18 @@ def beside(path: Path) -> Path:
     return path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def allowed() -> None:
+    """The usual answer to whether something may be published: it may."""
+
+
+def write_bytes(path: Path, data: bytes, *, check: Callable[[], None] = allowed) -> None:
     """Write a file whole and durably; a symbolic link at ``path`` is replaced, not followed.
+
+    Args:
+        path: of the file.
+        data: its content.
+        check: called when everything is on the disk, just before the file gets its name; raises if it
+            must not, for instance because the run directory is another's by now.
 
     Raises:
         UserError: if the disk is full or may not be written; the old content is then untouched.
@@ -91,6 +101,7 @@ def write_bytes(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(descriptor)
+            check()
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -98,24 +109,25 @@ def write_bytes(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
-def write_text(path: Path, text: str, *, exact: bool = False) -> None:
+def write_text(path: Path, text: str, *, exact: bool = False, check: Callable[[], None] = allowed) -> None:
     """Write UTF-8 text whole and durably; see ``write_bytes``.
 
     Args:
         path: of the file.
         text: its content; secrets in it are blotted out.
         exact: write it as it is: a file of the user's own, not one that tells about a run.
+        check: as in ``write_bytes``.
     """
-    write_bytes(path, (text if exact else redact(text)).encode("utf-8"))
+    write_bytes(path, (text if exact else redact(text)).encode("utf-8"), check=check)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, check: Callable[[], None] = allowed) -> None:
     """Write JSON whole and durably, indented; numbers that are not finite become ``null``.
 
     Secrets are blotted out of every text in it, before signs are escaped.
     """
     plain = finite(redact_deep(value))
-    write_text(path, json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n", check=check)
 
 
 def finite(value: Any) -> Any:
@@ -158,7 +170,9 @@ def staging_folder(final: Path) -> Path:
     return temporary
 
 
-def publish_folder(temporary: Path, final: Path, *, replace: bool = False) -> None:
+def publish_folder(
+    temporary: Path, final: Path, *, replace: bool = False, check: Callable[[], None] = allowed
+) -> None:
     """Give a finished folder its name, after everything in it is private and on the disk.
 
     Args:
@@ -166,6 +180,7 @@ def publish_folder(temporary: Path, final: Path, *, replace: bool = False) -> No
         final: its name from now on.
         replace: whether a folder of that name may stand there already. It is then moved aside, and
             removed after the new one is in place; a crash between the two moves is mended by ``recover``.
+        check: as in ``write_bytes``.
 
     Raises:
         FileExistsError: if ``final`` exists and may not be replaced.
@@ -173,6 +188,7 @@ def publish_folder(temporary: Path, final: Path, *, replace: bool = False) -> No
     """
     with writing(final):
         _sync_tree(temporary)
+        check()
         if not final.exists():
             temporary.rename(final)
             sync_folder(final.parent)

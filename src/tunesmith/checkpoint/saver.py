@@ -160,8 +160,7 @@ class Saver:
             write_share(job, self._rank)
             if self._rank == 0:
                 gather_shares(job, self._processes, give_up=pending.give_up)
-                self._check()
-                publish(job)
+                publish(job, self._check)
         except UserError as error:
             self._check()
             if self._rank == 0:
@@ -233,16 +232,16 @@ def gather_shares(job: Job, processes: int, *, give_up: threading.Event) -> None
         (job.folder / MARK.format(rank=rank)).unlink()
 
 
-def publish(job: Job) -> None:
+def publish(job: Job, check: Callable[[], None]) -> None:
     """Add the manifest and give the folder its name.
 
     Raises:
-        UserError: if it cannot be written.
+        UserError: if it cannot be written, or ``check`` says that the run directory is no longer ours.
     """
     with writing(job.final):
         write_manifest(job.folder, job.about)
         fault("save-publish")
-        publish_folder(job.folder, job.final, replace=True)
+        publish_folder(job.folder, job.final, replace=True, check=check)
 
 
 def _leave(mark: Path, said: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,14 @@ from tunesmith.model.select import is_head
 
 
 def export_model(
-    model: Any, processor: Any, folder: Path, *, card: str, dtype: torch.dtype, merge: bool
+    model: Any,
+    processor: Any,
+    folder: Path,
+    *,
+    card: str,
+    dtype: torch.dtype,
+    merge: bool,
+    still_ours: Callable[[], None] = lambda: None,
 ) -> None:
     """Write ``folder``; for adapters that are merged, write the bare adapter beside it too.
 
@@ -27,9 +35,10 @@ def export_model(
         card: text of the model card.
         dtype: number type of the stored weights.
         merge: whether adapters become part of the weights.
+        still_ours: asked just before a folder gets its name; raises if it must not.
     """
     if hasattr(model, "peft_config") and merge:
-        _publish(model, processor, folder.with_name("adapter"), card)
+        _publish(model, processor, folder.with_name("adapter"), card, still_ours)
         model = plain_again(model) if has_quantized(model) else model
         model = model.float().merge_and_unload()
     if not hasattr(model, "peft_config"):
@@ -39,7 +48,7 @@ def export_model(
         model = model.to(dtype)
         model.config.dtype = dtype
         _settle_generation(model, processor)
-    _publish(model, processor, folder, card)
+    _publish(model, processor, folder, card, still_ours)
 
 
 def _settle_generation(model: Any, tokenizer: Any) -> None:
@@ -58,12 +67,12 @@ def _settle_generation(model: Any, tokenizer: Any) -> None:
             setattr(settings, name, None)
 
 
-def _publish(model: Any, processor: Any, folder: Path, card: str) -> None:
+def _publish(model: Any, processor: Any, folder: Path, card: str, still_ours: Callable[[], None]) -> None:
     temporary = staging_folder(folder)
     model.save_pretrained(temporary)
     processor.save_pretrained(temporary)
     (temporary / "README.md").write_text(card, encoding="utf-8")
-    publish_folder(temporary, folder, replace=True)
+    publish_folder(temporary, folder, replace=True, check=still_ours)
 
 
 def fold_target_scale(model: Any, mean: float, scale: float) -> None:

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tunesmith.checkpoint.atomic import finite, write_text
+from tunesmith.checkpoint.atomic import allowed, finite, write_text
 from tunesmith.errors import UserError
 from tunesmith.redact import redact_deep
 from tunesmith.tasks.task import Scored
@@ -27,17 +27,18 @@ MOST_INPUT = 1600
 """Characters of an input that are kept; predictions and references are kept whole, as they are compared."""
 
 
-def write_scores(path: Path, rows: Iterable[Scored]) -> None:
+def write_scores(path: Path, rows: Iterable[Scored], *, check: Callable[[], None] = allowed) -> None:
     """Write the scores of one evaluation, whole or not at all.
 
     Args:
         path: ``scores.jsonl`` or ``baseline_scores.jsonl`` in a run directory; replaced if it is there.
         rows: every example of the evaluation, once; secrets in their texts are blotted out.
+        check: asked just before the file gets its name; raises if it must not.
 
     Raises:
         UserError: if the disk is full or may not be written.
     """
-    write_text(path, "".join(f"{_line(one)}\n" for one in rows), exact=True)
+    write_text(path, "".join(f"{_line(one)}\n" for one in rows), exact=True, check=check)
 
 
 def _line(one: Scored) -> str:

@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -26,6 +27,8 @@ from tunesmith.world.environment import World, read_world
 from tunesmith.world.threads import exported_threads, threads_per_process, usable_cores
 
 T = TypeVar("T")
+AFTER_THE_WATCH = 300.0
+"""Seconds by which a collective outlasts ``run.deadline``, so that ``watch.py`` names who hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +58,26 @@ def take_place(run: Run) -> Place:
     threads = threads_per_process(usable_cores(), world.local_world_size, requested, exported)
     torch.set_num_threads(threads)
     profile = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    accelerator = _join(world, profile)
+    accelerator = _join(world, profile, patience=run.deadline + AFTER_THE_WATCH)
     seed_everything(run.seed, world.rank)
     return Place(accelerator, world, threads, profile)
 
 
-def _join(world: World, profile: str) -> Accelerator:
+def _join(world: World, profile: str, *, patience: float) -> Accelerator:
     """Meet the other processes; the environment says what shards the model.
 
     Number types are the recipe's and the profile's affair and alike in every engine (model/precision.py),
     so Accelerate's own switch stays off, but for fp8, which replaces the linear layers.
+
+    Args:
+        world: this process's place.
+        profile: Accelerate's ``mixed_precision``.
+        patience: seconds that one process waits for another in a collective.
     """
     eight_bits = [eight_bit_recipe()] if profile == "fp8" else []
     on_cpu = not torch.cuda.is_available()
-    gloo = [InitProcessGroupKwargs(backend="gloo")] if on_cpu and world.world_size > 1 else []
+    group = InitProcessGroupKwargs(backend="gloo" if on_cpu else "nccl", timeout=timedelta(seconds=patience))
+    meeting = [group] if world.world_size > 1 else []
     shards = [parse_flag_from_env(f"ACCELERATE_USE_{name}", False) for name in ("DEEPSPEED", "FSDP")]
     if on_cpu and shards[0]:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # unsaid, DeepSpeed looks for it and prints a warning
@@ -79,7 +88,7 @@ def _join(world: World, profile: str) -> Accelerator:
     return Accelerator(
         cpu=on_cpu and not any(shards),
         mixed_precision="fp8" if eight_bits else "no",
-        kwargs_handlers=[*gloo, *eight_bits] or None,
+        kwargs_handlers=[*meeting, *eight_bits] or None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +89,8 @@ def _say_how_it_ended(run_dir: Path, error: BaseException, still_ours: Callable[
         still_ours()
     except UserError:
         return  # what stands there is told by those who own it now
-    write_json(run_dir / "result.json", preempted_early() if isinstance(error, Leaving) else failure)
+    with suppress(UserError):  # a full disk, most likely what ended it
+        write_json(run_dir / "result.json", preempted_early() if isinstance(error, Leaving) else failure)
 
 
 def changes_of_recipe(run_dir: Path, recipe: Recipe, identity: str, terms: Terms) -> tuple[str, ...]:

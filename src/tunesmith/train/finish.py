@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,8 +31,16 @@ from tunesmith.train.state import State
 Status = Literal["completed", "stopped", "preempted", "failed"]
 
 
-def finish(setup: Setup, state: State, parts: Parts, log: Log, dtype: torch.dtype) -> Chosen:
-    """Choose the weights, and write them as the finished model."""
+def finish(
+    setup: Setup,
+    state: State,
+    parts: Parts,
+    log: Log,
+    dtype: torch.dtype,
+    *,
+    still_ours: Callable[[], None],
+) -> Chosen:
+    """Choose the weights, and write them as the finished model, if the directory is still ours."""
     chosen = choose(setup, state, log)
     model = whole_model(setup, parts, dtype)
     if setup.accelerator.is_main_process:
@@ -40,7 +49,15 @@ def finish(setup: Setup, state: State, parts: Parts, log: Log, dtype: torch.dtyp
         folder, card = setup.run_dir / "model", _card(setup.recipe, state, chosen)
         fault("export")
         with writing(folder):
-            export_model(model, parts.processor, folder, card=card, dtype=dtype, merge=merges(setup.recipe))
+            export_model(
+                model,
+                parts.processor,
+                folder,
+                card=card,
+                dtype=dtype,
+                merge=merges(setup.recipe),
+                still_ours=still_ours,
+            )
     setup.accelerator.wait_for_everyone()
     return chosen
 

@@ -158,21 +158,20 @@ class Log:
     def _write_samples(self, evaluation: Evaluation, *, first: bool, is_best: bool) -> None:
         path = self._run_dir / "samples.json"
         known = {one["id"]: one for one in json.loads(path.read_text())} if path.exists() else {}
-        if first:
-            write_scores(self._run_dir / "baseline_scores.jsonl", evaluation.scored)
-        if is_best:
-            write_scores(self._run_dir / "scores.jsonl", evaluation.scored)
+        for name in ("baseline_scores.jsonl",) * first + ("scores.jsonl",) * is_best:
+            write_scores(self._run_dir / name, evaluation.scored, check=self._still_ours)
         shown = evaluation.scored[: self._samples]
         if first or is_best:
             samples = [
                 _sample(one, known.get(one.id), first=first) for one in shown if one.prediction is not None
             ]
-            write_json(path, samples)
+            write_json(path, samples, check=self._still_ours)
         if is_best and self._labels and evaluation.scored:
             guessed = [one.prediction for one in evaluation.scored]
             truth = [one.reference for one in evaluation.scored]
             counts = confusion(self._labels, guessed, truth)
-            write_json(self._run_dir / "confusion.json", {"labels": list(self._labels), "counts": counts})
+            content = {"labels": list(self._labels), "counts": counts}
+            write_json(self._run_dir / "confusion.json", content, check=self._still_ours)
 
 
 def open_log(setup: Setup, place: Place, still_ours: Callable[[], None]) -> Log:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -100,12 +100,10 @@ def _run_owned(
         chosen = Chosen()
         if not state.preempted:
             pulse.enter("export")
-            held.check()
-            chosen = finish(setup, state, parts, log, dtype_of(parts, place))
+            chosen = finish(setup, state, parts, log, dtype_of(parts, place), still_ours=held.check)
         pulse.enter("conclude")
         if place.world.is_main:
-            held.check()
-            _conclude(setup, state, place, log, about, chosen)
+            _conclude(setup, state, place, log, about, chosen, still_ours=held.check)
         fault("exit")
         place.accelerator.wait_for_everyone()
     ends = {"preempted": Exit.PREEMPTED, "failed": Exit.USER}
@@ -181,11 +179,19 @@ def _continue(setup: Setup, place: Place, terms: Terms, changes: Sequence[str]) 
 
 
 def _conclude(
-    setup: Setup, state: State, place: Place, log: Log, about: dict[str, Any], chosen: Chosen
+    setup: Setup,
+    state: State,
+    place: Place,
+    log: Log,
+    about: dict[str, Any],
+    chosen: Chosen,
+    *,
+    still_ours: Callable[[], None],
 ) -> None:
-    result = result_of(setup, state, place, chosen)
-    write_json(setup.run_dir / "environment.json", {**about, "resources": resources_of(setup, state, place)})
-    write_json(setup.run_dir / "result.json", result)
+    result, resources = result_of(setup, state, place, chosen), resources_of(setup, state, place)
+    for name, content in (("environment.json", {**about, "resources": resources}), ("result.json", result)):
+        write_json(setup.run_dir / name, content, check=still_ours)
+    still_ours()
     report = write_report(setup.run_dir)
     answer(setup.run_dir, "save")
     if not state.preempted:
