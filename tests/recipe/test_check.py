@@ -29,6 +29,22 @@ def recipe_for(
 
 
 CASES = [
+    (recipe_for(more="run: {trackers: [wandb, wandb]}"), "7:25", "tracker `wandb` stands twice"),
+    (
+        recipe_for(more='run: {trackers: [{name: mlflow, project: "a\'b"}]}'),
+        "7:42",
+        "cannot be the name of a project",
+    ),
+    (
+        recipe_for(more="run: {trackers: [{name: wandb, address: 'http://x'}]}"),
+        "7:32",
+        "`address` is for `mlflow`",
+    ),
+    (
+        recipe_for(more="run: {trackers: [{name: mlflow, address: here}]}"),
+        "7:42",
+        "is not the address of an MLflow server",
+    ),
     (recipe_for(model="{dtype: auto}"), "2:1", "`model` has neither `source` nor `new`"),
     (
         recipe_for(model="{source: a/b, new: {model_type: llama}, tokenizer: {source: a/b}}"),

@@ -20,6 +20,7 @@ _NOT_LEARNING = (
     ("run", "keep"),
     ("run", "deadline"),
     ("run", "merge"),
+    ("run", "trackers"),
     ("run", "variants"),
     ("data", "workers"),
     ("data", "cache"),

@@ -526,6 +526,19 @@ class Safety(Section):
     lower: Number = Field(default=0.5, gt=0, le=1, description="Learning rate's factor after going back.")
 
 
+TrackerName = Literal["tensorboard", "mlflow", "wandb", "trackio"]
+
+
+class Tracker(Section):
+    """A tracker with settings of its own; secrets are taken from the environment, never from here."""
+
+    name: TrackerName
+    project: str | None = Field(default=None, description="Project or experiment; default: `tunesmith`.")
+    address: str | None = Field(
+        default=None, description="Of MLflow's server; default: a file in the run directory."
+    )
+
+
 class Run(Section):
     """Where the run lives, and what makes it repeatable."""
 
@@ -547,6 +560,9 @@ class Run(Section):
     merge: Literal["auto", "yes", "no"] = Field(
         default="auto",
         description="Merge the adapter into `model/`; auto: if its base has no name on the hub.",
+    )
+    trackers: tuple[TrackerName | Tracker, ...] = Field(
+        default=(), description="Where steps and measurements are shown as well."
     )
     variants: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Name -> overrides: each is run, and one table compares them."
