@@ -29,6 +29,40 @@ def recipe_for(
 
 
 CASES = [
+    (recipe_for(more="eval: {metrics: [regex]}"), "7:1", "metric `regex` needs `eval.regex`"),
+    (recipe_for(more="eval: {regex: a+}"), "7:8", "`eval.regex` is there, and no metric uses it"),
+    (
+        recipe_for(more="eval: {metrics: [regex], regex: '(a'}"),
+        "7:33",
+        "`eval.regex` is not a regular expression",
+    ),
+    (
+        recipe_for(more="eval: {metrics: [json_schema], json_schema: {typ: object}}"),
+        "7:32",
+        "`eval.json_schema`: `typ` is not understood",
+    ),
+    (recipe_for(more="eval: {code: {time: 9s}}"), "7:8", "`eval.code` is there, and no metric uses it"),
+    (
+        recipe_for("sequence-classification", more="eval: {metrics: [code]}"),
+        "7:18",
+        "metric `code` looks at generated text",
+    ),
+    (
+        recipe_for("regression", more="eval: {metrics: [ece]}"),
+        "7:18",
+        "task `regression` cannot give metric `ece`",
+    ),
+    (recipe_for(more="eval: {metrics: [brier]}"), "7:18", "task `causal-lm` cannot give metric `brier`"),
+    (
+        recipe_for("regression", more="eval: {positions: true}"),
+        "7:8",
+        "`eval.positions` is for task `causal-lm`",
+    ),
+    (
+        recipe_for(more="eval: {positions: true, slices: position}"),
+        "7:8",
+        "would share their names",
+    ),
     (recipe_for(more="run: {trackers: [wandb, wandb]}"), "7:25", "tracker `wandb` stands twice"),
     (
         recipe_for(more='run: {trackers: [{name: mlflow, project: "a\'b"}]}'),
@@ -137,7 +171,7 @@ CASES = [
     (
         recipe_for("regression", more="eval: {metrics: [bleu]}"),
         "7:18",
-        "metric `bleu` compares generated text",
+        "metric `bleu` looks at generated text",
     ),
     (recipe_for(more="eval: {metrics: [bleu, bleu]}"), "7:24", "metric `bleu` stands twice"),
     (recipe_for(more="stop:\n  - target: {f2: 0.5}"), "8:14", "unknown metric `f2`"),
@@ -219,7 +253,8 @@ def test_huge_batches_are_judged_quickly(message: Callable[..., str]):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_recipe_that_is_good(write: Callable[..., Path], task: str):
     pinned = f"'hub:wer@{40 * 'a'}'"
-    more = f"eval: {{metrics: [{', '.join(TASK_METRICS[task])}, {pinned}]}}"
+    needed = ", regex: a+, json_schema: {type: object}" if task == "causal-lm" else ""
+    more = f"eval: {{metrics: [{', '.join(TASK_METRICS[task])}, {pinned}]{needed}}}"
     recipe = load_recipe(write(recipe_for(task, more=more)))
     assert recipe.task == task
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tunesmith.metrics.names import WORST, split_name
 from tunesmith.recipe.finding import any_of, nearest, shorten
-from tunesmith.recipe.metric_names import GENERATION, TASK_METRICS, is_from_hub, is_pinned
+from tunesmith.recipe.metric_names import GENERATION, GRADED, TASK_METRICS, is_from_hub, is_pinned
 from tunesmith.recipe.problem import Problem
 from tunesmith.recipe.schema import Recipe
 
@@ -60,8 +60,8 @@ def check_metric(
             path, what, "write `hub:NAME@COMMIT`, with the 40 hexadecimal digits of what you read", at
         )
         return
-    if name in GENERATION:
-        what = f"metric `{name}` compares generated text, which task `{task}` does not give"
+    if name in GENERATION + GRADED:
+        what = f"metric `{name}` looks at generated text, which task `{task}` does not give"
     elif any(name in names for names in TASK_METRICS.values()):
         what = f"task `{task}` cannot give metric `{name}`"
     else:

@@ -13,13 +13,16 @@ from tunesmith.recipe.leaves import leaves, metrics_in
 from tunesmith.recipe.schema import Recipe
 
 GENERATION = ("exact_match", "f1", "rouge_l", "bleu", "chrf")
-"""Metrics over generated text."""
+"""Metrics over generated text and its reference."""
+
+GRADED = ("json_valid", "json_schema", "regex", "code")
+"""Metrics over generated text that look at it by other means."""
 
 TASK_METRICS: dict[str, tuple[str, ...]] = {
-    "causal-lm": ("loss", "perplexity", "token_accuracy", *GENERATION),
-    "sequence-classification": ("loss", "accuracy", "macro_f1"),
+    "causal-lm": ("loss", "perplexity", "token_accuracy", *GENERATION, *GRADED),
+    "sequence-classification": ("loss", "accuracy", "macro_f1", "ece", "brier"),
     "regression": ("loss", "mse", "pearson"),
-    "image-classification": ("loss", "accuracy", "macro_f1"),
+    "image-classification": ("loss", "accuracy", "macro_f1", "ece", "brier"),
 }
 
 _PINNED = re.compile(r"(?:hub|evaluate):(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*@[0-9a-f]{40}")
@@ -27,6 +30,7 @@ _LIMITS = {
     "loss": (0.0, math.inf),
     "perplexity": (1.0, math.inf),
     "mse": (0.0, math.inf),
+    "brier": (0.0, 2.0),
     "pearson": (-1.0, 1.0),
 }
 

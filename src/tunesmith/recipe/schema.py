@@ -372,6 +372,16 @@ class Generate(Section):
     batch_size: Whole = Field(default=32, gt=0)
 
 
+class Code(Section):
+    """How metric `code` runs an answer, a Python program: in a process that can do little."""
+
+    tests: str | None = Field(
+        default=None, description="Column with tests to run after it; default: its output is the reference's."
+    )
+    time: Seconds = 5.0
+    memory: Whole = Field(default=512, ge=64, description="MiB of address space.")
+
+
 class Eval(Section):
     """When and what to measure."""
 
@@ -395,6 +405,12 @@ class Eval(Section):
         default=(),
         description="Columns whose values are measured apart; `worst/METRIC` is the worst of them.",
     )
+    positions: Flag = Field(default=False, description="Perplexity by a token's position, too.")
+    regex: str | None = Field(default=None, description="For metric `regex`: what a whole answer must match.")
+    json_schema: dict[str, Any] | None = Field(
+        default=None, description="For metric `json_schema`: what an answer must fit."
+    )
+    code: Code = Code()
     samples: Whole = Field(default=8, ge=0, description="Examples shown before and after in the report.")
     generate: Generate = Generate()
 

@@ -27,6 +27,7 @@ from tunesmith.train.accelerator import Place, seed_everything
 from tunesmith.train.arithmetic import describe, division_of, metrics_of, steps_of
 from tunesmith.train.aside import set_aside
 from tunesmith.train.average import start_mean
+from tunesmith.train.graders import make_graders
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
 from tunesmith.train.pulse import Pulse
@@ -101,6 +102,7 @@ def build(
         saver=saver,
         pulse=pulse,
         aside=aside,
+        graders=make_graders(recipe.eval, parts.marks),
         mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,
     )

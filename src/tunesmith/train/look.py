@@ -18,6 +18,8 @@ from tunesmith.tasks.task import Example, Scored
 from tunesmith.train.accelerator import from_main
 from tunesmith.train.aside import Aside
 from tunesmith.train.evaluate import Evaluation, predicts, score, summarise
+from tunesmith.train.graders import graded
+from tunesmith.train.positions import by_position
 from tunesmith.train.rules import scores_by_metric
 from tunesmith.train.setup import Setup
 
@@ -66,7 +68,7 @@ def look(
 
 def score_with(setup: Setup, examples: Sequence[Example], metrics: Sequence[str]) -> list[Scored]:
     """Score examples with the model of a run, with what the metrics need."""
-    return score(
+    scored = score(
         setup.accelerator,
         setup.bare,
         setup.task,
@@ -76,6 +78,7 @@ def score_with(setup: Setup, examples: Sequence[Example], metrics: Sequence[str]
         sharded=setup.engine.stage == 3,
         pulse=setup.pulse,
     )
+    return graded(setup, scored, metrics)
 
 
 def _measurement(
@@ -87,6 +90,8 @@ def _measurement(
     found = [_of_set(name, rows, set_metrics(setup.recipe, name)) for name, rows in others.items()]
     if seen == rows and aside.slices:
         found.append(_of_slices(scored, ("loss", *asked_metrics(setup.recipe)), aside))
+    if setup.recipe.eval.positions:
+        found.append(by_position(scored))
     for more, bounds in found:
         values, intervals = values | more, intervals | bounds
     return Measurement(
