@@ -29,6 +29,27 @@ def recipe_for(
 
 
 CASES = [
+    (recipe_for(more="eval: {metrics: [judge]}"), "7:1", "metric `judge` needs `eval.judge`"),
+    (
+        recipe_for(more="eval: {metrics: [judge], judge: {url: here, model: m}}"),
+        "7:39",
+        "is not the address of an endpoint",
+    ),
+    (
+        recipe_for(more="eval: {metrics: [judge], judge: {url: 'http://x/v1', model: m, scale: [5, 1]}}"),
+        "7:64",
+        "`eval.judge.scale` goes from 5 to 1",
+    ),
+    (
+        recipe_for(more="eval: {metrics: [judge], judge: {url: 'http://x/v1', model: m, prompt: Good?}}"),
+        "7:72",
+        "does not show the answer",
+    ),
+    (
+        recipe_for(more="eval: {metrics: [judge], judge: {url: 'http://x/v1', model: m, prompt: '{anser}'}}"),
+        "7:72",
+        "has a field `{anser}`",
+    ),
     (recipe_for(more="eval: {metrics: [regex]}"), "7:1", "metric `regex` needs `eval.regex`"),
     (recipe_for(more="eval: {regex: a+}"), "7:8", "`eval.regex` is there, and no metric uses it"),
     (
@@ -253,7 +274,8 @@ def test_huge_batches_are_judged_quickly(message: Callable[..., str]):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_recipe_that_is_good(write: Callable[..., Path], task: str):
     pinned = f"'hub:wer@{40 * 'a'}'"
-    needed = ", regex: a+, json_schema: {type: object}" if task == "causal-lm" else ""
+    needed = ", regex: a+, json_schema: {type: object}, judge: {url: 'http://x/v1', model: m}"
+    needed = needed if task == "causal-lm" else ""
     more = f"eval: {{metrics: [{', '.join(TASK_METRICS[task])}, {pinned}]{needed}}}"
     recipe = load_recipe(write(recipe_for(task, more=more)))
     assert recipe.task == task

@@ -130,6 +130,12 @@ _SPECS = (
             ("code", "share of answers that run and do what they should"),
         )
     ),
+    MetricSpec(
+        name="judge",
+        kind="given",
+        per_example=as_given,
+        meaning="mean score by the model of `eval.judge`, as a share of its scale",
+    ),
 )
 
 METRICS = MappingProxyType({spec.name: spec for spec in _SPECS})

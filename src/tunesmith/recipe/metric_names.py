@@ -15,7 +15,7 @@ from tunesmith.recipe.schema import Recipe
 GENERATION = ("exact_match", "f1", "rouge_l", "bleu", "chrf")
 """Metrics over generated text and its reference."""
 
-GRADED = ("json_valid", "json_schema", "regex", "code")
+GRADED = ("json_valid", "json_schema", "regex", "code", "judge")
 """Metrics over generated text that look at it by other means."""
 
 TASK_METRICS: dict[str, tuple[str, ...]] = {

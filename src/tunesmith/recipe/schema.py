@@ -382,6 +382,28 @@ class Code(Section):
     memory: Whole = Field(default=512, ge=64, description="MiB of address space.")
 
 
+class Judge(Section):
+    """Another model that scores answers for metric `judge`, behind an OpenAI-compatible endpoint."""
+
+    url: str = Field(description="Up to and with `/v1`.")
+    model: str
+    prompt: str = Field(
+        default="Here is a question, a reference answer and the answer of a student.\n\n"
+        "Question: {question}\n\nReference: {reference}\n\nStudent: {answer}\n\n"
+        "How good is the student's answer, from 1 (wrong) to 10 (as good as the reference)? "
+        "Say why in one sentence, then end with a line `Score: N`.",
+        description="With `{answer}`, and `{question}` and `{reference}` where wanted.",
+    )
+    scale: tuple[Number, Number] = Field(default=(1, 10), description="Worst and best `Score: N`.")
+    key_env: str | None = Field(default=None, description="Environment variable that holds the key.")
+    timeout: Seconds = 60.0
+    retries: Whole = Field(default=2, ge=0, le=10)
+    concurrency: Whole = Field(default=4, gt=0, le=64)
+    on_failure: Literal["unknown", "error"] = Field(
+        default="unknown", description="The metric is unknown, or the run ends and can go on."
+    )
+
+
 class Eval(Section):
     """When and what to measure."""
 
@@ -411,6 +433,7 @@ class Eval(Section):
         default=None, description="For metric `json_schema`: what an answer must fit."
     )
     code: Code = Code()
+    judge: Judge | None = Field(default=None, description="For metric `judge`: the model that scores.")
     samples: Whole = Field(default=8, ge=0, description="Examples shown before and after in the report.")
     generate: Generate = Generate()
 

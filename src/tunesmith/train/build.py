@@ -23,11 +23,11 @@ from tunesmith.model.tune import Tuned, apply_tune, needs_autocast
 from tunesmith.plan.arithmetic import Arithmetic
 from tunesmith.tasks.regression import Regression
 from tunesmith.tasks.task import Task
-from tunesmith.train.accelerator import Place, seed_everything
+from tunesmith.train.accelerator import Place, on_main, seed_everything
 from tunesmith.train.arithmetic import describe, division_of, metrics_of, steps_of
 from tunesmith.train.aside import set_aside
 from tunesmith.train.average import start_mean
-from tunesmith.train.graders import make_graders
+from tunesmith.train.graders import make_graders, refuse_judge
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
 from tunesmith.train.pulse import Pulse
@@ -56,6 +56,7 @@ def build(
     deepspeed = accelerator.distributed_type == DistributedType.DEEPSPEED
     refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval), deepspeed=deepspeed)
     examples, aside = set_aside(parts)
+    on_main(accelerator, partial(refuse_judge, recipe.eval))
     if deepspeed:
         keep_transformers_out()
     # Every process must begin with the same weights, also where they are made up.
@@ -102,7 +103,7 @@ def build(
         saver=saver,
         pulse=pulse,
         aside=aside,
-        graders=make_graders(recipe.eval, parts.marks),
+        graders=make_graders(recipe.eval, parts.marks, run_dir),
         mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,
     )
