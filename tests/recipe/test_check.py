@@ -29,6 +29,16 @@ def recipe_for(
 
 
 CASES = [
+    (
+        recipe_for("regression", more="eval: {harness: [arc_easy]}"),
+        "7:8",
+        "`eval.harness` is for task `causal-lm`",
+    ),
+    (
+        recipe_for(more="stop: [{target: {harness/arc_easy/acc: 0.5}}]"),
+        "7:18",
+        "needs `eval.harness`",
+    ),
     (recipe_for(more="eval: {metrics: [judge]}"), "7:1", "metric `judge` needs `eval.judge`"),
     (
         recipe_for(more="eval: {metrics: [judge], judge: {url: here, model: m}}"),

@@ -142,7 +142,9 @@ METRICS = MappingProxyType({spec.name: spec for spec in _SPECS})
 """Name to ``MetricSpec``, in the order in which they are listed to people."""
 
 _ERROR_RATES = ("brier_score", "cer", "charcut_mt", "mae", "mape", "mase", "rmse", "smape", "ter", "wer")
-_SMALLER_IS_BETTER = frozenset((*_ERROR_RATES, "loss", "mse", "perplexity"))
+_SMALLER_IS_BETTER = frozenset(
+    (*_ERROR_RATES, "word_perplexity", "byte_perplexity", "bits_per_byte", "loss", "mse", "perplexity")
+)
 
 
 def is_hub_metric(name: str) -> bool:

@@ -44,6 +44,9 @@ def check_graded(recipe: Recipe) -> Iterator[Problem]:
     for trouble in list(troubles(section.json_schema))[:1] if section.json_schema is not None else ():
         hint = "it is refused, since a keyword that is passed over would call wrong answers right"
         yield Problem(("eval", "json_schema"), f"`eval.json_schema`: {shorten(trouble)}", hint, "key")
+    if section.harness and recipe.task != "causal-lm":
+        what = f"`eval.harness` is for task `causal-lm`, not `{recipe.task}`"
+        yield Problem(("eval", "harness"), what, "take it away", "key")
     if section.positions and recipe.task != "causal-lm":
         what = f"`eval.positions` is for task `causal-lm`; `{recipe.task}` has no positions"
         yield Problem(("eval", "positions"), what, "take it away", "key")

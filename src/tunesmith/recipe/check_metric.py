@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from tunesmith.metrics.names import WORST, split_name
+from tunesmith.metrics.names import HARNESS, WORST, split_name
 from tunesmith.recipe.finding import any_of, nearest, shorten
 from tunesmith.recipe.metric_names import GENERATION, GRADED, TASK_METRICS, is_from_hub, is_pinned
 from tunesmith.recipe.problem import Problem
@@ -14,7 +14,7 @@ from tunesmith.recipe.schema import Recipe
 
 Path = tuple[str | int, ...]
 _SET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-_NOT_A_SET = ("worst", "hub", "evaluate", "train", "test", "eval")
+_NOT_A_SET = ("worst", HARNESS, "hub", "evaluate", "train", "test", "eval")
 
 
 def check_rule_metric(
@@ -29,6 +29,10 @@ def check_rule_metric(
     elif where == WORST and recipe.eval.subset == "auto":
         what = f"`{shorten(name)}` needs every row, and `eval.subset: auto` measures on few of them"
         yield Problem(path, what, "take `eval.subset` away", at)
+    elif where == HARNESS:
+        if not recipe.eval.harness:
+            what = f"`{shorten(name)}` needs `eval.harness`, the tasks of lm-evaluation-harness"
+            yield Problem(path, what, "add `eval: {harness: [TASK]}`", at)
     elif where and where != WORST and where not in sets:
         near = nearest(where, sets)
         what = f"`{shorten(name)}`: there is no evaluation set `{shorten(where)}` in `eval.sets`"

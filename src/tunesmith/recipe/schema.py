@@ -427,6 +427,9 @@ class Eval(Section):
         default=(),
         description="Columns whose values are measured apart; `worst/METRIC` is the worst of them.",
     )
+    harness: tuple[str, ...] = Field(
+        default=(), description="Tasks of lm-evaluation-harness: names, or paths of YAML files."
+    )
     positions: Flag = Field(default=False, description="Perplexity by a token's position, too.")
     regex: str | None = Field(default=None, description="For metric `regex`: what a whole answer must match.")
     json_schema: dict[str, Any] | None = Field(

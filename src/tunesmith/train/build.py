@@ -21,6 +21,7 @@ from tunesmith.model.precision import choose_dtype
 from tunesmith.model.quantize import refuse_sharded, true_size
 from tunesmith.model.tune import Tuned, apply_tune, needs_autocast
 from tunesmith.plan.arithmetic import Arithmetic
+from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.regression import Regression
 from tunesmith.tasks.task import Task
 from tunesmith.train.accelerator import Place, on_main, seed_everything
@@ -28,6 +29,7 @@ from tunesmith.train.arithmetic import describe, division_of, metrics_of, steps_
 from tunesmith.train.aside import set_aside
 from tunesmith.train.average import start_mean
 from tunesmith.train.graders import make_graders, refuse_judge
+from tunesmith.train.harness import load_harness
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
 from tunesmith.train.pulse import Pulse
@@ -57,6 +59,7 @@ def build(
     refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval), deepspeed=deepspeed)
     examples, aside = set_aside(parts)
     on_main(accelerator, partial(refuse_judge, recipe.eval))
+    harness = _harness(recipe, accelerator)
     if deepspeed:
         keep_transformers_out()
     # Every process must begin with the same weights, also where they are made up.
@@ -103,10 +106,26 @@ def build(
         saver=saver,
         pulse=pulse,
         aside=aside,
+        harness=harness,
         graders=make_graders(recipe.eval, parts.marks, run_dir),
         mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,
     )
+
+
+def _harness(recipe: Recipe, accelerator: Accelerator) -> Any:
+    """Loaded by the first process, which alone measures with them; whole weights are needed for that."""
+    if not recipe.eval.harness:
+        return None
+    if accelerator.num_processes > 1 and zero_stage(accelerator) == 3:
+        raise UserError(
+            "`eval.harness` needs whole weights in the first process, and this profile divides them",
+            "eval.harness",
+            "choose a profile that keeps them whole, up to ZeRO stage 2",
+        )
+    found: list[Any] = []
+    on_main(accelerator, lambda: found.append(load_harness(recipe.eval)))
+    return found[0] if found else None
 
 
 def mixed_step_of(step: int, parts: Parts) -> list[int]:

@@ -45,6 +45,7 @@ class Setup:
         dtype: of the arithmetic.
         saver: writes what is to be kept.
         aside: groups of the evaluation examples, and what is measured on beside them.
+        harness: loaded tasks of lm-evaluation-harness, in the first process, if the recipe names some.
         graders: metrics that look at answers by other means than their reference.
         mean: running mean of the weights, if the recipe asks for one.
         pulse: what this process tells of itself, and whether it was asked to leave.
@@ -69,6 +70,7 @@ class Setup:
     saver: Saver
     pulse: Pulse = field(default_factory=Pulse)
     aside: Aside = ALONE
+    harness: Any = None
     graders: Mapping[str, Callable[[Sequence[Scored]], list[float]]] = field(default_factory=dict)
     mean: RunningMean | None = None
     baseline_bytes: int = 0
