@@ -58,8 +58,7 @@ def build(
     deepspeed = accelerator.distributed_type == DistributedType.DEEPSPEED
     refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval), deepspeed=deepspeed)
     examples, aside = set_aside(parts)
-    on_main(accelerator, partial(refuse_judge, recipe.eval))
-    harness = _harness(recipe, accelerator)
+    harness = _from_outside(recipe, accelerator)
     if deepspeed:
         keep_transformers_out()
     # Every process must begin with the same weights, also where they are made up.
@@ -113,8 +112,12 @@ def build(
     )
 
 
-def _harness(recipe: Recipe, accelerator: Accelerator) -> Any:
-    """Loaded by the first process, which alone measures with them; whole weights are needed for that."""
+def _from_outside(recipe: Recipe, accelerator: Accelerator) -> Any:
+    """Make sure of a judge, and load the tasks of lm-evaluation-harness.
+
+    The first process, which alone measures with them, has them; whole weights are needed for that.
+    """
+    on_main(accelerator, partial(refuse_judge, recipe.eval))
     if not recipe.eval.harness:
         return None
     if accelerator.num_processes > 1 and zero_stage(accelerator) == 3:
