@@ -45,7 +45,7 @@ $(MADE): pyproject.toml constraints.txt
 	@# build it finds, which can be gigabytes of GPU libraries on a machine without one.
 	$(PIP) install $(TORCH_ARGS) -c constraints.txt $(shell grep '^torch==' constraints.txt)
 	@# DS_BUILD_OPS=0: deepspeed compiles an op when it is first used, not all of them now.
-	DS_BUILD_OPS=0 $(PIP) install --no-build-isolation -c constraints.txt -e '.[dev,zero,quantized]'
+	DS_BUILD_OPS=0 $(PIP) install --no-build-isolation -c constraints.txt -e '.[dev,zero,quantized,trackers]'
 	$(PIP) check
 	@touch $@
 
@@ -90,7 +90,7 @@ bench: $(MADE_BENCH) ## measure what docs/benchmarks.md says
 	done
 
 $(MADE_BENCH): $(MADE) benchmarks/constraints.txt
-	$(PIP) install --no-build-isolation -c constraints.txt -c benchmarks/constraints.txt -e '.[dev,zero,quantized,bench]'
+	$(PIP) install --no-build-isolation -c constraints.txt -c benchmarks/constraints.txt -e '.[dev,zero,quantized,trackers,bench]'
 	@touch $@
 
 same-bits: env ## show that a refactoring moved no bit: the smoke recipes on BASE and on the working tree

@@ -114,6 +114,7 @@ def test_whatever_is_imported_is_required(modules, root) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     requirements = project["dependencies"] + extras["zero"] + extras["quantized"]
+    requirements += extras["trackers"] + extras["harness"]
     required = {normal(re.split(r"[<>=!~ ;\[]", requirement)[0]) for requirement in requirements}
     known = packages_distributions()
     wrong = {
@@ -121,6 +122,6 @@ def test_whatever_is_imported_is_required(modules, root) -> None:
         for module in modules
         for line, name in module.imports()
         if (package := name.split(".")[0]) not in sys.stdlib_module_names | {"tunesmith"}
-        and not required & {normal(distribution) for distribution in known.get(package, [])}
+        and not required & {normal(distribution) for distribution in known.get(package, [package])}
     }
     assert not wrong, "\n".join(sorted(wrong))

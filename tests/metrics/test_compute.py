@@ -125,10 +125,11 @@ def test_text_may_hold_anything(name) -> None:
 @pytest.mark.parametrize("name", ON_PREDICTIONS)
 def test_a_mean_over_examples_is_the_metric(name) -> None:
     kind = METRICS[name].kind
-    pair = {"text": (PREDICTIONS, REFERENCES), "label": (GUESS, TRUE), "number": (X, Y)}[kind]
+    given = ([0.25, 0.5, 1.0], [1.0, 0.0, 1.0])
+    pair = {"text": (PREDICTIONS, REFERENCES), "label": (GUESS, TRUE), "number": (X, Y), "given": given}[kind]
     values = per_example(name, *pair)
     if values is None:
-        assert name in {"bleu", "chrf", "macro_f1", "pearson"}
+        assert name in {"bleu", "chrf", "macro_f1", "pearson", "ece"}
     else:
         assert compute(name, *pair) == pytest.approx(np.mean(values), abs=1e-12)
 

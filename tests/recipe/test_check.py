@@ -29,6 +29,87 @@ def recipe_for(
 
 
 CASES = [
+    (
+        recipe_for("regression", more="eval: {harness: [arc_easy]}"),
+        "7:8",
+        "`eval.harness` is for task `causal-lm`",
+    ),
+    (
+        recipe_for(more="stop: [{target: {harness/arc_easy/acc: 0.5}}]"),
+        "7:18",
+        "needs `eval.harness`",
+    ),
+    (recipe_for(more="eval: {metrics: [judge]}"), "7:1", "metric `judge` needs `eval.judge`"),
+    (
+        recipe_for(more="eval: {metrics: [judge], judge: {url: here, model: m}}"),
+        "7:39",
+        "is not the address of an endpoint",
+    ),
+    (
+        recipe_for(more="eval: {metrics: [judge], judge: {url: 'http://x/v1', model: m, scale: [5, 1]}}"),
+        "7:64",
+        "`eval.judge.scale` goes from 5 to 1",
+    ),
+    (
+        recipe_for(more="eval: {metrics: [judge], judge: {url: 'http://x/v1', model: m, prompt: Good?}}"),
+        "7:72",
+        "does not show the answer",
+    ),
+    (
+        recipe_for(more="eval: {metrics: [judge], judge: {url: 'http://x/v1', model: m, prompt: '{anser}'}}"),
+        "7:72",
+        "has a field `{anser}`",
+    ),
+    (recipe_for(more="eval: {metrics: [regex]}"), "7:1", "metric `regex` needs `eval.regex`"),
+    (recipe_for(more="eval: {regex: a+}"), "7:8", "`eval.regex` is there, and no metric uses it"),
+    (
+        recipe_for(more="eval: {metrics: [regex], regex: '(a'}"),
+        "7:33",
+        "`eval.regex` is not a regular expression",
+    ),
+    (
+        recipe_for(more="eval: {metrics: [json_schema], json_schema: {typ: object}}"),
+        "7:32",
+        "`eval.json_schema`: `typ` is not understood",
+    ),
+    (recipe_for(more="eval: {code: {time: 9s}}"), "7:8", "`eval.code` is there, and no metric uses it"),
+    (
+        recipe_for("sequence-classification", more="eval: {metrics: [code]}"),
+        "7:18",
+        "metric `code` looks at generated text",
+    ),
+    (
+        recipe_for("regression", more="eval: {metrics: [ece]}"),
+        "7:18",
+        "task `regression` cannot give metric `ece`",
+    ),
+    (recipe_for(more="eval: {metrics: [brier]}"), "7:18", "task `causal-lm` cannot give metric `brier`"),
+    (
+        recipe_for("regression", more="eval: {positions: true}"),
+        "7:8",
+        "`eval.positions` is for task `causal-lm`",
+    ),
+    (
+        recipe_for(more="eval: {positions: true, slices: position}"),
+        "7:8",
+        "would share their names",
+    ),
+    (recipe_for(more="run: {trackers: [wandb, wandb]}"), "7:25", "tracker `wandb` stands twice"),
+    (
+        recipe_for(more='run: {trackers: [{name: mlflow, project: "a\'b"}]}'),
+        "7:42",
+        "cannot be the name of a project",
+    ),
+    (
+        recipe_for(more="run: {trackers: [{name: wandb, address: 'http://x'}]}"),
+        "7:32",
+        "`address` is for `mlflow`",
+    ),
+    (
+        recipe_for(more="run: {trackers: [{name: mlflow, address: here}]}"),
+        "7:42",
+        "is not the address of an MLflow server",
+    ),
     (recipe_for(model="{dtype: auto}"), "2:1", "`model` has neither `source` nor `new`"),
     (
         recipe_for(model="{source: a/b, new: {model_type: llama}, tokenizer: {source: a/b}}"),
@@ -121,7 +202,7 @@ CASES = [
     (
         recipe_for("regression", more="eval: {metrics: [bleu]}"),
         "7:18",
-        "metric `bleu` compares generated text",
+        "metric `bleu` looks at generated text",
     ),
     (recipe_for(more="eval: {metrics: [bleu, bleu]}"), "7:24", "metric `bleu` stands twice"),
     (recipe_for(more="stop:\n  - target: {f2: 0.5}"), "8:14", "unknown metric `f2`"),
@@ -203,7 +284,9 @@ def test_huge_batches_are_judged_quickly(message: Callable[..., str]):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_recipe_that_is_good(write: Callable[..., Path], task: str):
     pinned = f"'hub:wer@{40 * 'a'}'"
-    more = f"eval: {{metrics: [{', '.join(TASK_METRICS[task])}, {pinned}]}}"
+    needed = ", regex: a+, json_schema: {type: object}, judge: {url: 'http://x/v1', model: m}"
+    needed = needed if task == "causal-lm" else ""
+    more = f"eval: {{metrics: [{', '.join(TASK_METRICS[task])}, {pinned}]{needed}}}"
     recipe = load_recipe(write(recipe_for(task, more=more)))
     assert recipe.task == task
 

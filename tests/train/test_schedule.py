@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.judge.measurement import Progress
-from tunesmith.recipe.schema import Every, Optimizer
+from tunesmith.recipe.quantities import Every
+from tunesmith.recipe.schema import Optimizer
 from tunesmith.train.schedule import due, learning_rate, warmup_steps
 
 PEAK = 2e-3

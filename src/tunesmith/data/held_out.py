@@ -103,8 +103,10 @@ def keep_apart(
     return kept, held_out, findings
 
 
-def marks_of(samples: Sequence[Sample], evaluation: Eval) -> Marks:
+def marks_of(held_out: HeldOut, evaluation: Eval) -> Marks:
     """Values of the columns that ``eval.cluster`` and ``eval.slices`` name, per row.
+
+    The column of tests that ``eval.code`` names is that of further sets and of the test split as well.
 
     Raises:
         UserError: if a row has no such column, or its value is no text.
@@ -112,9 +114,10 @@ def marks_of(samples: Sequence[Sample], evaluation: Eval) -> Marks:
     named = dict.fromkeys(evaluation.columns, "eval.slices")
     if evaluation.cluster is not None:
         named.setdefault(evaluation.cluster, "eval.cluster")
-    if not named:
-        return {}
-    return {
-        sample.row.id: {column: column_text(sample, column, key) for column, key in named.items()}
-        for sample in samples
-    }
+    tests = {evaluation.code.tests: "eval.code.tests"} if evaluation.code.tests is not None else {}
+    marks: dict[str, dict[str, str]] = {}
+    for columns, samples in ((tests, held_out.all()), (named, held_out.eval)):
+        for sample in samples if columns else ():
+            found = {column: column_text(sample, column, key) for column, key in columns.items()}
+            marks.setdefault(sample.row.id, {}).update(found)
+    return marks

@@ -118,7 +118,7 @@ def load_rows(
         fingerprint=report.fingerprint,
         test=_rows(held_out.test),
         sets={name: _rows(rows) for name, rows in held_out.sets.items()},
-        marks=marks_of(held_out.eval, evaluation),
+        marks=marks_of(held_out, evaluation),
     )
 
 

@@ -135,6 +135,8 @@ def metric_interval(
     spec = METRICS.get(name)
     if spec is not None and spec.proportion and clusters is None:
         hits = per_example(name, predictions, references) or []
+        if not all(map(math.isfinite, hits)):
+            return None
         return wilson_interval(sum(hits), len(hits))
     stats = statistics(name, predictions, references)
     return None if stats is None else bootstrap(stats, seed=seed, clusters=clusters)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 WORST = "worst"
 """Before a metric's name: its worst value over all slices."""
+HARNESS = "harness"
+"""Before a task of lm-evaluation-harness and its metric."""
 HUB_PREFIXES = ("hub:", "evaluate:")
 """``hub:NAME@COMMIT`` and ``evaluate:NAME@COMMIT`` mean the same."""
 _SLICE = re.compile(r"(?P<metric>[^\[\]]+)\[(?P<column>[^=\[\]]+)=(?P<value>.*)\]", re.DOTALL)

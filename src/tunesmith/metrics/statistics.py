@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tunesmith.metrics.calibration import expected_calibration_error, gaps
 from tunesmith.metrics.compute import per_example
 from tunesmith.metrics.match import as_label
 
@@ -45,6 +46,8 @@ def statistics(name: str, predictions: Sequence[Any], references: Sequence[Any])
         return _pearson(predictions, references)
     if name == "macro_f1":
         return _macro_f1(predictions, references)
+    if name == "ece":
+        return Statistics(gaps(predictions, references), expected_calibration_error)
     if name == "bleu":
         return _bleu(predictions, references)
     return None

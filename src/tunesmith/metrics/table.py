@@ -15,7 +15,7 @@ from typing import Any, Literal
 from tunesmith.metrics.match import exact_match, label_match, rouge_l, squared_error, token_f1
 from tunesmith.metrics.names import HUB_PREFIXES, bare_metric
 
-Kind = Literal["text", "label", "number", "sums"]
+Kind = Literal["text", "label", "number", "sums", "given"]
 Direction = Literal["max", "min"]
 PerExample = Callable[[Any, Any], float]
 
@@ -26,7 +26,8 @@ class MetricSpec:
 
     Attributes:
         name: as written in recipes and logs.
-        kind: what it compares; ``sums`` are made of the losses and counts of an evaluation pass.
+        kind: what it compares; ``sums`` are made of the losses and counts of an evaluation pass, and
+            ``given`` ones of what else it knows of each example.
         direction: ``max`` if more is better.
         low: smallest value it can have.
         high: largest value it can have.
@@ -49,6 +50,11 @@ class MetricSpec:
     def needs_predictions(self) -> bool:
         """Whether the model must predict (for language models: generate); sums come with the loss."""
         return self.kind != "sums"
+
+
+def as_given(value: float, _: object) -> float:
+    """The example's own value."""
+    return float(value)
 
 
 _SPECS = (
@@ -101,13 +107,44 @@ _SPECS = (
         low=-1.0,
         meaning="Pearson's r; not a number if either side is constant",
     ),
+    MetricSpec(
+        name="ece",
+        kind="given",
+        direction="min",
+        meaning="expected calibration error: how far confidence is from accuracy",
+    ),
+    MetricSpec(
+        name="brier",
+        kind="given",
+        direction="min",
+        high=2.0,
+        per_example=as_given,
+        meaning="squared distance of class probabilities from the truth",
+    ),
+    *(
+        MetricSpec(name=name, kind="given", per_example=as_given, proportion=True, meaning=meaning)
+        for name, meaning in (
+            ("json_valid", "share of answers that are JSON and nothing else"),
+            ("json_schema", "share of answers that are JSON and fit `eval.json_schema`"),
+            ("regex", "share of answers that match `eval.regex` from end to end"),
+            ("code", "share of answers that run and do what they should"),
+        )
+    ),
+    MetricSpec(
+        name="judge",
+        kind="given",
+        per_example=as_given,
+        meaning="mean score by the model of `eval.judge`, as a share of its scale",
+    ),
 )
 
 METRICS = MappingProxyType({spec.name: spec for spec in _SPECS})
 """Name to ``MetricSpec``, in the order in which they are listed to people."""
 
 _ERROR_RATES = ("brier_score", "cer", "charcut_mt", "mae", "mape", "mase", "rmse", "smape", "ter", "wer")
-_SMALLER_IS_BETTER = frozenset((*_ERROR_RATES, "loss", "mse", "perplexity"))
+_SMALLER_IS_BETTER = frozenset(
+    (*_ERROR_RATES, "word_perplexity", "byte_perplexity", "bits_per_byte", "loss", "mse", "perplexity")
+)
 
 
 def is_hub_metric(name: str) -> bool:

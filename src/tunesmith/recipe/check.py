@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from tunesmith.recipe.check_data import check_data
 from tunesmith.recipe.check_goal import check_goal
 from tunesmith.recipe.check_new import check_new
+from tunesmith.recipe.check_trackers import check_trackers
 from tunesmith.recipe.problem import Problem
 from tunesmith.recipe.schema import Batch, LayerRange, Lora, Model, Recipe, TokenizerSpec, Tune
 from tunesmith.recipe.source_syntax import kind_of
@@ -30,6 +31,7 @@ def check(recipe: Recipe) -> list[Problem]:
         *_batch(recipe.batch, recipe.task),
         *check_goal(recipe),
         *_run(recipe),
+        *check_trackers(recipe.run.trackers),
     ]
 
 

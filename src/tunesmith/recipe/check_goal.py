@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tunesmith.recipe.check_graded import check_graded
 from tunesmith.recipe.check_metric import check_metric, check_set_name
 from tunesmith.recipe.check_stop import check_stop
 from tunesmith.recipe.finding import shorten
@@ -32,6 +33,7 @@ def _eval(recipe: Recipe) -> Iterator[Problem]:
             )
     yield from _sets(recipe)
     yield from _columns(recipe)
+    yield from check_graded(recipe)
     if recipe.task != "causal-lm" and recipe.eval.generate != Generate():
         what = f"`eval.generate` is for task `causal-lm`; `{recipe.task}` generates nothing"
         yield Problem(("eval", "generate"), what, "take it away", "key")

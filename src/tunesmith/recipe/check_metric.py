@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from tunesmith.metrics.names import WORST, split_name
+from tunesmith.metrics.names import HARNESS, WORST, split_name
 from tunesmith.recipe.finding import any_of, nearest, shorten
-from tunesmith.recipe.metric_names import GENERATION, TASK_METRICS, is_from_hub, is_pinned
+from tunesmith.recipe.metric_names import GENERATION, GRADED, TASK_METRICS, is_from_hub, is_pinned
 from tunesmith.recipe.problem import Problem
 from tunesmith.recipe.schema import Recipe
 
 Path = tuple[str | int, ...]
 _SET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
-_NOT_A_SET = ("worst", "hub", "evaluate", "train", "test", "eval")
+_NOT_A_SET = ("worst", HARNESS, "hub", "evaluate", "train", "test", "eval")
 
 
 def check_rule_metric(
@@ -29,6 +29,10 @@ def check_rule_metric(
     elif where == WORST and recipe.eval.subset == "auto":
         what = f"`{shorten(name)}` needs every row, and `eval.subset: auto` measures on few of them"
         yield Problem(path, what, "take `eval.subset` away", at)
+    elif where == HARNESS:
+        if not recipe.eval.harness:
+            what = f"`{shorten(name)}` needs `eval.harness`, the tasks of lm-evaluation-harness"
+            yield Problem(path, what, "add `eval: {harness: [TASK]}`", at)
     elif where and where != WORST and where not in sets:
         near = nearest(where, sets)
         what = f"`{shorten(name)}`: there is no evaluation set `{shorten(where)}` in `eval.sets`"
@@ -60,8 +64,8 @@ def check_metric(
             path, what, "write `hub:NAME@COMMIT`, with the 40 hexadecimal digits of what you read", at
         )
         return
-    if name in GENERATION:
-        what = f"metric `{name}` compares generated text, which task `{task}` does not give"
+    if name in GENERATION + GRADED:
+        what = f"metric `{name}` looks at generated text, which task `{task}` does not give"
     elif any(name in names for names in TASK_METRICS.values()):
         what = f"task `{task}` cannot give metric `{name}`"
     else:

@@ -10,7 +10,8 @@ from tunesmith.recipe.finding import any_of
 from tunesmith.recipe.leaves import binding
 from tunesmith.recipe.metric_names import limits
 from tunesmith.recipe.problem import Problem
-from tunesmith.recipe.schema import Budget, Every, Forecast, Overfitting, Recipe, StopRule, parse_every
+from tunesmith.recipe.quantities import Every, parse_every
+from tunesmith.recipe.schema import Budget, Forecast, Overfitting, Recipe, StopRule
 
 _KINDS = ("target", "plateau", "divergence", "budget", "overfitting", "forecast", "guard", "any", "all")
 _SMALL = ("loss", "perplexity", "mse")

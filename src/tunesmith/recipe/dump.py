@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from tunesmith.recipe.quantities import Every
 from tunesmith.recipe.scalars import BASED, FLOAT, INTEGER
-from tunesmith.recipe.schema import Every, Recipe
+from tunesmith.recipe.schema import Recipe
 
 _NOT_LEARNING = (
     ("run", "dir"),
@@ -21,6 +22,7 @@ _NOT_LEARNING = (
     ("run", "saving"),
     ("run", "deadline"),
     ("run", "merge"),
+    ("run", "trackers"),
     ("run", "variants"),
     ("data", "workers"),
     ("data", "cache"),

@@ -9,15 +9,15 @@ import annotated_types
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from tunesmith.recipe import schema
+from tunesmith.recipe import quantities
 from tunesmith.recipe.finding import any_of
 
 _EXAMPLES = {
-    schema.parse_every: "a frequency such as `20 steps`, `0.5 epochs` or `50000 tokens`",
-    schema.parse_patience: "a number of evaluations, or such as `2 epochs`, `500 steps`, `50%` or `12 bits`",
-    schema.parse_share: "a share such as `0.95` or `95%`",
-    schema.parse_energy: "an energy such as `500 Wh` or `2 kWh`",
-    schema.parse_duration: "a duration such as `90s`, `10m` or `1h30m`",
+    quantities.parse_every: "a frequency such as `20 steps`, `0.5 epochs` or `50000 tokens`",
+    quantities.parse_patience: "a number of evaluations, or such as `2 epochs`, `500 steps`, `50%`, `9 bits`",
+    quantities.parse_share: "a share such as `0.95` or `95%`",
+    quantities.parse_energy: "an energy such as `500 Wh` or `2 kWh`",
+    quantities.parse_duration: "a duration such as `90s`, `10m` or `1h30m`",
 }
 
 

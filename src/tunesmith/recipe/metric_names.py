@@ -8,18 +8,21 @@ from __future__ import annotations
 import math
 import re
 
-from tunesmith.metrics.names import WORST, bare_metric, split_name
+from tunesmith.metrics.names import HARNESS, WORST, bare_metric, split_name
 from tunesmith.recipe.leaves import leaves, metrics_in
 from tunesmith.recipe.schema import Recipe
 
 GENERATION = ("exact_match", "f1", "rouge_l", "bleu", "chrf")
-"""Metrics over generated text."""
+"""Metrics over generated text and its reference."""
+
+GRADED = ("json_valid", "json_schema", "regex", "code", "judge")
+"""Metrics over generated text that look at it by other means."""
 
 TASK_METRICS: dict[str, tuple[str, ...]] = {
-    "causal-lm": ("loss", "perplexity", "token_accuracy", *GENERATION),
-    "sequence-classification": ("loss", "accuracy", "macro_f1"),
+    "causal-lm": ("loss", "perplexity", "token_accuracy", *GENERATION, *GRADED),
+    "sequence-classification": ("loss", "accuracy", "macro_f1", "ece", "brier"),
     "regression": ("loss", "mse", "pearson"),
-    "image-classification": ("loss", "accuracy", "macro_f1"),
+    "image-classification": ("loss", "accuracy", "macro_f1", "ece", "brier"),
 }
 
 _PINNED = re.compile(r"(?:hub|evaluate):(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*@[0-9a-f]{40}")
@@ -27,6 +30,7 @@ _LIMITS = {
     "loss": (0.0, math.inf),
     "perplexity": (1.0, math.inf),
     "mse": (0.0, math.inf),
+    "brier": (0.0, 2.0),
     "pearson": (-1.0, 1.0),
 }
 
@@ -43,8 +47,9 @@ def is_pinned(name: str) -> bool:
 
 def limits(name: str) -> tuple[float, float]:
     """Smallest and largest value that a metric can have, whatever it is measured on."""
+    unbounded = is_from_hub(bare_metric(name)) or split_name(name).where == HARNESS
     name = bare_metric(name)
-    return (-math.inf, math.inf) if is_from_hub(name) else _LIMITS.get(name, (0.0, 1.0))
+    return (-math.inf, math.inf) if unbounded else _LIMITS.get(name, (0.0, 1.0))
 
 
 def stop_metrics(recipe: Recipe) -> tuple[str, ...]:
@@ -71,4 +76,5 @@ def all_metrics(recipe: Recipe, own: tuple[str, ...]) -> tuple[str, ...]:
     """Everything that a rule may look at, given what is measured on the evaluation set itself."""
     sets = [f"{name}/{metric}" for name in recipe.eval.sets for metric in set_metrics(recipe, name)]
     worst = [f"{WORST}/{name}" for name in dict.fromkeys(("loss", *asked_metrics(recipe)))]
-    return (*own, *sets, *(worst if recipe.eval.columns else []))
+    harness = [name for name in stop_metrics(recipe) if split_name(name).where == HARNESS]
+    return (*own, *sets, *(worst if recipe.eval.columns else []), *harness)

@@ -21,6 +21,7 @@ _SOURCES = {
     ("eval", "sets", "source"),
 }
 _TEMPLATE = ("model", "chat_template")
+_HARNESS = ("eval", "harness")
 
 
 def absolute_paths(root: Node) -> Node:
@@ -30,7 +31,8 @@ def absolute_paths(root: Node) -> Node:
         is_path = (
             kind_of(node.text) == "path"
             if name in _SOURCES
-            else name == _TEMPLATE and _is_template_path(node)
+            else (name == _TEMPLATE and _is_template_path(node))
+            or (name == _HARNESS and node.text.endswith((".yaml", ".yml")))
         )
         if is_path and isinstance(node.value, str):
             full = os.path.normpath(node.spot.folder.absolute() / os.path.expanduser(node.value))
@@ -42,6 +44,8 @@ def source_findings(root: Node) -> Iterator[Finding]:
     """Sources with bad syntax, and local files that are not there. ``root`` has absolute paths."""
     for path, node in leaves(root):
         if _name(path) == _TEMPLATE and _is_template_path(node):
+            yield from _missing(path, node, must_be_file=True)
+        if _name(path) == _HARNESS and node.text.endswith((".yaml", ".yml")):
             yield from _missing(path, node, must_be_file=True)
         if _name(path) not in _SOURCES or not isinstance(node.value, str):
             continue

@@ -6,10 +6,23 @@ Nothing in this file imports torch, so that a mistake is reported in well under 
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AllowInfNan, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from tunesmith.recipe.quantities import (
+    Every,
+    EveryField,
+    Flag,
+    Joules,
+    Number,
+    Patience,
+    PatienceField,
+    Seconds,
+    Share,
+    Sure,
+    Whole,
+)
 
 TaskName = Literal["causal-lm", "sequence-classification", "regression", "image-classification"]
 
@@ -18,138 +31,6 @@ class Section(BaseModel):
     """Base of every section: immutable and strict about keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-# --- plain quantities: nothing is converted behind the user's back ----------------------------
-
-
-def parse_whole(value: object) -> object:
-    """Take ``1e6`` for the whole number it is; leave everything else for the strict check."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Whole = Annotated[int, BeforeValidator(parse_whole, json_schema_input_type=int), Strict()]
-Number = Annotated[float, Strict(), AllowInfNan(False)]
-Flag = Annotated[bool, Strict()]
-
-
-# --- quantities with a unit -------------------------------------------------------------------
-
-Unit = Literal["steps", "tokens", "epochs", "auto"]
-
-
-class Every(BaseModel):
-    """How often: ``20 steps``, ``50000 tokens``, ``0.5 epochs``, ``auto``."""
-
-    model_config = ConfigDict(frozen=True)
-    count: Number = Field(gt=0)
-    unit: Unit
-
-    @property
-    def auto(self) -> bool:
-        """Whether the judge chooses (``judge/cadence.py``)."""
-        return self.unit == "auto"
-
-    def __str__(self) -> str:
-        if self.auto:
-            return "auto"
-        count = int(self.count) if self.count.is_integer() else self.count
-        return f"{count} {self.unit.removesuffix('s') if count == 1 else self.unit}"
-
-
-_DECIMAL = r"[0-9]{1,15}(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?"
-_EVERY = re.compile(rf"\s*({_DECIMAL})\s*(step|token|epoch)s?\s*")
-_DURATION = re.compile(r"\s*(?:[0-9]{1,9}(?:\.[0-9]{1,9})?\s*[smhd]\s*){1,4}")
-
-
-def parse_every(value: object) -> object:
-    """Read ``20 steps`` (or a bare number of steps) as an ``Every``."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return {"count": value, "unit": "steps"}
-    if value == "auto":
-        return {"count": 1, "unit": "auto"}
-    match = _EVERY.fullmatch(value) if isinstance(value, str) else None
-    return {"count": float(match[1]), "unit": match[2] + "s"} if match else value
-
-
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def parse_duration(value: object) -> object:
-    """Read ``90s``, ``10m``, ``1h30m`` or a bare number as seconds."""
-    if not isinstance(value, str) or not _DURATION.fullmatch(value):
-        return value
-    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9.]+)\s*([smhd])", value))
-
-
-class Patience(BaseModel):
-    """How long without a gain: ``3`` evaluations, ``2 epochs``, ``500 steps``, ``50%``, ``12 bits``."""
-
-    model_config = ConfigDict(frozen=True)
-    count: Number = Field(gt=0)
-    unit: Literal["evaluations", "steps", "tokens", "epochs", "percent", "bits"]
-
-    def plain(self) -> int | str:
-        """As it is written in a recipe."""
-        count = int(self.count) if self.count.is_integer() else self.count
-        if self.unit == "evaluations":
-            return int(count)
-        if self.unit == "percent":
-            return f"{count}%"
-        return f"{count} {self.unit.removesuffix('s') if count == 1 else self.unit}"
-
-
-_PERCENT = re.compile(rf"\s*({_DECIMAL})\s*%\s*")
-_BITS = re.compile(rf"\s*({_DECIMAL})\s*bits?\s*")
-
-
-def parse_share(value: object) -> object:
-    """Read ``95%`` as 0.95."""
-    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
-    return float(match[1]) / 100 if match else value
-
-
-def parse_patience(value: object) -> object:
-    """Read a whole number of evaluations, ``2 epochs``, ``500 steps``, ``50%`` or ``12 bits``."""
-    whole = parse_whole(value)
-    if isinstance(whole, int) and not isinstance(whole, bool):
-        return {"count": whole, "unit": "evaluations"}
-    for unit, pattern in (("percent", _PERCENT), ("bits", _BITS)):
-        if isinstance(value, str) and (match := pattern.fullmatch(value)):
-            return {"count": float(match[1]), "unit": unit}
-    return parse_every(value) if isinstance(value, str) and value != "auto" else value
-
-
-_JOULES = {"J": 1.0, "kJ": 1e3, "MJ": 1e6, "Wh": 3.6e3, "kWh": 3.6e6, "MWh": 3.6e9}
-_ENERGY = re.compile(rf"\s*({_DECIMAL})\s*({'|'.join(_JOULES)})\s*")
-
-
-def parse_energy(value: object) -> object:
-    """Read ``500 Wh``, ``2 kWh``, ``3 MJ`` or a bare number as joules."""
-    match = _ENERGY.fullmatch(value) if isinstance(value, str) else None
-    return float(match[1]) * _JOULES[match[2]] if match else value
-
-
-PatienceField = Annotated[
-    Patience,
-    BeforeValidator(parse_patience, json_schema_input_type=str | int),
-    PlainSerializer(Patience.plain, return_type=int | str, when_used="always"),
-]
-Share = Annotated[Number, BeforeValidator(parse_share, json_schema_input_type=str | float)]
-Sure = Annotated[Share, Field(gt=0.5, lt=1)]
-Joules = Annotated[Number, BeforeValidator(parse_energy, json_schema_input_type=str | float), Field(gt=0)]
-EveryField = Annotated[
-    Every,
-    BeforeValidator(parse_every, json_schema_input_type=str | float),
-    PlainSerializer(str, return_type=str, when_used="always"),
-]
-Seconds = Annotated[
-    float,
-    BeforeValidator(parse_duration, json_schema_input_type=str | float),
-    Strict(),
-    AllowInfNan(False),
-    Field(gt=0),
-]
 
 
 # --- model ------------------------------------------------------------------------------------
@@ -372,6 +253,38 @@ class Generate(Section):
     batch_size: Whole = Field(default=32, gt=0)
 
 
+class Code(Section):
+    """How metric `code` runs an answer, a Python program: in a process that can do little."""
+
+    tests: str | None = Field(
+        default=None, description="Column with tests to run after it; default: its output is the reference's."
+    )
+    time: Seconds = 5.0
+    memory: Whole = Field(default=512, ge=64, description="MiB of address space.")
+
+
+class Judge(Section):
+    """Another model that scores answers for metric `judge`, behind an OpenAI-compatible endpoint."""
+
+    url: str = Field(description="Up to and with `/v1`.")
+    model: str
+    prompt: str = Field(
+        default="Here is a question, a reference answer and the answer of a student.\n\n"
+        "Question: {question}\n\nReference: {reference}\n\nStudent: {answer}\n\n"
+        "How good is the student's answer, from 1 (wrong) to 10 (as good as the reference)? "
+        "Say why in one sentence, then end with a line `Score: N`.",
+        description="With `{answer}`, and `{question}` and `{reference}` where wanted.",
+    )
+    scale: tuple[Number, Number] = Field(default=(1, 10), description="Worst and best `Score: N`.")
+    key_env: str | None = Field(default=None, description="Environment variable that holds the key.")
+    timeout: Seconds = 60.0
+    retries: Whole = Field(default=2, ge=0, le=10)
+    concurrency: Whole = Field(default=4, gt=0, le=64)
+    on_failure: Literal["unknown", "error"] = Field(
+        default="unknown", description="The metric is unknown, or the run ends and can go on."
+    )
+
+
 class Eval(Section):
     """When and what to measure."""
 
@@ -395,6 +308,16 @@ class Eval(Section):
         default=(),
         description="Columns whose values are measured apart; `worst/METRIC` is the worst of them.",
     )
+    harness: tuple[str, ...] = Field(
+        default=(), description="Tasks of lm-evaluation-harness: names, or paths of YAML files."
+    )
+    positions: Flag = Field(default=False, description="Perplexity by a token's position, too.")
+    regex: str | None = Field(default=None, description="For metric `regex`: what a whole answer must match.")
+    json_schema: dict[str, Any] | None = Field(
+        default=None, description="For metric `json_schema`: what an answer must fit."
+    )
+    code: Code = Code()
+    judge: Judge | None = Field(default=None, description="For metric `judge`: the model that scores.")
     samples: Whole = Field(default=8, ge=0, description="Examples shown before and after in the report.")
     generate: Generate = Generate()
 
@@ -526,6 +449,19 @@ class Safety(Section):
     lower: Number = Field(default=0.5, gt=0, le=1, description="Learning rate's factor after going back.")
 
 
+TrackerName = Literal["tensorboard", "mlflow", "wandb", "trackio"]
+
+
+class Tracker(Section):
+    """A tracker with settings of its own; secrets are taken from the environment, never from here."""
+
+    name: TrackerName
+    project: str | None = Field(default=None, description="Project or experiment; default: `tunesmith`.")
+    address: str | None = Field(
+        default=None, description="Of MLflow's server; default: a file in the run directory."
+    )
+
+
 class Run(Section):
     """Where the run lives, and what makes it repeatable."""
 
@@ -547,6 +483,9 @@ class Run(Section):
     merge: Literal["auto", "yes", "no"] = Field(
         default="auto",
         description="Merge the adapter into `model/`; auto: if its base has no name on the hub.",
+    )
+    trackers: tuple[TrackerName | Tracker, ...] = Field(
+        default=(), description="Where steps and measurements are shown as well."
     )
     variants: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Name -> overrides: each is run, and one table compares them."

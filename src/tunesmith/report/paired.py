@@ -16,6 +16,7 @@ from tunesmith.judge.intervals import bootstrap
 from tunesmith.metrics.compute import per_example
 from tunesmith.metrics.statistics import Statistics, ratio_statistics, statistics
 from tunesmith.metrics.table import METRICS
+from tunesmith.tasks.compared import compared
 from tunesmith.tasks.task import Scored
 
 RESAMPLES = 5000
@@ -105,7 +106,8 @@ def statistics_of(metric: str, scored: Sequence[Scored]) -> Statistics | None:
         return ratio_statistics([one.correct for one in scored], counts)
     if metric not in METRICS or any(one.prediction is None for one in scored):
         return None
-    return statistics(metric, [one.prediction for one in scored], [one.reference for one in scored])
+    found = statistics(metric, *compared(metric, scored))
+    return found if METRICS[metric].kind != "given" or (found and np.isfinite(found.rows).all()) else None
 
 
 def _exp(values: Array) -> Array:
@@ -117,7 +119,7 @@ def example_scores(metric: str, scored: Sequence[Scored]) -> Array | None:
     if metric in ("loss", "perplexity", "token_accuracy"):
         totals = [one.correct if metric == "token_accuracy" else one.loss for one in scored]
         return np.asarray([total / max(one.count, 1) for total, one in zip(totals, scored, strict=True)])
-    found = per_example(metric, [one.prediction for one in scored], [one.reference for one in scored])
+    found = per_example(metric, *compared(metric, scored))
     return None if found is None else np.asarray(found)
 
 

@@ -6,7 +6,8 @@ before the first step. One JSON object a line, in the order of the evaluation se
 ``{"id": …, "loss": …, "count": …, "correct": …, "prediction": …, "reference": …, "input": …}``
 
 ``loss`` is summed over the example's ``count`` supervised tokens (or is the sample's own), ``correct`` of
-which were the model's first choice. A loss that is not finite is ``null``.
+which were the model's first choice. A loss that is not finite is ``null``. ``given``, where it stands, holds
+what else is known by name: confidences, and values that a metric had of its own.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ def _line(one: Scored) -> str:
         "prediction": one.prediction,
         "reference": one.reference,
         "input": one.input[:MOST_INPUT],
+        **({"given": dict(one.given)} if one.given else {}),
     }
     return json.dumps(finite(redact_deep(record)), ensure_ascii=True, allow_nan=False, default=str)
 
@@ -85,6 +87,10 @@ def _score(line: str) -> Scored | None:
             prediction=found["prediction"],
             reference=found["reference"],
             input=str(found.get("input") or ""),
+            given={
+                str(name): math.nan if value is None else float(value)
+                for name, value in (found.get("given") or {}).items()
+            },
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

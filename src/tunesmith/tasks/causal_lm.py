@@ -35,6 +35,7 @@ class CausalLM:
         max_new_tokens: most tokens of a generated answer.
         batch_size: answers generated at a time.
         tokens_per_pass: most tokens of a packed row in evaluation.
+        positions: whether scores tell losses by position.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -46,6 +47,7 @@ class CausalLM:
     max_new_tokens: int = 64
     batch_size: int = 32
     tokens_per_pass: int = 1024
+    positions: bool = False
     auto_model: str = field(default="AutoModelForCausalLM", init=False)
 
     def encode(self, row: Row) -> Example | Skip:
@@ -83,7 +85,7 @@ class CausalLM:
         Raises:
             UserError: if answers are asked for and a row is plain text.
         """
-        losses, correct = self._losses(model, examples)
+        losses, correct, given = self._losses(model, examples)
         answers = self._predictions(model, examples, correct) if predict else [None] * len(examples)
         return [
             Scored(
@@ -94,6 +96,7 @@ class CausalLM:
                 prediction=answers[i],
                 reference=example["reference"],
                 input=example["input"],
+                given=given[i],
             )
             for i, example in enumerate(examples)
         ]
@@ -189,8 +192,11 @@ class CausalLM:
             return model(**inputs, logits_to_keep=batch["keep"], use_cache=False).logits[0]
         return model(**inputs, use_cache=False).logits.flatten(0, 1)[batch["keep"]]
 
-    def _losses(self, model: Any, examples: Sequence[Example]) -> tuple[list[float], list[int]]:
+    def _losses(
+        self, model: Any, examples: Sequence[Example]
+    ) -> tuple[list[float], list[int], list[dict[str, float]]]:
         losses, correct = torch.zeros(len(examples), dtype=torch.float64), torch.zeros(len(examples))
+        given: list[dict[str, float]] = [{} for _ in examples]
         for chunk in token_chunks([example["length"] for example in examples], self.tokens_per_pass):
             batch = {k: v.to(model.device) for k, v in self.collate([examples[i] for i in chunk]).items()}
             logits = self._supervised_logits(model, batch).float()
@@ -198,11 +204,28 @@ class CausalLM:
             token_losses = F.cross_entropy(logits, batch["labels"], reduction="none")
             losses.index_add_(0, owners, token_losses.double().cpu())
             correct.index_add_(0, owners, (logits.argmax(-1) == batch["labels"]).float().cpu())
-        return losses.tolist(), [int(hits) for hits in correct.tolist()]
+            if self.positions:
+                add_by_position(given, owners.tolist(), token_losses.tolist())
+        return losses.tolist(), [int(hits) for hits in correct.tolist()], given
 
     def _pad_token(self) -> int:
         pad = self.tokenizer.pad_token_id
         return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
+
+
+def add_by_position(
+    given: Sequence[dict[str, float]], owners: Sequence[int], losses: Sequence[float]
+) -> None:
+    """Add losses of tokens, in order within each example, as sums and counts over ranges of positions.
+
+    Range k ends with position 2**k: 1, 2, 3 to 4, 5 to 8 and so on; ``loss@k`` and ``count@k``.
+    """
+    seen: dict[int, int] = {}
+    for owner, loss in zip(owners, losses, strict=True):
+        position = seen[owner] = seen.get(owner, 0) + 1
+        power, mine = (position - 1).bit_length(), given[owner]
+        mine[f"loss@{power}"] = mine.get(f"loss@{power}", 0.0) + loss
+        mine[f"count@{power}"] = mine.get(f"count@{power}", 0.0) + 1
 
 
 def token_chunks(lengths: Sequence[int], most: int) -> list[list[int]]:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from tunesmith.data.row import Row, Skip
+from tunesmith.metrics.calibration import brier
 from tunesmith.tasks.encoder_inputs import encode_text, pad_batch
 from tunesmith.tasks.labels import label_index
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
@@ -71,7 +72,8 @@ def score_classes(task: Any, model: Any, examples: Sequence[Example], labels: Se
         truth = batch.pop("labels")
         logits = model(**batch).logits.float()
         losses = F.cross_entropy(logits, truth, reduction="none").tolist()
-        for index, loss, guess in zip(chosen, losses, logits.argmax(-1).tolist(), strict=True):
+        shares = logits.double().softmax(-1).tolist()
+        for index, loss, guess, share in zip(chosen, losses, logits.argmax(-1).tolist(), shares, strict=True):
             example = examples[index]
             scored[index] = Scored(
                 id=example["id"],
@@ -81,5 +83,6 @@ def score_classes(task: Any, model: Any, examples: Sequence[Example], labels: Se
                 prediction=labels[guess],
                 reference=labels[example["label"]],
                 input=example["input"],
+                given={"confidence": share[guess], "brier": brier(share, example["label"])},
             )
     return [scored[index] for index in range(len(examples))]

@@ -48,6 +48,7 @@ def _causal_lm(recipe: Recipe, tokenizer: Any, rows: Sequence[Row], longest: int
         packed=packed,
         max_new_tokens=recipe.eval.generate.max_new_tokens,
         batch_size=recipe.eval.generate.batch_size,
+        positions=recipe.eval.positions,
     )
 
 

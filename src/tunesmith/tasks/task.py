@@ -6,7 +6,7 @@ Adding a task means adding one file like ``regression.py``, a line in ``TASKS``,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class Scored:
         prediction: text, label or number, ``None`` if the task was not asked for predictions.
         reference: what it is compared with.
         input: the sample as a person would read it.
+        given: what else is known by name: the values of metrics that are not made of prediction and
+            reference alone, a classifier's confidence, losses by position.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Scored:
     prediction: Any
     reference: Any
     input: str
+    given: Mapping[str, float] = field(default_factory=dict)
 
 
 class Task(Protocol):

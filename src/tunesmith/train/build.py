@@ -21,21 +21,22 @@ from tunesmith.model.precision import choose_dtype
 from tunesmith.model.quantize import refuse_sharded, true_size
 from tunesmith.model.tune import Tuned, apply_tune, needs_autocast
 from tunesmith.plan.arithmetic import Arithmetic
-from tunesmith.plan.division import Division
+from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.regression import Regression
 from tunesmith.tasks.task import Task
-from tunesmith.train.accelerator import Place, seed_everything
+from tunesmith.train.accelerator import Place, on_main, seed_everything
 from tunesmith.train.arithmetic import describe, division_of, metrics_of, steps_of
 from tunesmith.train.aside import set_aside
 from tunesmith.train.average import start_mean
-from tunesmith.train.engine import Engine
+from tunesmith.train.graders import make_graders, refuse_judge
+from tunesmith.train.harness import load_harness
 from tunesmith.train.optimizer import make_optimizer
 from tunesmith.train.parts import Parts
 from tunesmith.train.pulse import Pulse
 from tunesmith.train.rules import refuse_rules
 from tunesmith.train.setup import Setup
 from tunesmith.train.spread import spread, zero_stage
-from tunesmith.train.surroundings import processor_name
+from tunesmith.train.surroundings import facts_of
 from tunesmith.train.zero import keep_transformers_out
 from tunesmith.world.memory import resident_bytes
 
@@ -56,32 +57,18 @@ def build(
     recipe, accelerator = parts.recipe, place.accelerator
     dtype = dtype_of(parts, place)
     deepspeed = accelerator.distributed_type == DistributedType.DEEPSPEED
-    refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval), deepspeed=deepspeed)
-    examples, aside = set_aside(parts)
     if deepspeed:
         keep_transformers_out()
+    refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval), deepspeed=deepspeed)
+    examples, aside = set_aside(parts)
+    harness = _from_outside(recipe, accelerator)
     # Every process must begin with the same weights, also where they are made up.
     seed_everything(recipe.run.seed, 0)
     refuse_sharded(recipe.model.quantize, zero_stage(accelerator))
-    loaded = torch.float32 if recipe.tune.lora is None else dtype
     baseline = resident_bytes()
     fault("load")
-    model, fresh = load_model(recipe.model, parts.head, parts.config, loaded)
-    set_padding(model.config, parts.head, parts.processor)
-    task = fit_task(parts.task, model)
-    tuned = apply_tune(
-        model,
-        recipe.tune,
-        auto_model=parts.head.auto_model,
-        fresh=fresh,
-        dtype=dtype,
-        fuse=fuses(accelerator),
-    )
-    model = tuned.model
-    if recipe.batch.checkpointing:
-        recompute_activations(model)
+    model, task = _tuned(parts, accelerator, dtype)
     autocast = dtype if needs_autocast(model, dtype) else None
-    keep_frozen_statistics(model)
     optimizer = make_optimizer(model, recipe.optimizer)
     engine = spread(accelerator, model, optimizer, clip=recipe.optimizer.clip, dtype=dtype)
     seed_everything(recipe.run.seed, place.world.rank)
@@ -106,23 +93,52 @@ def build(
         facts=facts_of(place, engine, division),
         pulse=pulse,
         aside=aside,
+        harness=harness,
+        graders=make_graders(recipe.eval, parts.marks, run_dir),
         mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,
     )
 
 
-def facts_of(place: Place, engine: Engine, division: Division) -> dict[str, Any]:
-    """What a continuation has to share with the part before it to be exact to the last bit."""
-    return {
-        "processes": place.accelerator.num_processes,
-        "engine": engine.name,
-        "stage": engine.stage,
-        "micro_batch_size": division.micro,
-        "threads": place.threads,
-        "torch": str(torch.__version__),
-        "processor": processor_name(),
-        "device": place.accelerator.device.type,
-    }
+def _tuned(parts: Parts, accelerator: Accelerator, dtype: torch.dtype) -> tuple[Any, Task]:
+    """The model with its adapters and what learns of it chosen, and the task fitted to it."""
+    recipe = parts.recipe
+    loaded = torch.float32 if recipe.tune.lora is None else dtype
+    model, fresh = load_model(recipe.model, parts.head, parts.config, loaded)
+    set_padding(model.config, parts.head, parts.processor)
+    task = fit_task(parts.task, model)
+    tuned = apply_tune(
+        model,
+        recipe.tune,
+        auto_model=parts.head.auto_model,
+        fresh=fresh,
+        dtype=dtype,
+        fuse=fuses(accelerator),
+    )
+    model = tuned.model
+    if recipe.batch.checkpointing:
+        recompute_activations(model)
+    keep_frozen_statistics(model)
+    return model, task
+
+
+def _from_outside(recipe: Recipe, accelerator: Accelerator) -> Any:
+    """Make sure of a judge, and load the tasks of lm-evaluation-harness.
+
+    The first process, which alone measures with them, has them; whole weights are needed for that.
+    """
+    on_main(accelerator, partial(refuse_judge, recipe.eval))
+    if not recipe.eval.harness:
+        return None
+    if accelerator.num_processes > 1 and zero_stage(accelerator) == 3:
+        raise UserError(
+            "`eval.harness` needs whole weights in the first process, and this profile divides them",
+            "eval.harness",
+            "choose a profile that keeps them whole, up to ZeRO stage 2",
+        )
+    found: list[Any] = []
+    on_main(accelerator, lambda: found.append(load_harness(recipe.eval)))
+    return found[0] if found else None
 
 
 def mixed_step_of(step: int, parts: Parts) -> list[int]:

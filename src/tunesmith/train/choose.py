@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from tunesmith.judge.best import primary_metric, within_guards
-from tunesmith.judge.example_scores import example_scores
 from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.paired import Paired, compare, p_better
 from tunesmith.judge.scores import Scores
@@ -24,7 +23,7 @@ from tunesmith.train.evaluate import Evaluation, summarise
 from tunesmith.train.loading import restore_best
 from tunesmith.train.log import Log
 from tunesmith.train.look import look, score_with
-from tunesmith.train.rules import comparable
+from tunesmith.train.rules import comparable, scores_of_metric
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State
 
@@ -199,18 +198,7 @@ def _against_baseline(setup: Setup, test: Measurement) -> tuple[Mapping[str, flo
 
 
 def _pair(name: str, before: tuple[Scored, ...], after: tuple[Scored, ...], step: int) -> Paired | None:
-    older, newer = (
-        example_scores(
-            name,
-            at,
-            losses=[one.loss for one in scored],
-            counts=[one.count for one in scored],
-            correct=[one.correct for one in scored],
-            predictions=[one.prediction for one in scored],
-            references=[one.reference for one in scored],
-        )
-        for at, scored in ((0, before), (step, after))
-    )
+    older, newer = scores_of_metric(name, before, 0), scores_of_metric(name, after, step)
     return compare(name, newer, older) if newer is not None and older is not None else None
 
 

@@ -17,6 +17,7 @@ from tunesmith.fault import fault
 from tunesmith.judge.intervals import metric_interval, sums_interval
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.metrics.compute import compute, from_sums
+from tunesmith.tasks.compared import compared
 from tunesmith.tasks.task import Example, Scored, Task
 from tunesmith.train.lockstep import in_lockstep
 from tunesmith.train.pulse import Pulse, everybodys, heard
@@ -176,7 +177,6 @@ def summarise(
     """
     losses, counts = [one.loss for one in scored], [one.count for one in scored]
     correct = [one.correct for one in scored]
-    predictions, references = [one.prediction for one in scored], [one.reference for one in scored]
     values: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     for name in dict.fromkeys(("loss", *metrics)):
@@ -184,6 +184,7 @@ def summarise(
             values[name] = from_sums(name, losses, counts, correct)
             interval = sums_interval(name, losses, counts, correct, clusters=clusters)
         else:
+            predictions, references = compared(name, scored)
             values[name] = compute(name, predictions, references)
             interval = metric_interval(name, predictions, references, clusters=clusters)
         if interval is not None:

@@ -18,6 +18,9 @@ from tunesmith.tasks.task import Example, Scored
 from tunesmith.train.accelerator import from_main
 from tunesmith.train.aside import Aside
 from tunesmith.train.evaluate import Evaluation, predicts, score, summarise
+from tunesmith.train.graders import graded
+from tunesmith.train.harness import with_harness
+from tunesmith.train.positions import by_position
 from tunesmith.train.rules import scores_by_metric
 from tunesmith.train.setup import Setup
 
@@ -48,12 +51,13 @@ def look(
         name: score_with(setup, rows, set_metrics(setup.recipe, name))
         for name, rows in setup.aside.sets.items()
     }
+    harness = with_harness(setup)
     auto = setup.recipe.eval.subset == "auto" and not whole
     size: int | None = sizes(len(setup.eval))[0] if auto else len(setup.eval)
     scored: list[Scored] = []
     while size is not None:
         scored += score_with(setup, setup.eval[len(scored) : size], setup.metrics)
-        measurement = _measurement(setup, scored, others, progress)
+        measurement = _measurement(setup, scored, others, progress, harness)
         newest = scores_by_metric(setup.recipe, {"": scored, **others}, progress.step)
         measurement = replace(measurement, paired=_paired(kept or {}, newest, setup.aside))
         # processes must go on together, whatever their arithmetic makes of the last bit
@@ -66,7 +70,7 @@ def look(
 
 def score_with(setup: Setup, examples: Sequence[Example], metrics: Sequence[str]) -> list[Scored]:
     """Score examples with the model of a run, with what the metrics need."""
-    return score(
+    scored = score(
         setup.accelerator,
         setup.bare,
         setup.task,
@@ -76,10 +80,15 @@ def score_with(setup: Setup, examples: Sequence[Example], metrics: Sequence[str]
         sharded=setup.engine.stage == 3,
         pulse=setup.pulse,
     )
+    return graded(setup, scored, metrics)
 
 
 def _measurement(
-    setup: Setup, scored: Sequence[Scored], others: Mapping[str, Sequence[Scored]], progress: Progress
+    setup: Setup,
+    scored: Sequence[Scored],
+    others: Mapping[str, Sequence[Scored]],
+    progress: Progress,
+    harness: tuple[Values, Intervals],
 ) -> Measurement:
     aside, seen, rows = setup.aside, len(scored), len(setup.eval)
     clusters = aside.clusters[:seen] if aside.clusters is not None else None
@@ -87,6 +96,9 @@ def _measurement(
     found = [_of_set(name, rows, set_metrics(setup.recipe, name)) for name, rows in others.items()]
     if seen == rows and aside.slices:
         found.append(_of_slices(scored, ("loss", *asked_metrics(setup.recipe)), aside))
+    found.append(harness)
+    if setup.recipe.eval.positions:
+        found.append(by_position(scored))
     for more, bounds in found:
         values, intervals = values | more, intervals | bounds
     return Measurement(

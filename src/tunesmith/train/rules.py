@@ -12,6 +12,7 @@ from tunesmith.judge.scores import Scores
 from tunesmith.metrics.names import WORST, split_name
 from tunesmith.recipe.metric_names import all_metrics, stop_metrics
 from tunesmith.recipe.schema import Recipe
+from tunesmith.tasks.compared import compared
 from tunesmith.tasks.task import Scored
 
 
@@ -50,8 +51,9 @@ def scores_by_metric(
         step: of the measurement.
     """
     found = {
-        name: _scores(split_name(name).metric, by_set[split_name(name).where], step)
+        name: scores_of_metric(split_name(name).metric, by_set[split_name(name).where], step)
         for name in dict.fromkeys(("loss", *map(comparable, stop_metrics(recipe))))
+        if split_name(name).where in by_set
     }
     stored = kept_from_plain(kept_to_plain({m: (one,) for m, one in found.items() if one is not None}))
     return {metric: one[0] for metric, one in stored.items()}
@@ -63,13 +65,15 @@ def comparable(name: str) -> str:
     return metric if where == WORST else name
 
 
-def _scores(metric: str, scored: Sequence[Scored], step: int) -> Scores | None:
+def scores_of_metric(metric: str, scored: Sequence[Scored], step: int) -> Scores | None:
+    """What each example gave by one metric; ``None`` where that has no such scores."""
+    predictions, references = compared(metric, scored)
     return example_scores(
         metric,
         step,
         losses=[one.loss for one in scored],
         counts=[one.count for one in scored],
         correct=[one.correct for one in scored],
-        predictions=[one.prediction for one in scored],
-        references=[one.reference for one in scored],
+        predictions=predictions,
+        references=references,
     )

@@ -40,6 +40,7 @@ from tunesmith.train.signals import Leaving, listen
 from tunesmith.train.state import State
 from tunesmith.train.surroundings import remote_code, surroundings
 from tunesmith.train.too_large import StepTooLarge, smaller, with_micro
+from tunesmith.train.trackers import refuse_missing_trackers, tracked
 from tunesmith.train.watch import LEFT_EARLY, watching
 from tunesmith.world.environment import read_world
 
@@ -70,6 +71,7 @@ def run_recipe(recipe: Recipe, folder: Path, terms: Terms = EXACTLY) -> int:
             with owned(run_dir, recipe, identity, place, terms=terms) as held:
                 if held.finished:
                     return Exit.FINISHED
+                refuse_missing_trackers(recipe.run.trackers)
                 recipe, pulse = make_base_models(recipe, place, run_recipe), Pulse(stop_flag)
                 with watching(pulse, place.world, run_dir, recipe.run.deadline, held.check):
                     return _run_owned(recipe, folder, place, identity, held=held, pulse=pulse, terms=terms)
@@ -95,10 +97,12 @@ def _run_owned(
     about = _write_beginning(parts, setup, place, identity)
     log = open_log(setup, place, held.check)
     log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
-    with log:
+    with log, tracked(recipe.run.trackers, run_dir, main=place.world.is_main) as hurry:
         state = _train_on(setup, state, parts, place, log)
         chosen = Chosen()
-        if not state.preempted:
+        if state.preempted:
+            hurry()
+        else:
             pulse.enter("export")
             chosen = finish(setup, state, parts, log, dtype_of(parts, place), still_ours=held.check)
         pulse.enter("conclude")

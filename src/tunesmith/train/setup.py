@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from tunesmith.checkpoint.saver import Saver
 from tunesmith.plan.division import Division
 from tunesmith.recipe.schema import Recipe
-from tunesmith.tasks.task import Example, Task
+from tunesmith.tasks.task import Example, Scored, Task
 from tunesmith.train.aside import Aside
 from tunesmith.train.average import RunningMean
 from tunesmith.train.batches import SamplesOf
@@ -46,6 +46,8 @@ class Setup:
         saver: writes what is to be kept.
         facts: that tell how exactly a checkpoint can be continued.
         aside: groups of the evaluation examples, and what is measured on beside them.
+        harness: loaded tasks of lm-evaluation-harness, in the first process, if the recipe names some.
+        graders: metrics that look at answers by other means than their reference.
         mean: running mean of the weights, if the recipe asks for one.
         pulse: what this process tells of itself, and whether it was asked to leave.
         baseline_bytes: of this process in memory just before the model was made.
@@ -70,5 +72,7 @@ class Setup:
     facts: Mapping[str, Any]
     pulse: Pulse = field(default_factory=Pulse)
     aside: Aside = ALONE
+    harness: Any = None
+    graders: Mapping[str, Callable[[Sequence[Scored]], list[float]]] = field(default_factory=dict)
     mean: RunningMean | None = None
     baseline_bytes: int = 0

@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 
+from tunesmith.plan.division import Division
 from tunesmith.recipe.metric_names import asked_metrics, is_from_hub, set_metrics
 from tunesmith.recipe.schema import Recipe
 from tunesmith.train.accelerator import Place
+from tunesmith.train.engine import Engine
 from tunesmith.train.spread import zero_stage
 
 PACKAGES = (
@@ -87,3 +89,17 @@ def _commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+def facts_of(place: Place, engine: Engine, division: Division) -> dict[str, Any]:
+    """What a continuation has to share with the part before it to be exact to the last bit."""
+    return {
+        "processes": place.accelerator.num_processes,
+        "engine": engine.name,
+        "stage": engine.stage,
+        "micro_batch_size": division.micro,
+        "threads": place.threads,
+        "torch": str(torch.__version__),
+        "processor": processor_name(),
+        "device": place.accelerator.device.type,
+    }

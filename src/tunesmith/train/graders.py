@@ -1,0 +1,83 @@
+"""Metrics that look at each answer by other means than its reference: made for a recipe, and applied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tunesmith.data.held_out import Marks
+from tunesmith.metrics.code import passes, same_output
+from tunesmith.metrics.json_schema import json_fits, json_valid
+from tunesmith.metrics.sandbox import Limits, can_be_apart
+from tunesmith.recipe.schema import Code, Eval
+from tunesmith.tasks.task import Scored
+from tunesmith.train.accelerator import on_main
+from tunesmith.train.judged import judged, probe
+from tunesmith.train.setup import Setup
+from tunesmith.world.threads import usable_cores
+
+Grader = Callable[[Sequence[Scored]], list[float]]
+
+
+def make_graders(section: Eval, marks: Marks, run_dir: Path) -> Mapping[str, Grader]:
+    """Name of a metric to what gives each example its value.
+
+    Args:
+        section: the recipe's ``eval``.
+        marks: with the column of tests, if ``eval.code`` names one.
+        run_dir: where a judge's replies are kept.
+    """
+    by_model = {"judge": partial(judged, section.judge, run_dir)} if section.judge is not None else {}
+    return {
+        **by_model,
+        "json_valid": lambda scored: [json_valid(one.prediction) for one in scored],
+        "json_schema": lambda scored: [json_fits(one.prediction, section.json_schema) for one in scored],
+        "regex": lambda scored: [_matches(section.regex or "", one.prediction) for one in scored],
+        "code": partial(_code, section.code, marks),
+    }
+
+
+def refuse_judge(section: Eval) -> None:
+    """Make sure that a judge answers, and that code can be kept apart, or say so.
+
+    Raises:
+        UserError: if the judge cannot be used.
+    """
+    if section.judge is not None:
+        probe(section.judge)
+    if "code" in section.metrics and not can_be_apart():
+        print(
+            "metric `code`: this system allows no namespaces, so that programs can reach the network",
+            flush=True,
+        )
+
+
+def graded(setup: Setup, scored: list[Scored], metrics: Sequence[str]) -> list[Scored]:
+    """The scores with the values of those metrics; the first process finds them for all.
+
+    Raises:
+        UserError: what the first process raised, on every process.
+    """
+    names = [name for name in dict.fromkeys(metrics) if name in setup.graders]
+    if not names:
+        return scored
+    found = on_main(setup.accelerator, lambda: {name: setup.graders[name](scored) for name in names})
+    return [
+        replace(one, given={**one.given, **{name: values[index] for name, values in found.items()}})
+        for index, one in enumerate(scored)
+    ]
+
+
+def _matches(pattern: str, answer: str) -> float:
+    return float(re.fullmatch(pattern, answer.strip(), re.DOTALL) is not None)
+
+
+def _code(section: Code, marks: Marks, scored: Sequence[Scored]) -> list[float]:
+    limits = Limits(seconds=section.time, memory=section.memory)
+    answers = [str(one.prediction) for one in scored]
+    if section.tests is None:
+        return same_output(answers, [str(one.reference) for one in scored], limits, usable_cores())
+    return passes(answers, [marks[one.id][section.tests] for one in scored], limits, usable_cores())
