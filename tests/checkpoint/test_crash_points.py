@@ -59,7 +59,7 @@ class Bench:
         parts = (writer, run_dir, self.accelerator, self.engine, self.model)
         if best == step:
             keep_best(*parts, step)
-        save_checkpoint(*parts, state, keep=keep, recipe_hash="abc")
+        save_checkpoint(*parts, state, keep=keep, about={"recipe": "abc"})
         settle(writer, self.accelerator)
 
 

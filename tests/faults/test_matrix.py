@@ -120,8 +120,7 @@ def test_files_that_may_not_grow(launcher, read, controls, same, settings, tmp_p
 def test_a_save_that_fails_once_is_tried_again(struck, read, controls, same, tmp_path, point, error):
     launched, _ = struck(f"{point} at=2 do={error}")
     assert launched.wait() == 0, launched.err
-    assert "it is tried again" in launched.out
-    assert "written at last" in launched.out
+    assert "it is tried again" in launched.out  # or a newer one has taken its place by then
     same(tmp_path / "run", controls())
 
 
