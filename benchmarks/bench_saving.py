@@ -2,9 +2,10 @@
 
     .venv/bin/python benchmarks/bench_saving.py --pairs 3
 
-Runs the demo's recipe for some steps, without evaluations, in turns: a checkpoint every 50 steps, and only the
-last one. Compared is the time from the first to the last step, by the run's own clock. Then the time from the
-command to the first recorded step, of a fresh run and of one that goes on from its checkpoint, in turns.
+Runs the demo's recipe for some steps, without evaluations, in turns: with a checkpoint every 50 steps, and
+with only the last one. Compared is the time from the first to the last step, by the run's own clock. Then
+the time from the command to the first recorded step, of a fresh run and of one that goes on from its
+checkpoint, in turns.
 """
 
 from __future__ import annotations
