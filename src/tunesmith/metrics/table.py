@@ -34,6 +34,8 @@ class MetricSpec:
         per_example: value of one prediction against one reference, where the metric is the mean of
             those; ``None`` where it is not (BLEU, macro-F1, Pearson's r).
         proportion: whether each example gives 0 or 1, so that a Wilson interval applies.
+        equality: whether an answer counts only if it is the reference, blanks aside: then one that
+            cannot become it need not be told to its end.
         meaning: one line for people.
     """
 
@@ -44,6 +46,7 @@ class MetricSpec:
     high: float = 1.0
     per_example: PerExample | None = None
     proportion: bool = False
+    equality: bool = False
     meaning: str = ""
 
     @property
@@ -74,6 +77,7 @@ _SPECS = (
         kind="text",
         per_example=exact_match,
         proportion=True,
+        equality=True,
         meaning="share of answers equal to the reference, blanks aside",
     ),
     MetricSpec(name="f1", kind="text", per_example=token_f1, meaning="mean overlap of words, as in SQuAD"),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -15,6 +14,7 @@ from tunesmith.errors import UserError
 from tunesmith.tasks import chat
 from tunesmith.tasks.generation import end_tokens_of, generate
 from tunesmith.tasks.packing import pack
+from tunesmith.tasks.proven import clear_choices, decodes_piecewise, prediction_of, told_of
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
 
 if TYPE_CHECKING:
@@ -75,18 +75,24 @@ class CausalLM:
         return Sums(loss=loss, count=len(batch["labels"]), extra={})
 
     @torch.no_grad()
-    def score(self, model: Any, examples: Sequence[Example], predict: bool) -> list[Scored]:
+    def score(
+        self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
+    ) -> list[Scored]:
         """Loss of each example; with ``predict``, its greedy answer too.
 
         The pass that computes the loss also tells which answers the model would have given word for
         word: where its first choice is the reference's next token, all the way to the end mark. Greedy
-        generation would walk the same path, so only the other examples are generated.
+        generation would walk the same path, so only the other examples are generated. Of those in
+        ``only_equal``, an answer that has left the reference for good is told so far, and then ``…``.
 
         Raises:
             UserError: if answers are asked for and a row is plain text.
         """
-        losses, correct, given = self._losses(model, examples)
-        answers = self._predictions(model, examples, correct) if predict else [None] * len(examples)
+        losses, choices, given = self._losses(model, examples)
+        correct = [_hits(example, chosen) for example, chosen in zip(examples, choices, strict=True)]
+        answers: Sequence[str | None] = [None] * len(examples)
+        if predict:
+            answers = self._predictions(model, examples, choices, only_equal)
         return [
             Scored(
                 id=example["id"],
@@ -117,7 +123,13 @@ class CausalLM:
         )
         return [self._text(row) for row in rows]
 
-    def _predictions(self, model: Any, examples: Sequence[Example], correct: Sequence[int]) -> list[str]:
+    def _predictions(
+        self,
+        model: Any,
+        examples: Sequence[Example],
+        choices: Sequence[Sequence[int]],
+        only_equal: Container[str],
+    ) -> list[str]:
         without = next((example["id"] for example in examples if not example["reference"]), None)
         if without is not None:
             raise UserError(
@@ -126,22 +138,20 @@ class CausalLM:
                 "measure `loss`, `perplexity` or `token_accuracy`, or give rows with `prompt` and "
                 "`completion`",
             )
-        ends = self._end_tokens(model)
-        told = [self._proven(e, hits, ends) for e, hits in zip(examples, correct, strict=True)]
-        missed = [index for index, tokens in enumerate(told) if tokens is None]
-        prompts = [examples[i]["input_ids"][: examples[i]["prompt_length"]] for i in missed]
-        generated = dict(zip(missed, self.answers(model, prompts), strict=True))
-        return [generated[i] if tokens is None else self._text(tokens) for i, tokens in enumerate(told)]
-
-    def _proven(self, example: Example, correct: int, ends: Sequence[int]) -> list[int] | None:
-        """The tokens that greedy generation would give, if the pass for the loss has shown them all."""
-        ids, marks, start = example["input_ids"], example["supervised"], example["prompt_length"]
-        if correct < _supervised(example):
-            return None
-        shown = ids[start : next((i for i in range(start, len(ids)) if not marks[i]), len(ids))]
-        told = list(takewhile(lambda token: token not in ends, shown))
-        finished = len(told) < len(shown) or len(told) >= self.max_new_tokens
-        return told[: self.max_new_tokens] if finished else None
+        ends, piecewise = self._end_tokens(model), decodes_piecewise(self.tokenizer)
+        known = [
+            prediction_of(
+                told_of(example, chosen, ends, self.max_new_tokens),
+                example["reference"],
+                self._text,
+                only_equal=piecewise and example["id"] in only_equal,
+            )
+            for example, chosen in zip(examples, choices, strict=True)
+        ]
+        asked = [index for index, answer in enumerate(known) if answer is None]
+        prompts = [examples[i]["input_ids"][: examples[i]["prompt_length"]] for i in asked]
+        generated = iter(self.answers(model, prompts))
+        return [next(generated) if answer is None else answer for answer in known]
 
     def _text(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
@@ -194,19 +204,25 @@ class CausalLM:
 
     def _losses(
         self, model: Any, examples: Sequence[Example]
-    ) -> tuple[list[float], list[int], list[dict[str, float]]]:
-        losses, correct = torch.zeros(len(examples), dtype=torch.float64), torch.zeros(len(examples))
+    ) -> tuple[list[float], list[list[int]], list[dict[str, float]]]:
+        """Of each example: its loss, the first choice at each supervised token, losses by position."""
+        losses = torch.zeros(len(examples), dtype=torch.float64)
+        choices: list[list[int]] = [[] for _ in examples]
         given: list[dict[str, float]] = [{} for _ in examples]
         for chunk in token_chunks([example["length"] for example in examples], self.tokens_per_pass):
             batch = {k: v.to(model.device) for k, v in self.collate([examples[i] for i in chunk]).items()}
-            logits = self._supervised_logits(model, batch).float()
+            raw = self._supervised_logits(model, batch)
+            logits = raw.float()
             owners = torch.tensor(chunk)[batch["owners"].cpu()]
             token_losses = F.cross_entropy(logits, batch["labels"], reduction="none")
             losses.index_add_(0, owners, token_losses.double().cpu())
-            correct.index_add_(0, owners, (logits.argmax(-1) == batch["labels"]).float().cpu())
+            eps = max(torch.finfo(dtype).eps for dtype in (raw.dtype, model.dtype))
+            chosen = clear_choices(logits, batch["labels"], eps)
+            for owner, choice in zip(owners.tolist(), chosen.tolist(), strict=True):
+                choices[owner].append(choice)
             if self.positions:
                 add_by_position(given, owners.tolist(), token_losses.tolist())
-        return losses.tolist(), [int(hits) for hits in correct.tolist()], given
+        return losses.tolist(), choices, given
 
     def _pad_token(self) -> int:
         pad = self.tokenizer.pad_token_id
@@ -243,6 +259,11 @@ def token_chunks(lengths: Sequence[int], most: int) -> list[list[int]]:
 
 def _supervised(example: Example) -> int:
     return sum(example["supervised"][1:])
+
+
+def _hits(example: Example, choices: Sequence[int]) -> int:
+    pairs = zip(example["input_ids"][1:], example["supervised"][1:], strict=True)
+    return sum(map(int.__eq__, (token for token, mark in pairs if mark), choices))
 
 
 def _example(row: Row, ids: list[int], marks: list[int], prompt: int, reference: str) -> Example:

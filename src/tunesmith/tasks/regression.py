@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,9 @@ class Regression:
         return Sums(loss=loss, count=len(batch["labels"]), extra={})
 
     @torch.no_grad()
-    def score(self, model: Any, examples: Sequence[Example], predict: bool) -> list[Scored]:
+    def score(
+        self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
+    ) -> list[Scored]:
         """Squared error (standardised) and predicted number (in the user's units) of each text."""
         order = sorted(range(len(examples)), key=lambda index: examples[index]["length"])
         scored: dict[int, Scored] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,9 @@ class SequenceClassification:
         loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum")
         return Sums(loss=loss, count=len(batch["labels"]), extra={})
 
-    def score(self, model: Any, examples: Sequence[Example], predict: bool) -> list[Scored]:
+    def score(
+        self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
+    ) -> list[Scored]:
         """Loss and most likely label of each text."""
         scored: list[Scored] = score_classes(self, model, examples, self.labels)
         return scored

@@ -5,7 +5,7 @@ Adding a task means adding one file like ``regression.py``, a line in ``TASKS``,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -42,7 +42,8 @@ class Scored:
         loss: summed over the example's supervised tokens (or the sample's own).
         count: how many of them.
         correct: how many of them the model's first choice hit, where that makes sense.
-        prediction: text, label or number, ``None`` if the task was not asked for predictions.
+        prediction: text, label or number, ``None`` if the task was not asked for predictions. A text
+            that ends with ``…`` may be the beginning of an answer that was not told to its end.
         reference: what it is compared with.
         input: the sample as a person would read it.
         given: what else is known by name: the values of metrics that are not made of prediction and
@@ -79,8 +80,14 @@ class Task(Protocol):
         """Forward pass; the loss as a sum and a count."""
         ...
 
-    def score(self, model: Any, examples: Sequence[Example], predict: bool) -> list[Scored]:
-        """Evaluate without gradients; ``predict`` asks for predictions (generation, for language models)."""
+    def score(
+        self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
+    ) -> list[Scored]:
+        """Evaluate without gradients; ``predict`` asks for predictions (generation, for language models).
+
+        ``only_equal`` has the ids of examples of which it matters only whether the prediction equals the
+        reference, blanks aside.
+        """
         ...
 
     def metrics(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from tunesmith.fault import fault
 from tunesmith.judge.intervals import metric_interval, sums_interval
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.metrics.compute import compute, from_sums
+from tunesmith.metrics.table import METRICS
 from tunesmith.tasks.compared import compared
 from tunesmith.tasks.task import Example, Scored, Task
 from tunesmith.train.lockstep import in_lockstep
@@ -89,6 +90,11 @@ def predicts(metrics: Sequence[str]) -> bool:
     return any(name not in SUMS for name in metrics)
 
 
+def only_equality(metrics: Sequence[str]) -> bool:
+    """Whether all that the metrics want of a prediction is whether it equals the reference."""
+    return all(name in SUMS or (name in METRICS and METRICS[name].equality) for name in metrics)
+
+
 def score(
     accelerator: Accelerator,
     model: Any,
@@ -99,10 +105,12 @@ def score(
     autocast: torch.dtype | None,
     sharded: bool = False,
     pulse: Pulse | None = None,
+    only_equal: Container[str] = (),
 ) -> list[Scored]:
     """Score every example once, spread over all processes; all of them get all scores, in order.
 
-    Arguments as in ``evaluate``; ``predict`` asks for predictions.
+    Arguments as in ``evaluate``; ``predict`` asks for predictions, and ``only_equal`` has the ids of examples
+    of which it matters only whether they equal the reference.
 
     Raises:
         Leaving: in all processes, if one was asked to leave before its share was done.
@@ -113,9 +121,9 @@ def score(
     modes = {module: module.training for module in model.modules()}
     model.eval()
     with torch.autocast(accelerator.device.type, autocast or torch.bfloat16, enabled=autocast is not None):
-        scored = _score(
-            accelerator, model, task, mine, examples[0], predict=predict, sharded=sharded, pulse=pulse
-        )
+        own = partial(task.score, model, mine, predict, only_equal) if mine else list
+        idle = partial(task.score, model, [examples[0]], False)
+        scored = _score(accelerator, model, own, idle, sharded=sharded, pulse=pulse)
     for module, training in modes.items():
         module.training = training
     together: list[Scored] = []
@@ -131,11 +139,9 @@ def score(
 def _score(
     accelerator: Accelerator,
     model: Any,
-    task: Task,
-    mine: Sequence[Example],
-    any_example: Example,
+    own: Callable[[], list[Scored]],
+    idle: Callable[[], object],
     *,
-    predict: bool,
     sharded: bool,
     pulse: Pulse,
 ) -> Sequence[Scored | None]:
@@ -143,9 +149,8 @@ def _score(
 
     def work() -> list[Scored]:
         fault("evaluate")
-        return task.score(model, mine, predict) if mine else []
+        return own()
 
-    idle = partial(task.score, model, [any_example], False)
     try:
         with heard(model, pulse.beat if sharded else pulse.look):
             if not sharded:

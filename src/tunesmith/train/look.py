@@ -17,7 +17,7 @@ from tunesmith.recipe.metric_names import asked_metrics, set_metrics
 from tunesmith.tasks.task import Example, Scored
 from tunesmith.train.accelerator import from_main
 from tunesmith.train.aside import Aside
-from tunesmith.train.evaluate import Evaluation, predicts, score, summarise
+from tunesmith.train.evaluate import Evaluation, only_equality, predicts, score, summarise
 from tunesmith.train.graders import graded
 from tunesmith.train.harness import with_harness
 from tunesmith.train.positions import by_position
@@ -69,7 +69,12 @@ def look(
 
 
 def score_with(setup: Setup, examples: Sequence[Example], metrics: Sequence[str]) -> list[Scored]:
-    """Score examples with the model of a run, with what the metrics need."""
+    """Score examples with the model of a run, with what the metrics need.
+
+    Samples are answered to the end whatever the metrics want, since people read them.
+    """
+    shown = {example["id"] for example in setup.eval[: setup.recipe.eval.samples]}
+    ids = {example["id"] for example in examples} if only_equality(metrics) else set()
     scored = score(
         setup.accelerator,
         setup.bare,
@@ -79,6 +84,7 @@ def score_with(setup: Setup, examples: Sequence[Example], metrics: Sequence[str]
         autocast=setup.autocast,
         sharded=setup.engine.stage == 3,
         pulse=setup.pulse,
+        only_equal=ids - shown,
     )
     return graded(setup, scored, metrics)
 
