@@ -273,3 +273,9 @@ def test_reading_a_recipe_imports_nothing_heavy(write: Write, good: str):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_chat_template_is_no_file(write: Write, good: str, tmp_path: Path):
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    write(good.replace("org/name", "org/name\n  chat_template: none"), "recipe.yaml")
+    assert load_recipe(Path("recipe.yaml")).model.chat_template == "none"

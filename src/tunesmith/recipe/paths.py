@@ -66,8 +66,10 @@ def _name(path: NodePath) -> tuple[str, ...]:
 
 
 def _is_template_path(node: ScalarNode) -> bool:
-    """Jinja text has braces or several lines; a path has neither."""
-    return isinstance(node.value, str) and node.value != "" and not any(sign in node.value for sign in "{}\n")
+    """Jinja text has braces or several lines; a path has neither, and ``none`` means that there is none."""
+    if not isinstance(node.value, str) or node.value in ("", "none"):
+        return False
+    return not any(sign in node.value for sign in "{}\n")
 
 
 def _missing(path: NodePath, node: ScalarNode, must_be_file: bool) -> Iterator[Finding]:

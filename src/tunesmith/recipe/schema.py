@@ -59,7 +59,7 @@ class Model(Section):
         default=None, description="Transformers configuration with `model_type`, for random weights."
     )
     tokenizer: TokenizerSpec | None = None
-    chat_template: str | None = Field(default=None, description="Jinja text or a path to it.")
+    chat_template: str | None = Field(default=None, description="Jinja text, a path to it, or `none`.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto",
         description="Type of the frozen weights and of the arithmetic; trained weights keep float32.",
