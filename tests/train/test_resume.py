@@ -224,3 +224,25 @@ def test_finished_but_for_the_model(launcher, read, control, tmp_path):
     launcher.run("causal-lm", *SETTINGS, f"run.dir={run_dir}")
     assert_equal_runs(run_dir, control, read)
     assert read.json(run_dir / "result.json")["resumed_from"] == [STEPS]
+
+
+def workers_of(mark: str) -> list[int]:
+    """Loader workers that import torch, or have, and whose environment has a mark in it."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            wanted = {"environ": mark, "cmdline": "spawn_main", "maps": "libtorch"}
+            if all(text.encode() in (folder / name).read_bytes() for name, text in wanted.items()):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_workers_do_not_outlive_a_run_that_is_killed_while_they_start(launcher, read, tmp_path):
+    mark = f"MARK_{tmp_path.name}_{id(tmp_path)}"
+    launched = launcher.start("causal-lm", "data.workers=2", f"run.dir={tmp_path}/run", MARK=mark)
+    read.until(lambda: workers_of(mark) or launched.ended(), "a worker")
+    launched.signal(signal.SIGKILL)
+    launched.wait()
+    read.until(lambda: not workers_of(mark), "the end of the workers")

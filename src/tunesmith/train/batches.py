@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Any
@@ -50,7 +52,7 @@ def step_batches(
         collate_fn=task.collate,
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
-        worker_init_fn=_leave_signals_to_the_loop if workers else None,
+        worker_init_fn=partial(_begin_worker, parent=os.getpid()) if workers else None,
         generator=torch.Generator().manual_seed(seed),
     )
     if workers:
@@ -66,9 +68,15 @@ def hash_of_samples(ids: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]
 
 
-def _leave_signals_to_the_loop(worker: int) -> None:
-    """A signal to the whole process group must not take the workers away before the loop has saved."""
+def _begin_worker(worker: int, *, parent: int) -> None:
+    """Leave signals to the loop, and do not outlive it.
+
+    A signal to the whole process group must not take the workers away before the loop has saved. And torch's
+    own watchdog does not see that the loop's process is gone if it went while this one was starting.
+    """
     del worker
+    if os.getppid() != parent:
+        os._exit(0)
     for number in ASKS_TO_STOP:
         signal.signal(number, signal.SIG_IGN)
 

@@ -25,7 +25,7 @@ from tunesmith.train.signals import Leaving
 from tunesmith.train.watch import FOLDER, clear_heartbeats, preempted_early
 
 RunRecipe = Callable[[Recipe, Path], int]
-MOST_SHOWN = 20
+MOST_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
