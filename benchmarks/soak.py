@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "train"))
 
 STEPS = 40
-MOST_KILLS = 6
+MOST_KILLS = 10
 USUAL = [
     f"stop=[{{budget: {{steps: {STEPS}}}}}]",
     "data.train.arguments.count=300",
@@ -139,7 +139,7 @@ def one_round(
         launched = launcher.start(
             recipe, *USUAL, *arguments, seed, f"run.dir={folder / 'killed'}", **launch_options(where)
         )
-        deadline = time.monotonic() + (rng.uniform(0.05, 1.1) * whole if kills < MOST_KILLS else 600.0)
+        deadline = time.monotonic() + (rng.uniform(0.1, 0.8) * whole if kills < MOST_KILLS else 600.0)
         while time.monotonic() < deadline and not launched.ended():
             time.sleep(0.005)
         if launched.ended():
