@@ -58,7 +58,6 @@ class Job:
         examples: to learn from.
         evaluation: bytes that an evaluation needs beside the weights.
         mean: whether a running mean of the weights is kept.
-        background: whether checkpoints are written while training goes on.
     """
 
     weights: Weights
@@ -80,7 +79,6 @@ class Job:
     examples: int
     evaluation: float = 0.0
     mean: bool = False
-    background: bool = True
 
     @property
     def lora(self) -> bool:
@@ -144,7 +142,6 @@ def regime_of(job: Job, division: Division, device: Literal["cpu", "gpu"]) -> Re
         device=device,
         frozen_bytes=job.frozen_bytes,
         mean=job.mean,
-        background=job.background,
     )
 
 

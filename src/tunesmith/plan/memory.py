@@ -95,7 +95,6 @@ class Regime:
         device: what computes.
         frozen_bytes: of a frozen weight; half a byte if stored in 4 bits.
         mean: whether a running mean of what learns is kept, whole on every device.
-        background: whether a snapshot is written while training goes on.
     """
 
     numbers: Numbers
@@ -105,7 +104,6 @@ class Regime:
     device: Literal["cpu", "gpu"] = "gpu"
     frozen_bytes: float = 2.0
     mean: bool = False
-    background: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,9 +261,8 @@ def _settled(parts: MemoryParts, load: Load, regime: Regime) -> MemoryParts:
     moving = passing + parts.gradients - overlap + _arising(load, regime)
     moving = moving * (1 + SCATTERED[regime.device]) + _holes(load, regime)
     # Evaluations and snapshots come between steps, when there is neither activation nor gradient. What a
-    # pass has left is free then, but not all of it fits; written in the background, a snapshot outlives that.
-    beside = 1.0 if regime.background else LEFT
-    saved = parts.snapshot + beside * moving if parts.on_host else 0.0
+    # pass has left is free then, but not all of it fits. Writing a snapshot in the background adds little.
+    saved = parts.snapshot + LEFT * moving if parts.on_host else 0.0
     most = max(moving, load.evaluation, saved)
     buffers = parts.buffers + most - (passing + parts.gradients - overlap)
     snapshot = 0.0 if parts.on_host else parts.snapshot

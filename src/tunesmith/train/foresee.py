@@ -104,7 +104,6 @@ def job_of(parts: Parts, weights: Weights, *, dtype: str, counted: Counted | Non
         steps=steps_of(parts),
         examples=parts.mixture.size,
         mean=recipe.run.average is not None and recipe.run.average.ema is not None,
-        background=recipe.run.saving == "background",
         evaluation=_evaluation_bytes(parts, lengths, dimensions.vocabulary if dimensions else 0),
     )
 
