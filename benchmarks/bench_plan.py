@@ -99,7 +99,7 @@ def write_recipe(case: Case, folder: Path, steps: int) -> Path:
         "batch": {"size": case.batch, "micro": case.batch, **case.more},
         "eval": {"every": f"{steps} steps", "baseline": False, "metrics": ["perplexity"]},
         "stop": [{"budget": {"steps": steps}}],
-        "run": {"dir": str(folder / "run"), "save_every": 1},
+        "run": {"dir": str(folder / "run")},
     }
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))
