@@ -17,7 +17,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -55,25 +54,6 @@ CONFIGURATIONS: dict[str, tuple[str, list[str], str | int]] = {
     "FSDP2": ("causal-lm", DROPOUT, "fsdp2"),
 }
 """Name to task or ``lora``, overrides, and the number of processes or the engine."""
-
-
-def start_server(folder: Path) -> subprocess.Popen[str]:
-    env = {
-        **os.environ,
-        "TUNESMITH_CACHE": str(folder / "cache"),
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    server = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests" / "train" / "fork_server.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=env,
-        text=True,
-    )
-    assert server.stdout is not None
-    assert server.stdout.readline() == "ready\n"
-    return server
 
 
 def launch_options(where: str | int) -> dict[str, Any]:
@@ -168,8 +148,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="configurations whose name has this in it")
     options = parser.parse_args()
-    from conftest import Launcher
+    from conftest import Launcher, start_server
 
+    os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     server = start_server(folder)
     launcher = Launcher(server, folder)

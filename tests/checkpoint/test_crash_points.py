@@ -21,9 +21,6 @@ from tunesmith.checkpoint.manifest import checkpoints, newest_valid, verify
 from tunesmith.checkpoint.recover import recover
 from tunesmith.checkpoint.saver import Saver
 from tunesmith.judge.measurement import Progress
-from tunesmith.recipe.schema import Optimizer
-from tunesmith.train.optimizer import make_optimizer
-from tunesmith.train.replicated import Replicated
 from tunesmith.train.saving import keep_best, save_checkpoint, settle
 from tunesmith.train.state import State
 
@@ -38,17 +35,10 @@ DIES = (-signal.SIGKILL, crash_points.NOT_REACHED)
 class Bench:
     """Saves a model with one number, whose value tells the step."""
 
-    def __init__(self) -> None:
+    def __init__(self, one_number) -> None:
         self.accelerator = Accelerator(cpu=True)
-        self.model = torch.nn.Linear(1, 1, bias=False)
-        self.engine = Replicated(
-            accelerator=self.accelerator,
-            model=self.model,
-            bare=self.model,
-            optimizer=make_optimizer(self.model, Optimizer(learning_rate=0.1)),
-            scaler=None,
-            sharded=False,
-        )
+        self.engine = one_number(self.accelerator)
+        self.model = self.engine.bare
 
     def measure_and_save(self, run_dir: Path, step: int, *, keep: int, best: int) -> None:
         """What the loop does with files at a step: keep the best weights, save, let go of older ones."""
@@ -64,8 +54,8 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench():
-    return Bench()
+def bench(one_number):
+    return Bench(one_number)
 
 
 @pytest.fixture(autouse=True)

@@ -136,19 +136,24 @@ class Launcher:
         return launched
 
 
-@pytest.fixture(scope="session")
-def launcher(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("launched")
-    env = {**os.environ, "TUNESMITH_CACHE": str(folder / "cache"), "COLUMNS": "200"}
+def start_server(folder: Path) -> subprocess.Popen:
+    """A server that forks runs; see ``fork_server.py``."""
     server = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=env,
+        env={**os.environ, "TUNESMITH_CACHE": str(folder / "cache"), "COLUMNS": "200"},
         text=True,
     )
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
+    return server
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("launched")
+    server = start_server(folder)
     yield Launcher(server, folder)
     assert server.stdin is not None
     server.stdin.close()
@@ -236,3 +241,28 @@ eval: {every: 10 steps, metrics: [exact_match], generate: {max_new_tokens: 6}}
 stop: [{budget: {steps: 20}}]
 run: {seed: 3}
 """
+
+
+@pytest.fixture(scope="session")
+def mse_by_hand():
+    """What a finished regressor gets wrong, worked out without the product's own evaluation."""
+
+    def mse_by_hand(run_dir, launcher) -> float:
+        """Mean squared error of ``model/`` on the held-out rows, by plain transformers."""
+        import torch
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        from tunesmith.data.prepare import load_rows
+        from tunesmith.recipe.load import load_recipe
+        from tunesmith.tasks.table import TASKS
+
+        recipe = load_recipe(run_dir / "recipe.yaml")
+        folder = launcher.recipe("regression").parent
+        rows = load_rows(recipe.data, TASKS["regression"].needs, recipe.run.seed, folder=folder).eval
+        model = AutoModelForSequenceClassification.from_pretrained(run_dir / "model").eval()
+        tokenizer = AutoTokenizer.from_pretrained(run_dir / "model")
+        with torch.no_grad():
+            said = [float(model(**tokenizer(row.fields["text"], return_tensors="pt")).logits) for row in rows]
+        return sum((one - row.fields["target"]) ** 2 for one, row in zip(said, rows, strict=True)) / len(rows)
+
+    return mse_by_hand

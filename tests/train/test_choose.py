@@ -48,7 +48,7 @@ def test_a_test_split_is_scored_once_and_seen_by_no_decision(launcher, read, tmp
     assert "already finished" in again.out
 
 
-def test_a_running_mean_is_used_where_it_is_surely_better(launcher, read, tmp_path):
+def test_a_running_mean_is_used_where_it_is_surely_better(launcher, read, tmp_path, mse_by_hand):
     run_dir = tmp_path / "run"
     launched = launcher.run("regression", *NOISY, "run.average={ema: 0.95}", f"run.dir={run_dir}")
     result = read.json(run_dir / "result.json")
@@ -61,24 +61,6 @@ def test_a_running_mean_is_used_where_it_is_surely_better(launcher, read, tmp_pa
     assert "The finished model has an average of weights (ema)" in launched.out
     assert mse_by_hand(run_dir, launcher) == pytest.approx(tried["metrics"]["mse"], rel=1e-3)
     assert "an average, ema" in (run_dir / "model" / "README.md").read_text()
-
-
-def mse_by_hand(run_dir, launcher) -> float:
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    from tunesmith.data.prepare import load_rows
-    from tunesmith.recipe.load import load_recipe
-    from tunesmith.tasks.table import TASKS
-
-    recipe = load_recipe(run_dir / "recipe.yaml")
-    folder = launcher.recipe("regression").parent
-    rows = load_rows(recipe.data, TASKS["regression"].needs, recipe.run.seed, folder=folder).eval
-    model = AutoModelForSequenceClassification.from_pretrained(run_dir / "model").eval()
-    tokenizer = AutoTokenizer.from_pretrained(run_dir / "model")
-    with torch.no_grad():
-        said = [float(model(**tokenizer(row.fields["text"], return_tensors="pt")).logits) for row in rows]
-    return sum((one - row.fields["target"]) ** 2 for one, row in zip(said, rows, strict=True)) / len(rows)
 
 
 def test_averages_that_are_no_better_are_named_and_left(launcher, read, tmp_path):
@@ -126,7 +108,7 @@ def _steps(run_dir) -> int:
     return (run_dir / "metrics.jsonl").read_text().count('"train"')
 
 
-def test_kept_weights_that_saw_a_part_are_measured_on_all(launcher, read, tmp_path):
+def test_kept_weights_that_saw_a_part_are_measured_on_all(launcher, read, tmp_path, mse_by_hand):
     """A rate that destroys what was learnt: the best saw few rows, and the end is surely worse."""
     run_dir = tmp_path / "run"
     wild = [

@@ -10,10 +10,7 @@ from tunesmith.checkpoint.manifest import verify
 from tunesmith.checkpoint.saver import Saver
 from tunesmith.errors import UserError
 from tunesmith.judge.measurement import Measurement, Progress, Verdict
-from tunesmith.recipe.schema import Optimizer
 from tunesmith.train.loading import load_checkpoint, restore_best
-from tunesmith.train.optimizer import make_optimizer
-from tunesmith.train.replicated import Replicated
 from tunesmith.train.saving import keep_best, save_checkpoint, settle
 from tunesmith.train.state import START, State
 
@@ -21,18 +18,11 @@ from tunesmith.train.state import START, State
 class Bench:
     """A model with one number, whose value tells the step."""
 
-    def __init__(self, run_dir) -> None:
+    def __init__(self, run_dir, one_number) -> None:
         self.run_dir, self.accelerator = run_dir, Accelerator(cpu=True)
         self.saver = Saver(rank=0, processes=1)
-        self.model = torch.nn.Linear(1, 1, bias=False)
-        self.engine = Replicated(
-            accelerator=self.accelerator,
-            model=self.model,
-            bare=self.model,
-            optimizer=make_optimizer(self.model, Optimizer(learning_rate=0.1)),
-            scaler=None,
-            sharded=False,
-        )
+        self.engine = one_number(self.accelerator)
+        self.model = self.engine.bare
 
     def at(self, step: int, best: int | None) -> State:
         with torch.no_grad():
@@ -66,8 +56,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path):
-    return Bench(tmp_path)
+def bench(tmp_path, one_number):
+    return Bench(tmp_path, one_number)
 
 
 def damage(folder) -> None:

@@ -12,25 +12,6 @@ def ended(launcher, read, task, folder, *arguments):
     return result, folder / "run"
 
 
-def mse_by_hand(run_dir, launcher) -> float:
-    """Mean squared error of ``model/`` on the held-out rows, by plain transformers."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    from tunesmith.data.prepare import load_rows
-    from tunesmith.recipe.load import load_recipe
-    from tunesmith.tasks.table import TASKS
-
-    recipe = load_recipe(run_dir / "recipe.yaml")
-    folder = launcher.recipe("regression").parent
-    rows = load_rows(recipe.data, TASKS["regression"].needs, recipe.run.seed, folder=folder).eval
-    model = AutoModelForSequenceClassification.from_pretrained(run_dir / "model").eval()
-    tokenizer = AutoTokenizer.from_pretrained(run_dir / "model")
-    with torch.no_grad():
-        said = [float(model(**tokenizer(row.fields["text"], return_tensors="pt")).logits) for row in rows]
-    return sum((one - row.fields["target"]) ** 2 for one, row in zip(said, rows, strict=True)) / len(rows)
-
-
 def test_target(launcher, read, tmp_path):
     result, run_dir = ended(launcher, read, "sequence-classification", tmp_path, "eval.every=5")
     assert (result["status"], result["stop"]["rule"]) == ("stopped", "target")
@@ -60,7 +41,7 @@ def test_plateau(launcher, read, tmp_path):
     assert result["best"]["step"] == best["step"]
 
 
-def test_divergence_leaves_the_best_weights(launcher, read, tmp_path):
+def test_divergence_leaves_the_best_weights(launcher, read, tmp_path, mse_by_hand):
     stop = "stop=[{divergence: {factor: 1.5}}, {budget: {steps: 60}}]"
     # Without warm-up and with a rate that is far too high, things get better only at first, if at all.
     wild = ["optimizer.learning_rate=0.7", "optimizer.warmup=0", "optimizer.clip=null", "eval.every=1"]
@@ -71,7 +52,7 @@ def test_divergence_leaves_the_best_weights(launcher, read, tmp_path):
     assert mse_by_hand(run_dir, launcher) == pytest.approx(result["best"]["metrics"]["mse"], rel=1e-4)
 
 
-def test_the_best_weights_are_in_the_model_where_later_ones_are_worse(launcher, read, tmp_path):
+def test_the_best_weights_are_in_the_model_where_later_ones_are_worse(launcher, read, tmp_path, mse_by_hand):
     """Without a baseline the best is a step in the middle: a plateau ends the run later than its best."""
     stop = "stop=[{plateau: {metric: loss, patience: 2}}, {budget: {steps: 100}}]"
     wild = [
@@ -89,7 +70,7 @@ def test_the_best_weights_are_in_the_model_where_later_ones_are_worse(launcher, 
 
 
 @pytest.mark.parametrize("every", [1, 10], ids=["seen in an evaluation", "seen in a step"])
-def test_non_finite(launcher, read, tmp_path, every):
+def test_non_finite(launcher, read, tmp_path, every, mse_by_hand):
     wild = ["optimizer.learning_rate=1e30", "optimizer.warmup=0", f"eval.every={every}"]
     result, run_dir = ended(launcher, read, "regression", tmp_path, *wild)
     assert (result["status"], result["stop"]["rule"]) == ("stopped", "non-finite")
