@@ -135,3 +135,18 @@ def test_a_run_killed_after_going_back_ends_as_one_that_was_not(poisoned, read, 
     assert poisoned(run_dir, *settings, times={}).wait() == 0
     assert read.losses(run_dir) == read.losses(control)
     assert read.weights(run_dir) == read.weights(control)
+
+
+def test_a_run_killed_after_going_further_back_leaves_no_step_out(poisoned, read, tmp_path):
+    control, run_dir = tmp_path / "control", tmp_path / "run"
+    settings = ["safety.non_finite=back", "run.keep=3"]
+    assert poisoned(control, *settings, times={25: 2}).wait() == 0
+    launched = poisoned(run_dir, *settings, times={25: 2})
+    journal = run_dir / "metrics.jsonl"
+    further = '"kind": "back", "step": 10'
+    read.until(lambda: journal.exists() and further in journal.read_text(), "the second return")
+    launched.signal(signal.SIGKILL)
+    launched.wait()
+    assert poisoned(run_dir, *settings, times={}).wait() == 0
+    assert read.losses(run_dir) == read.losses(control)
+    assert read.weights(run_dir) == read.weights(control)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tunesmith.checkpoint.atomic import remove_folder
 from tunesmith.checkpoint.journal import append_record, truncate_after
+from tunesmith.checkpoint.manifest import checkpoint_step, checkpoints
 from tunesmith.judge.measurement import Verdict
 from tunesmith.judge.trouble import returned
 from tunesmith.train.loading import load_checkpoint
@@ -48,14 +50,24 @@ def go_back(setup: Setup, wrong: WentWrong) -> State:
             wrong.state, verdict=broke_down(f"{wrong.reason}; there is no checkpoint to go back to")
         )
     to = state.progress.step
-    state = replace(state, trouble=returned(state.trouble, trouble, setup.recipe.safety, to=to, at=at))
+    return replace(state, trouble=returned(state.trouble, trouble, setup.recipe.safety, to=to, at=at))
+
+
+def forget_what_came_after(setup: Setup, wrong: WentWrong, state: State) -> None:
+    """Remove later checkpoints and lines of the journal, once the state after the return is saved.
+
+    Before that a kill would bring the old learning rate back, and after it a checkpoint that was given up.
+    """
     if setup.accelerator.is_main_process:
+        to = state.progress.step
+        for folder in checkpoints(setup.run_dir / "checkpoints"):
+            if (checkpoint_step(folder) or 0) > to:
+                remove_folder(folder)
         journal = setup.run_dir / "metrics.jsonl"
         truncate_after(journal, to)
-        facts = {"from": at, "reason": wrong.reason, "factor": state.trouble.factor}
+        facts = {"from": wrong.state.progress.step, "reason": wrong.reason, "factor": state.trouble.factor}
         append_record(journal, {"kind": "back", "step": to, **facts}, durable=True)
     setup.accelerator.wait_for_everyone()
-    return state
 
 
 def _is_saved(state: State) -> bool:

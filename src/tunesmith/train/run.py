@@ -21,7 +21,7 @@ from tunesmith.recipe.schema import Recipe
 from tunesmith.report.page import write_report
 from tunesmith.train.accelerator import Place, on_main, take_place
 from tunesmith.train.asked import listener
-from tunesmith.train.back import WentWrong, go_back
+from tunesmith.train.back import WentWrong, forget_what_came_after, go_back
 from tunesmith.train.before import Held, changes_of_data, make_base_models, owned
 from tunesmith.train.build import arithmetic_of, build, dtype_of
 from tunesmith.train.choose import Chosen
@@ -127,8 +127,10 @@ def _train_on(setup: Setup, state: State, parts: Parts, place: Place, log: Log) 
         except WentWrong as wrong:
             state = go_back(fitting, wrong)
             save(fitting, state)
-            settle(fitting.saver, place.accelerator)  # else a kill would bring the old rate back
-            log.say(f"back at step {state.progress.step}, learning rate x {state.trouble.factor:g}")
+            settle(fitting.saver, place.accelerator)
+            if not state.verdict.stop:
+                forget_what_came_after(fitting, wrong, state)
+                log.say(f"back at step {state.progress.step}, learning rate x {state.trouble.factor:g}")
 
 
 def _write_beginning(parts: Parts, setup: Setup, place: Place, identity: str) -> dict[str, Any]:
