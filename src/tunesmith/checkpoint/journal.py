@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,24 @@ def truncate_after(path: Path, step: int) -> int:
     Raises:
         UserError: as ``read_journal``.
     """
+    return _keep(path, lambda record: not _is_beyond(record, step))
+
+
+def keep_evaluations(path: Path, steps: Collection[int]) -> int:
+    """Remove the records of evaluations that are not of these steps: they are made again.
+
+    Returns:
+        How many records were removed.
+
+    Raises:
+        UserError: as ``read_journal``.
+    """
+    return _keep(path, lambda record: record.get("kind") != "eval" or record.get("step") in steps)
+
+
+def _keep(path: Path, stays: Callable[[Mapping[str, Any]], bool]) -> int:
     lines = _lines(path)
-    staying = [line for line, record in lines if not _is_beyond(record, step)]
+    staying = [line for line, record in lines if stays(record)]
     content = b"".join(line + b"\n" for line in staying)
     if path.exists() and content != path.read_bytes():
         write_bytes(path, content)

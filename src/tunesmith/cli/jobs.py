@@ -122,9 +122,11 @@ def cancel(
     from tunesmith.launch.slurm_submit import found_again
 
     job: str | None = run_or_job
+    follower: str | None = None
     if not run_or_job.replace("_", "").isdigit():
         run_dir = Path(run_or_job)
-        found_again(run_dir)
+        known = found_again(run_dir)
+        follower = known.follower if known is not None else None
         job = job_of(run_dir)
     if job is None:
         hint = (
@@ -132,6 +134,8 @@ def cancel(
         )
         raise UserError(f"no job is known of `{run_or_job}`", hint=hint)
     cancel_job(job)
+    if follower is not None:
+        cancel_job(follower)
     typer.echo(f"job {job} is being ended; submit it again to go on")
 
 

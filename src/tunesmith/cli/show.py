@@ -1,4 +1,4 @@
-"""The commands that show runs: compare, watch, ui."""
+"""The commands that look at runs: compare, watch, follow, ui."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ def watch(
     from tunesmith.live.watch import watch as watch_run
 
     raise typer.Exit(watch_run(run_dir, once=once, every=every))
+
+
+def follow(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Its directory, also before it is there.")],
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="To compute with.")] = None,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+) -> None:
+    """Score a run's weights beside its training, for `eval.mode: follower`.
+
+    Start it anywhere that sees the run's directory and its data. It ends with the run.
+    """
+    from tunesmith.train.follow import follow_run
+
+    raise typer.Exit(follow_run(run_dir, threads=threads, child=child))
 
 
 def ui(

@@ -37,6 +37,11 @@ def submit_text(wanted: Wanted, *, dry_run: bool, look_first: bool) -> str:
     lines = [
         job if is_new else f"{job}: it is there already, and nothing was submitted",
         f"script     {folder_of(run_dir) / 'job.sbatch'}",
+        *(
+            [f"follower   {submission.follower}, as soon as that one has begun"]
+            if submission.follower
+            else []
+        ),
         f"watch      tunesmith status {run_dir}",
         f"log        tunesmith logs {runs[0] if runs else run_dir} -f",
         f"end        tunesmith cancel {run_dir}",

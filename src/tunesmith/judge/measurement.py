@@ -47,6 +47,7 @@ class Measurement:
         clusters: groups that belong together among the examples; ``None``: each stands alone.
         of: size of the whole evaluation set, if only ``examples`` of it were seen.
         sets: further evaluation sets that were measured on, and their sizes.
+        beside: whether it was made beside training, which went on meanwhile.
     """
 
     progress: Progress
@@ -59,6 +60,7 @@ class Measurement:
     clusters: int | None = None
     of: int | None = None
     sets: Mapping[str, int] = field(default_factory=dict)
+    beside: bool = False
 
     @property
     def step(self) -> int:
@@ -105,6 +107,7 @@ def to_plain(measurement: Measurement) -> dict[str, object]:
         "clusters": measurement.clusters,
         "of": measurement.of,
         "sets": dict(measurement.sets) or None,
+        "beside": measurement.beside or None,
     }
     return {
         "progress": {name: value for name, value in asdict(progress).items() if value is not None},
@@ -130,4 +133,5 @@ def from_plain(plain: Mapping[str, Any]) -> Measurement:
         clusters=plain.get("clusters"),
         of=plain.get("of"),
         sets=plain.get("sets", {}),
+        beside=plain.get("beside", False),
     )

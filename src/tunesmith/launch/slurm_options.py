@@ -31,6 +31,7 @@ class JobOptions:
         tasks: number of runs of an array; None if it is no array.
         at_once: how many of the array may run at a time.
         after: jobs that must have succeeded before.
+        beside: a job that must have begun before.
         other: further options of sbatch, as they are.
     """
 
@@ -48,6 +49,7 @@ class JobOptions:
     tasks: int | None = None
     at_once: int | None = None
     after: tuple[str, ...] = ()
+    beside: str | None = None
     other: tuple[str, ...] = ()
 
 
@@ -73,11 +75,17 @@ def option_lines(job: JobOptions) -> list[str]:
         "account": job.account,
         "qos": job.qos,
         "array": f"0-{job.tasks - 1}{limit}" if job.tasks else None,
-        "dependency": "afterok:" + ":".join(job.after) if job.after else None,
-        "kill-on-invalid-dep": "yes" if job.after else None,
+        "dependency": _dependency(job),
+        "kill-on-invalid-dep": "yes" if job.after or job.beside else None,
     }
     lines = [f"--{key}={_quoted(str(value))}" for key, value in options.items() if value is not None]
     return [f"#SBATCH {line}" for line in [*lines, "--requeue", *(_plain(one) for one in job.other)]]
+
+
+def _dependency(job: JobOptions) -> str | None:
+    succeeded = ["afterok:" + ":".join(job.after)] if job.after else []
+    begun = [f"after:{job.beside}"] if job.beside else []
+    return ",".join([*succeeded, *begun]) or None
 
 
 def read_time(text: str) -> tuple[str, int]:

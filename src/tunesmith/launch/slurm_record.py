@@ -26,11 +26,13 @@ class Submission:
         mark: also in the job's comment, by which it is found if its number was never learnt.
         job: its number; None until SLURM has told it.
         runs: run directories of an array's tasks, in order; empty if it is no array.
+        follower: number of the job that scores beside it; None if there is none.
     """
 
     mark: str
     job: str | None = None
     runs: tuple[str, ...] = ()
+    follower: str | None = None
 
     @property
     def comment(self) -> str:
@@ -58,6 +60,7 @@ def read_submission(run_dir: Path) -> Submission | None:
             mark=str(found["mark"]),
             job=None if found["job"] is None else str(found["job"]),
             runs=tuple(str(one) for one in found["runs"]),
+            follower=None if found.get("follower") is None else str(found["follower"]),
         )
     except (ValueError, KeyError, TypeError):
         raise UserError("what is remembered of the job cannot be read", str(path), "remove it") from None

@@ -1,4 +1,4 @@
-"""A job's script: the shipped ``sft.sbatch`` with its lines filled in; there is one script only."""
+"""A job's script: a shipped one, ``sft.sbatch`` or ``follow.sbatch``, with its lines filled in."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tunesmith.launch.slurm_options import JobOptions, option_lines
 _OPTION = "#SBATCH "
 
 
-def shipped_script() -> str:
-    """The script that is shipped: of the installed package, or of the repository it runs from."""
+def shipped_script(name: str = "sft.sbatch") -> str:
+    """A script that is shipped: of the installed package, or of the repository it runs from."""
     installed = Path(str(resources.files("tunesmith"))) / "slurm"
     repository = Path(__file__).resolve().parents[3] / "slurm"
     folder = installed if installed.is_dir() else repository
-    return (folder / "sft.sbatch").read_text(encoding="utf-8")
+    return (folder / name).read_text(encoding="utf-8")
 
 
 def script_text(shipped: str, job: JobOptions, variables: Mapping[str, str], arguments: Sequence[str]) -> str:

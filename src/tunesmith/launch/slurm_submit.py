@@ -67,6 +67,7 @@ class Prepared:
         profile: with the counts of the job.
         job: what to ask for, all but the comment.
         wanted: what it was made from.
+        followed: whether another job scores beside it.
     """
 
     run_dir: Path
@@ -74,6 +75,7 @@ class Prepared:
     profile: Profile
     job: JobOptions
     wanted: Wanted
+    followed: bool = False
 
     def script(self, mark: str) -> str:
         """The script for a submission."""
@@ -82,6 +84,21 @@ class Prepared:
         sweep = [word for axis in self.wanted.axes for word in ("--array", axis)]
         arguments = [str(self.wanted.recipe), *self.wanted.overrides, *sweep]
         return script_text(shipped_script(), job, variables, arguments)
+
+    def follower_script(self, beside: str) -> str:
+        """The script of the job that scores beside a submitted one: one node, one device."""
+        job = replace(
+            self.job,
+            name=f"{self.job.name}-follow",
+            output=str(folder_of(self.run_dir.absolute()) / "follow-%j.out"),
+            comment="tunesmith:follow",
+            nodes=1,
+            gpus=None if self.job.gpus is None else 1,
+            after=(),
+            beside=beside,
+        )
+        variables = {"VENV": sys.prefix}
+        return script_text(shipped_script("follow.sbatch"), job, variables, [str(self.run_dir)])
 
 
 def prepare_job(wanted: Wanted) -> Prepared:
@@ -92,6 +109,13 @@ def prepare_job(wanted: Wanted) -> Prepared:
     """
     base = load_recipe(wanted.recipe, wanted.overrides)
     run_dir = Path(str(base.run.dir))
+    followed = base.eval.mode == "follower"
+    if followed and wanted.axes:
+        raise UserError(
+            "a sweep's runs cannot each have a follower's job",
+            str(wanted.recipe),
+            "write `eval.mode=async`: each run is then scored by a process of its own",
+        )
     profile = _profile_of(wanted)
     sweep = combinations(wanted.axes) if wanted.axes else []
     runs = []
@@ -111,7 +135,9 @@ def prepare_job(wanted: Wanted) -> Prepared:
         tasks=len(sweep) or None,
         after=tuple(_job_of(one) for one in wanted.after),
     )
-    return Prepared(run_dir=run_dir, runs=tuple(runs), profile=profile, job=job, wanted=wanted)
+    return Prepared(
+        run_dir=run_dir, runs=tuple(runs), profile=profile, job=job, wanted=wanted, followed=followed
+    )
 
 
 def write_script(prepared: Prepared, mark: str) -> Path:
@@ -140,14 +166,25 @@ def submit(prepared: Prepared) -> tuple[Submission, bool]:
     with own(folder):
         before = found_again(prepared.run_dir)
         if before is not None and any(not job.is_over for job in my_jobs([str(before.job)])):
-            return before, False
+            return _with_follower(prepared, before), False
         new = Submission(mark=secrets.token_hex(8), runs=prepared.runs)
         script = write_script(prepared, new.mark)
         write_submission(prepared.run_dir, new)
         new = replace(new, job=submit_script(script))
         write_submission(prepared.run_dir, new)
         _refuse_endless_wait(str(new.job))
-        return new, True
+        return _with_follower(prepared, new), True
+
+
+def _with_follower(prepared: Prepared, submission: Submission) -> Submission:
+    """Submit the job that scores beside a run, once it has begun; if that is wanted, and once."""
+    if not prepared.followed or submission.follower is not None:
+        return submission
+    path = folder_of(prepared.run_dir) / "follow.sbatch"
+    write_text(path, prepared.follower_script(str(submission.job)))
+    submission = replace(submission, follower=submit_script(path))
+    write_submission(prepared.run_dir, submission)
+    return submission
 
 
 def found_again(run_dir: Path) -> Submission | None:

@@ -10,7 +10,7 @@ from tunesmith.recipe.check_stop import check_stop
 from tunesmith.recipe.finding import shorten
 from tunesmith.recipe.leaves import binding, paths
 from tunesmith.recipe.problem import Problem
-from tunesmith.recipe.schema import Budget, Generate, Recipe
+from tunesmith.recipe.schema import Budget, Eval, Generate, Recipe
 
 
 def check_goal(recipe: Recipe) -> Iterator[Problem]:
@@ -31,6 +31,7 @@ def _eval(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(
                 ("eval", "metrics", index), f"metric `{shorten(name)}` stands twice", "take one away"
             )
+    yield from _beside(recipe)
     yield from _sets(recipe)
     yield from _columns(recipe)
     yield from check_graded(recipe)
@@ -40,6 +41,27 @@ def _eval(recipe: Recipe) -> Iterator[Problem]:
     if recipe.run.save_every is not None and recipe.run.save_every.auto:
         what = "`run.save_every: auto` means nothing: checkpoints follow `eval.every` where it is left out"
         yield Problem(("run", "save_every"), what, "take it away, or write e.g. `100 steps`", "key")
+
+
+def _beside(recipe: Recipe) -> Iterator[Problem]:
+    """What an evaluation beside training cannot know when it is made."""
+    section, mode = recipe.eval, recipe.eval.mode
+    if mode == "inline":
+        if section.ahead != Eval().ahead:
+            what = "`eval.ahead` means nothing with `eval.mode: inline`: training waits for each evaluation"
+            yield Problem(("eval", "ahead"), what, "take it away, or write `eval.mode: async`", "key")
+        return
+    if section.every.auto:
+        what = f"`eval.every: auto` spends little of training's time, and `{mode}` evaluations spend none"
+        yield Problem(("eval", "every"), what, "write e.g. `every: 50 steps`")
+    if section.subset == "auto":
+        what = f"`eval.subset: auto` needs the evaluation before, and `{mode}` ones may not know it yet"
+        yield Problem(("eval", "subset"), what, "take it away: beside training, all rows cost no time")
+    if recipe.run.average is not None:
+        what = (
+            f"`run.average` averages to the step at which training ends; with `{mode}` it ends a little later"
+        )
+        yield Problem(("run", "average"), what, "take it away, or write `eval.mode: inline`", "key")
 
 
 def _sets(recipe: Recipe) -> Iterator[Problem]:

@@ -293,6 +293,13 @@ class Eval(Section):
     )
     metrics: tuple[str, ...] = Field(default=(), description="Beside `loss`; default: the task's own.")
     baseline: Flag = True
+    mode: Literal["inline", "async", "follower"] = Field(
+        default="inline",
+        description="`async`: beside training, in another process; `follower`: by `tunesmith follow RUN`.",
+    )
+    ahead: Whole = Field(
+        default=2, gt=0, description="Evaluations under way beside training before it waits for one."
+    )
     batch_size: Whole = Field(default=64, gt=0)
     limit: Whole | None = Field(default=None, gt=0, description="Evaluate on at most this many rows.")
     subset: Literal["all", "auto"] = Field(

@@ -48,14 +48,20 @@ class Place:
     profile: str
 
 
-def take_place(run: Run) -> Place:
-    """Join the other processes, take a share of the cores, and seed every random number."""
+def take_place(run: Run, *, beside: int = 0) -> Place:
+    """Join the other processes, take a share of the cores, and seed every random number.
+
+    Args:
+        run: the recipe's section.
+        beside: further processes on this machine that compute meanwhile, if there is nothing but its cores.
+    """
     world = read_world(os.environ)
     # Unsaid, Accelerate would take it for 1 and say so to whoever reads the environment after it.
     os.environ.setdefault("LOCAL_WORLD_SIZE", str(world.local_world_size))
     requested = None if run.threads == "auto" else run.threads
     exported = exported_threads(os.environ.get("OMP_NUM_THREADS"))
-    threads = threads_per_process(usable_cores(), world.local_world_size, requested, exported)
+    sharing = world.local_world_size + (0 if torch.cuda.is_available() else beside)
+    threads = threads_per_process(usable_cores(), sharing, requested, exported)
     torch.set_num_threads(threads)
     profile = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     accelerator = _join(world, profile, patience=run.deadline + AFTER_THE_WATCH)

@@ -1,4 +1,4 @@
-"""What is said after the explanation of a run's end: averages that were tried, and the test split."""
+"""What is said after the explanation of a run's end: steps left out, averages tried, the test split."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tunesmith.metrics.names import bare_metric
 from tunesmith.recipe.schema import StopRule
 from tunesmith.train.choose import Chosen, Tried
 from tunesmith.train.rules import comparable
+from tunesmith.train.state import State
 
 
 def afterwords(chosen: Chosen, rules: Sequence[StopRule]) -> Iterator[str]:
@@ -28,6 +29,22 @@ def afterwords(chosen: Chosen, rules: Sequence[StopRule]) -> Iterator[str]:
             f"On the test split, which no decision saw, {name} is {show(value)} "
             f"({between}{chosen.test.examples:,} examples)."
         )
+
+
+def steps_beyond(state: State) -> int:
+    """How far training had gone on when an evaluation beside it ended the run."""
+    judged = state.verdict.stop and state.verdict.rule != "non-finite" and not state.preempted
+    if not judged or not state.history or not state.history[-1].beside:
+        return 0
+    return state.progress.step - state.history[-1].step
+
+
+def left_behind(state: State) -> Iterator[str]:
+    """A sentence if training had gone on."""
+    beyond = steps_beyond(state)
+    if beyond:
+        steps = f"{beyond} steps" if beyond > 1 else "1 step"
+        yield f"Training had gone on for {steps} while that evaluation was made beside it; they are left out."
 
 
 def _of_average(one: Tried, metric: str) -> str:

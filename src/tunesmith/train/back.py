@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tunesmith.checkpoint.atomic import remove_folder
-from tunesmith.checkpoint.journal import append_record, truncate_after
+from tunesmith.checkpoint.journal import append_record, keep_evaluations, truncate_after
 from tunesmith.checkpoint.manifest import checkpoint_step, checkpoints
 from tunesmith.judge.measurement import Verdict
 from tunesmith.judge.trouble import returned
 from tunesmith.train.loading import load_checkpoint
+from tunesmith.train.looks import drop_looks
 from tunesmith.train.saving import settle
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State
@@ -63,8 +64,10 @@ def forget_what_came_after(setup: Setup, wrong: WentWrong, state: State) -> None
         for folder in checkpoints(setup.run_dir / "checkpoints"):
             if (checkpoint_step(folder) or 0) > to:
                 remove_folder(folder)
+        drop_looks(setup.run_dir, state.awaited)
         journal = setup.run_dir / "metrics.jsonl"
         truncate_after(journal, to)
+        keep_evaluations(journal, {one.step for one in state.history})
         facts = {"from": wrong.state.progress.step, "reason": wrong.reason, "factor": state.trouble.factor}
         append_record(journal, {"kind": "back", "step": to, **facts}, durable=True)
     setup.accelerator.wait_for_everyone()

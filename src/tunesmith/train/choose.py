@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -103,8 +104,12 @@ def choose(setup: Setup, state: State, log: Log) -> Chosen:
     return replace(chosen, test=test, test_baseline=baseline, test_paired=paired)
 
 
-def score_test_baseline(setup: Setup) -> float:
+def score_test_baseline(setup: Setup, path: Path) -> float:
     """Keep what the model reaches on the test split before the first step; nothing is decided by it.
+
+    Args:
+        setup: the parts.
+        path: of the file that keeps it.
 
     Returns:
         Seconds that it took.
@@ -114,7 +119,7 @@ def score_test_baseline(setup: Setup) -> float:
     started = time.monotonic()
     scored = score_with(setup, setup.aside.test, setup.metrics)
     if setup.accelerator.is_main_process:
-        write_scores(setup.run_dir / TEST_BASELINE, scored)
+        write_scores(path, scored)
     return float(from_main(setup.accelerator, time.monotonic() - started))
 
 

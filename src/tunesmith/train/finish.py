@@ -20,7 +20,7 @@ from tunesmith.recipe.schema import Recipe
 from tunesmith.sources.address import HubAddress, parse_address
 from tunesmith.tasks.regression import Regression
 from tunesmith.train.accelerator import Place
-from tunesmith.train.afterwords import afterwords
+from tunesmith.train.afterwords import afterwords, left_behind, steps_beyond
 from tunesmith.train.build import outline
 from tunesmith.train.choose import Chosen, choose, plain_chosen
 from tunesmith.train.log import Log
@@ -117,13 +117,14 @@ def status_of(state: State) -> Status:
 def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[str, Any]:
     """The content of ``result.json``."""
     history, rules = state.history, setup.recipe.stop
+    words = [explain(history, state.verdict, rules), *left_behind(state), *afterwords(chosen, rules)]
     best = chosen.best or next((m for m in history if m.progress.step == state.best_step), None)
     training, evaluating = seconds_of(state)
     resumed = [r for r in read_journal(setup.run_dir / "metrics.jsonl") if r["kind"] == "resume"]
     return {
         "status": status_of(state),
         "stop": _stop(state),
-        "explanation": " ".join([explain(history, state.verdict, rules), *afterwords(chosen, rules)]),
+        "explanation": " ".join(words),
         "unknown": unjudged(history, rules),
         "baseline": _metrics(history[0]) if history and history[0].progress.step == 0 else None,
         "best": _metrics(best) if best else None,
@@ -160,10 +161,11 @@ def resources_of(setup: Setup, state: State, place: Place) -> dict[str, Any]:
 def seconds_of(state: State) -> tuple[float, float]:
     """Seconds of training and of evaluating.
 
-    The clock of the last step has run through every evaluation but the one that came after that step.
+    The clock of the last step has run through every evaluation but the one that came after that step, and
+    those that were made beside training.
     """
     evaluating = sum(measurement.seconds for measurement in state.history)
-    before = sum(m.seconds for m in state.history if m.progress.step < state.progress.step)
+    before = sum(m.seconds for m in state.history if not m.beside and m.step < state.progress.step)
     return max(state.progress.seconds - before, 1e-9), evaluating
 
 
@@ -171,7 +173,9 @@ def _stop(state: State) -> dict[str, Any]:
     rule, reason = state.verdict.rule, state.verdict.reason
     if state.preempted:
         rule, reason = "signal", "the run was asked to leave; the same command goes on with it"
-    return {"rule": rule, "reason": reason, "step": state.progress.step}
+    beyond = steps_beyond(state)
+    step = state.progress.step - beyond
+    return {"rule": rule, "reason": reason, "step": step, **({"steps_beyond": beyond} if beyond else {})}
 
 
 def _metrics(measurement: Measurement) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from tunesmith.train.spending import memory_bytes
 from tunesmith.train.step import StepResult
 
 QUIET_SECONDS = 10.0
-EVIDENCE = ("train_loss", "paired", "clusters", "of", "sets")
+EVIDENCE = ("train_loss", "paired", "clusters", "of", "sets", "beside")
 """What an evaluation's line holds beside its values, where it is known: enough to judge it again."""
 
 
@@ -127,7 +127,8 @@ class Log:
     def measurement(self, evaluation: Evaluation, verdict: Verdict, *, is_best: bool) -> None:
         """Record one evaluation, its verdict, and, if it is the best, its samples."""
         measured = evaluation.measurement
-        self._last = (measured.progress.tokens, measured.progress.seconds + measured.seconds)
+        if not measured.beside:
+            self._last = (measured.progress.tokens, measured.progress.seconds + measured.seconds)
         if not self._main:
             return
         self._still_ours()

@@ -59,7 +59,7 @@ def look(
         scored += score_with(setup, setup.eval[len(scored) : size], setup.metrics)
         measurement = _measurement(setup, scored, others, progress, harness)
         newest = scores_by_metric(setup.recipe, {"": scored, **others}, progress.step)
-        measurement = replace(measurement, paired=_paired(kept or {}, newest, setup.aside))
+        measurement = replace(measurement, paired=paired(kept or {}, newest, setup.aside))
         # processes must go on together, whatever their arithmetic makes of the last bit
         size = (
             from_main(setup.accelerator, next_size(history, measurement, setup.recipe.stop)) if auto else None
@@ -149,8 +149,11 @@ def _of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: Aside) -
     return values, intervals
 
 
-def _paired(kept: Kept, newest: Mapping[str, Scores], aside: Aside) -> tuple[Paired, ...]:
-    """Comparisons; clusters are those of the evaluation set, and rows of the other sets stand alone."""
+def paired(kept: Kept, newest: Mapping[str, Scores], aside: Aside) -> tuple[Paired, ...]:
+    """Comparisons with what is kept.
+
+    Clusters are those of the evaluation set, and rows of the other sets stand alone.
+    """
     own = {name: scores for name, scores in newest.items() if not split_name(name).where}
     others = {name: scores for name, scores in newest.items() if name not in own}
     return (*comparisons(kept, own, aside.clusters), *comparisons(kept, others))

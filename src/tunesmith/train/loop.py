@@ -14,7 +14,7 @@ from tunesmith.train.average import follow
 from tunesmith.train.back import WentWrong, broke_down
 from tunesmith.train.batches import hash_of_samples, step_batches
 from tunesmith.train.log import Log
-from tunesmith.train.measure import is_due, measure
+from tunesmith.train.measure import is_due, measure, take_scored
 from tunesmith.train.saving import save_checkpoint, settle
 from tunesmith.train.schedule import closing_verdict, due, learning_rate
 from tunesmith.train.setup import Setup
@@ -44,6 +44,7 @@ def train(  # noqa: PLR0912, PLR0915
     Raises:
         StepTooLarge: if a step ran out of memory; it was not taken.
         WentWrong: if the recipe wants to go back to a checkpoint.
+        NotScored: if evaluations are made beside training, and nobody makes them.
     """
     recipe, started = setup.recipe, time.monotonic() - state.progress.seconds
 
@@ -56,7 +57,7 @@ def train(  # noqa: PLR0912, PLR0915
     setup.engine.model.train()
 
     # 0. The baseline: what the model can do before it learns anything; or what a signal cut short.
-    if state.unmeasured or (not state.history and recipe.eval.baseline):
+    if state.unmeasured or (not state.history and not state.awaited and recipe.eval.baseline):
         fault("baseline")
         done = closing_verdict(state.progress, total_steps, recipe.stop) if state.progress.step else None
         state = measure_and_decide(setup, state, log, done)
@@ -142,6 +143,8 @@ def train(  # noqa: PLR0912, PLR0915
         looked = closing is not None or is_due(setup, state, before)
         if looked:
             state = measure_and_decide(setup, state, log, closing)
+        elif result.asked.scored:
+            state = take_scored(setup, state, log)
 
         # 4. Save, when it is due; and when asked to leave, leave.
         every = recipe.run.save_every
@@ -167,7 +170,7 @@ def _with_soup(setup: Setup, state: State, *, due: bool) -> State:
 
 def measure_and_decide(setup: Setup, state: State, log: Log, closing: Verdict | None) -> State:
     """Measure; where the run is about to close, it ends with that verdict, whatever the rules make of it."""
-    state = measure(setup, state, log)
+    state = measure(setup, state, log, last=closing is not None)
     if closing is None or state.verdict.stop or state.preempted:
         return state
     return replace(state, verdict=closing)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from tunesmith.judge.best import best_index
 from tunesmith.judge.cadence import next_look
 from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Progress
 from tunesmith.judge.references import keep
+from tunesmith.judge.scores import Scores
+from tunesmith.report.scores import read_scores, write_scores
 from tunesmith.train.accelerator import from_main
-from tunesmith.train.choose import score_test_baseline
+from tunesmith.train.choose import TEST_BASELINE, score_test_baseline
+from tunesmith.train.evaluate import Evaluation
+from tunesmith.train.handover import adopt, hand_over, keep_look, wait
 from tunesmith.train.log import Log
-from tunesmith.train.look import look
+from tunesmith.train.look import look, paired
+from tunesmith.train.looks import Result
 from tunesmith.train.saving import keep_best
 from tunesmith.train.schedule import due
 from tunesmith.train.setup import Setup
@@ -20,35 +27,84 @@ from tunesmith.train.signals import Leaving
 from tunesmith.train.state import State
 
 
-def measure(setup: Setup, state: State, log: Log) -> State:
+def measure(setup: Setup, state: State, log: Log, *, last: bool) -> State:
     """Evaluate, decide, and keep the weights if they are the best so far.
 
+    Beside training, the weights are handed over, and what has been scored meanwhile is judged.
+
     If a signal asks to leave meanwhile, the evaluation is given up: the state then says that it is due.
+
+    Args:
+        setup: the parts.
+        state: of the run.
+        log: takes the measurement.
+        last: whether the run ends after this one, so that nothing may be left under way.
     """
     setup.pulse.enter("evaluate", state.progress.step)
+    state = replace(state, unmeasured=False)
+    if setup.handover is not None:
+        state = hand_over(setup, setup.handover, state)
+        most = 0 if last else setup.handover.ahead
+        return wait(setup, setup.handover, state, _judge_of(setup, log), most=most)
     try:
-        return _measured(setup, replace(state, unmeasured=False), log)
+        return _measured(setup, state, log)
     except Leaving:
         return replace(state, unmeasured=True, preempted=True)
 
 
+def take_scored(setup: Setup, state: State, log: Log) -> State:
+    """Judge what has been scored beside training."""
+    assert setup.handover is not None, "nothing is scored beside training"
+    return adopt(setup, setup.handover, state, _judge_of(setup, log))
+
+
+def _judge_of(setup: Setup, log: Log) -> Callable[[State, Evaluation, Result], State]:
+    def judge(state: State, evaluation: Evaluation, result: Result) -> State:
+        measurement = replace(evaluation.measurement, paired=paired(state.kept, result.newest, setup.aside))
+        if result.test_scores is not None and setup.accelerator.is_main_process:
+            write_scores(setup.run_dir / TEST_BASELINE, read_scores(result.test_scores))
+        return _judged(
+            setup,
+            state,
+            replace(evaluation, measurement=measurement),
+            result.newest,
+            log,
+            keep_as_best=partial(keep_look, setup),
+        )
+
+    return judge
+
+
 def _measured(setup: Setup, state: State, log: Log) -> State:
-    rules = setup.recipe.stop
     first = not state.history and state.progress.step == 0
     with log.evaluating():
-        beside = score_test_baseline(setup) if first else 0.0
+        beside = score_test_baseline(setup, setup.run_dir / TEST_BASELINE) if first else 0.0
         evaluation, newest = look(setup, state.progress, state.history, state.kept)
     seconds = evaluation.measurement.seconds + beside
     measurement = replace(evaluation.measurement, train_loss=state.train_loss, seconds=seconds)
     evaluation = replace(evaluation, measurement=measurement)
-    state = state.measured(measurement)
+    place = (setup.saver, setup.run_dir, setup.accelerator, setup.engine, setup.bare)
+    return _judged(setup, state.looked(), evaluation, newest, log, keep_as_best=partial(keep_best, *place))
+
+
+def _judged(
+    setup: Setup,
+    state: State,
+    evaluation: Evaluation,
+    newest: Mapping[str, Scores],
+    log: Log,
+    *,
+    keep_as_best: Callable[[int], None],
+) -> State:
+    """The state with one more measurement, what the rules make of it, and the best weights kept."""
+    rules, step = setup.recipe.stop, evaluation.measurement.step
+    state = state.measured(evaluation.measurement)
     kept = keep(state.kept, newest, state.history, rules)
     state = replace(state, verdict=decide(state.history, rules), kept=kept)
-    best = state.history[best_index(state.history, rules)].progress.step
-    is_best = best == state.progress.step
-    if is_best:
-        keep_best(setup.saver, setup.run_dir, setup.accelerator, setup.engine, setup.bare, best)
-    log.measurement(evaluation, state.verdict, is_best=is_best)
+    best = state.history[best_index(state.history, rules)].step
+    if best == step:
+        keep_as_best(step)
+    log.measurement(evaluation, state.verdict, is_best=best == step)
     return replace(state, best_step=best, look=_next_look(setup, state))
 
 

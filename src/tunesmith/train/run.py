@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.checkpoint.atomic import write_json, write_text
-from tunesmith.checkpoint.journal import append_record, truncate_after
+from tunesmith.checkpoint.journal import append_record, keep_evaluations, truncate_after
 from tunesmith.checkpoint.requests import Requests, answer
 from tunesmith.errors import Exit
 from tunesmith.fault import fault
@@ -19,14 +19,17 @@ from tunesmith.plan.arithmetic import text_of
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema import Recipe
 from tunesmith.report.page import write_report
+from tunesmith.train import looks
 from tunesmith.train.accelerator import Place, on_main, take_place
 from tunesmith.train.asked import listener
 from tunesmith.train.back import WentWrong, forget_what_came_after, go_back
 from tunesmith.train.before import Held, changes_of_data, make_base_models, owned
+from tunesmith.train.beside import NotScored
 from tunesmith.train.build import arithmetic_of, build, dtype_of
 from tunesmith.train.choose import Chosen
 from tunesmith.train.continuation import Terms, continuation_of, in_words
 from tunesmith.train.finish import finish, resources_of, result_of, status_of
+from tunesmith.train.handover import take_up
 from tunesmith.train.loading import load_checkpoint, saved_facts
 from tunesmith.train.log import Log, open_log
 from tunesmith.train.loop import save, train
@@ -35,6 +38,7 @@ from tunesmith.train.preview import preview
 from tunesmith.train.pulse import Pulse
 from tunesmith.train.quiet import quieten
 from tunesmith.train.saving import open_saver, settle
+from tunesmith.train.scorer import scored_beside
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import Leaving, listen
 from tunesmith.train.state import State
@@ -66,7 +70,8 @@ def run_recipe(recipe: Recipe, folder: Path, terms: Terms = EXACTLY) -> int:
     quieten()
     launched = read_world(os.environ).launcher != "python"
     with listen(to_launcher=launched) as stop_flag:
-        place, run_dir, identity = take_place(recipe.run), Path(str(recipe.run.dir)), recipe_hash(recipe)
+        place = take_place(recipe.run, beside=int(recipe.eval.mode == "async"))
+        run_dir, identity = Path(str(recipe.run.dir)), recipe_hash(recipe)
         try:
             with owned(run_dir, recipe, identity, place, terms=terms) as held:
                 if held.finished:
@@ -94,11 +99,12 @@ def _run_owned(
     state = together("continue", lambda: _continue(setup, place, terms, changes))
     pulse.begun = True
     held.check()
-    about = _write_beginning(parts, setup, place, identity)
+    about = _write_beginning(parts, setup, place, identity, folder)
     log = open_log(setup, place, held.check)
     log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
     with log, tracked(recipe.run.trackers, run_dir, main=place.world.is_main) as hurry:
-        state = _train_on(setup, state, parts, place, log)
+        with scored_beside(setup, place) as accompanied:
+            state = _train_on(accompanied, state, parts, place, log)
         chosen = Chosen()
         if state.preempted:
             hurry()
@@ -116,7 +122,8 @@ def _run_owned(
 
 def _train_on(setup: Setup, state: State, parts: Parts, place: Place, log: Log) -> State:
     """Train to the end, also where a step was too large or went wrong."""
-    asked = listener(setup.pulse.flag, Requests(setup.run_dir) if place.world.is_main else None)
+    requests = Requests(setup.run_dir) if place.world.is_main else None
+    asked = listener(setup.pulse.flag, requests, _arrived(setup, state))
     while True:
         fitting = with_micro(setup, state.micro)
         try:
@@ -124,6 +131,10 @@ def _train_on(setup: Setup, state: State, parts: Parts, place: Place, log: Log) 
         except StepTooLarge as large:
             state = smaller(fitting, large, parts, place)
             log.say(f"out of memory: from here on {state.micro} a pass; the batch stays the same")
+        except NotScored as alone:
+            save(fitting, alone.state)
+            settle(fitting.saver, place.accelerator)
+            raise alone.trouble from alone
         except WentWrong as wrong:
             state = go_back(fitting, wrong)
             save(fitting, state)
@@ -133,12 +144,21 @@ def _train_on(setup: Setup, state: State, parts: Parts, place: Place, log: Log) 
                 log.say(f"back at step {state.progress.step}, learning rate x {state.trouble.factor:g}")
 
 
-def _write_beginning(parts: Parts, setup: Setup, place: Place, identity: str) -> dict[str, Any]:
+def _arrived(setup: Setup, state: State) -> Callable[[], bool]:
+    """Whether something has been scored beside training; only the first process looks."""
+    if setup.handover is None or not setup.accelerator.is_main_process:
+        return lambda: False
+    setup.handover.awaited = next(iter(state.awaited), None)
+    return setup.handover.arrived
+
+
+def _write_beginning(parts: Parts, setup: Setup, place: Place, identity: str, folder: Path) -> dict[str, Any]:
     """What is known before the first step: recipe, plan, data report, preview and environment."""
     arithmetic, run_dir = arithmetic_of(parts, place, setup.bare), setup.run_dir
     about = surroundings(
         place, dtype=dtype_of(parts, place), recipe_hash=identity, data=parts.report.fingerprint
     )
+    about["folder"] = str(folder.absolute())
     about["remote_code"] = remote_code(parts.recipe)
     about["trained_parameters"] = sum(count for count, _ in arithmetic.trained.values())
     if place.world.is_main:
@@ -160,6 +180,7 @@ def _continue(setup: Setup, place: Place, terms: Terms, changes: Sequence[str]) 
         setup.mean,
         weights_only=terms.weights_only,
     )
+    state, left_out = take_up(setup, state)
     step = state.progress.step
     begun = bool(step or state.history)
     if begun and changes and state.history:  # other rules may judge otherwise
@@ -167,8 +188,11 @@ def _continue(setup: Setup, place: Place, terms: Terms, changes: Sequence[str]) 
     if place.world.is_main:
         journal = setup.run_dir / "metrics.jsonl"
         truncate_after(journal, step if begun else -1)
+        keep_evaluations(journal, {one.step for one in state.history})
         for problem in problems:
             print(f"passed over a damaged checkpoint: {problem}", flush=True)
+        for sentence in left_out:
+            print(sentence, flush=True)
         if begun:
             facts = with_micro(setup, state.micro).facts
             how = continuation_of(
@@ -205,5 +229,6 @@ def _conclude(
     if state.preempted:
         log.say(f"stopped by a signal at step {state.progress.step}; run the same command to go on")
         return
+    looks.drop_all(setup.run_dir)
     log.say(str(result["explanation"]))
     log.say(f"model   {setup.run_dir / 'model'}\nreport  {report}")

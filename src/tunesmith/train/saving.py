@@ -21,6 +21,7 @@ from tunesmith.recipe.schema import Run
 from tunesmith.train.accelerator import from_main
 from tunesmith.train.average import RunningMean
 from tunesmith.train.engine import Engine
+from tunesmith.train.looks import drop_adopted
 from tunesmith.train.snapshot import own_weights, snapshot, write_snapshot
 from tunesmith.train.state import State, to_plain_state
 
@@ -130,6 +131,7 @@ def _saved(run_dir: Path, keep: int, averaged: frozenset[str], *, asked_for: boo
         answer(run_dir, "save")
     prune(run_dir / "checkpoints", keep, protected=averaged)
     drop_older_best(run_dir)
+    drop_adopted(run_dir)
 
 
 def _agree_on_folder(accelerator: Accelerator, final: Path) -> Path:

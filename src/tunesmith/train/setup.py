@@ -17,6 +17,7 @@ from tunesmith.tasks.task import Example, Scored, Task
 from tunesmith.train.aside import Aside
 from tunesmith.train.average import RunningMean
 from tunesmith.train.batches import SamplesOf
+from tunesmith.train.beside import Handover
 from tunesmith.train.engine import Engine
 from tunesmith.train.pulse import Pulse
 
@@ -48,6 +49,7 @@ class Setup:
         aside: groups of the evaluation examples, and what is measured on beside them.
         harness: loaded tasks of lm-evaluation-harness, in the first process, if the recipe names some.
         graders: metrics that look at answers by other means than their reference.
+        handover: how evaluations are made beside training; ``None`` if training waits for each.
         mean: running mean of the weights, if the recipe asks for one.
         pulse: what this process tells of itself, and whether it was asked to leave.
         baseline_bytes: of this process in memory just before the model was made.
@@ -74,5 +76,6 @@ class Setup:
     aside: Aside = ALONE
     harness: Any = None
     graders: Mapping[str, Callable[[Sequence[Scored]], list[float]]] = field(default_factory=dict)
+    handover: Handover | None = None
     mean: RunningMean | None = None
     baseline_bytes: int = 0

@@ -31,6 +31,7 @@ class State:
         look: step of the next evaluation, where the judge chooses it.
         losses: sum of the training losses since the newest measurement.
         losses_of: how many steps they are of.
+        awaited: steps whose weights were handed over to be scored beside training, and are not judged yet.
         trouble: what is remembered of steps that went wrong.
         soup: steps of the newest checkpoints, as many as shall be averaged.
     """
@@ -47,6 +48,7 @@ class State:
     losses: float = 0.0
     losses_of: int = 0
     soup: tuple[int, ...] = ()
+    awaited: tuple[int, ...] = ()
     trouble: Trouble = field(default_factory=Trouble)
 
     @property
@@ -56,7 +58,11 @@ class State:
 
     def measured(self, measurement: Measurement) -> State:
         """The state with one more measurement."""
-        return replace(self, history=(*self.history, measurement), losses=0.0, losses_of=0)
+        return replace(self, history=(*self.history, measurement))
+
+    def looked(self) -> State:
+        """The state with a mean training loss that begins anew."""
+        return replace(self, losses=0.0, losses_of=0)
 
 
 def to_plain_state(state: State) -> dict[str, Any]:
@@ -72,6 +78,7 @@ def to_plain_state(state: State) -> dict[str, Any]:
         "look": state.look,
         "losses": [state.losses, state.losses_of],
         "soup": list(state.soup),
+        "awaited": list(state.awaited),
         "trouble": trouble.to_plain(state.trouble),
     }
 
@@ -90,5 +97,6 @@ def from_plain_state(plain: Mapping[str, Any]) -> State:
         losses=plain.get("losses", [0.0, 0])[0],
         losses_of=plain.get("losses", [0.0, 0])[1],
         soup=tuple(plain.get("soup", ())),
+        awaited=tuple(plain.get("awaited", ())),
         trouble=trouble.trouble_from(plain["trouble"]),
     )

@@ -43,12 +43,14 @@ def surroundings(place: Place, *, dtype: torch.dtype, recipe_hash: str, data: st
         "world_size": place.world.world_size,
         "launcher": place.world.launcher,
         "zero_stage": zero_stage(place.accelerator),
+        "mixed_precision": place.profile,
         "precision": str(dtype).removeprefix("torch."),
         "threads": place.threads,
         "device": str(place.accelerator.device),
         "git_commit": _commit(),
         "recipe_hash": recipe_hash,
         "data_fingerprint": data,
+        "working_folder": str(Path.cwd()),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
 

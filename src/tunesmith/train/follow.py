@@ -1,0 +1,282 @@
+"""``tunesmith follow RUN``: score the weights that a run hands over, beside its training.
+
+It keeps nothing: what it makes of a look hangs on the look's weights alone. So it may be killed and started
+again at any time, and several processes may share the work of one as those of a run do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tunesmith.checkpoint.atomic import beside, make_folder, remove_folder
+from tunesmith.checkpoint.lock import own, owner_of
+from tunesmith.checkpoint.manifest import verify
+from tunesmith.errors import Exit, UserError
+from tunesmith.fault import fault
+from tunesmith.live.life import FINAL
+from tunesmith.recipe.load import load_recipe
+from tunesmith.recipe.schema import Recipe
+from tunesmith.train import looks
+from tunesmith.train.accelerator import Place, on_main, take_place
+from tunesmith.train.base_model import read_object
+from tunesmith.train.build import build
+from tunesmith.train.choose import score_test_baseline
+from tunesmith.train.evaluate import Evaluation
+from tunesmith.train.look import look
+from tunesmith.train.parts import prepare
+from tunesmith.train.pulse import Pulse, everybodys
+from tunesmith.train.quiet import quieten
+from tunesmith.train.saving import open_saver
+from tunesmith.train.setup import Setup
+from tunesmith.train.signals import Leaving, listen
+from tunesmith.train.snapshot import restore_weights
+
+PAUSE = 0.2
+"""Seconds between two looks while there is nothing to score."""
+NOTHING = -1
+OWNER = 10.0
+"""Seconds between two looks for whoever trains."""
+TAKE = 120.0
+"""Seconds that a run's own scorer waits for the one before it to leave."""
+SIGNS = 1.0
+"""Seconds between two signs of life."""
+
+
+def follow_run(run_dir: Path, *, threads: int | None = None, child: bool = False) -> int:
+    """Score what a run hands over until it has ended.
+
+    Args:
+        run_dir: of the run, which need not have begun.
+        threads: to compute with; by default those of the recipe.
+        child: whether it shall end with the process that started it.
+
+    Returns:
+        The exit status: 75 if a signal ended it before the run had ended.
+
+    Raises:
+        UserError: if the run is not evaluated beside training, or somebody else scores it already.
+    """
+    quieten()
+    run_dir = run_dir.absolute()
+    with listen(to_launcher=child) as flag:
+        pulse = Pulse(flag)
+        try:
+            about = _begun(run_dir, pulse)
+            if about is None:
+                return Exit.FINISHED
+            recipe = _recipe_of(run_dir, about, threads)
+            place = take_place(recipe.run)
+            with _alone(run_dir, place, patience=TAKE if child else 0.0), _signs(run_dir, pulse, place):
+                _score_all(run_dir, _setup_of(run_dir, recipe, about, place, pulse), pulse)
+        except Leaving:
+            return Exit.PREEMPTED
+    return Exit.FINISHED
+
+
+def _begun(run_dir: Path, pulse: Pulse) -> Mapping[str, Any] | None:
+    """What the run told of itself when it began; ``None`` if it has ended and is not to be followed."""
+    told = False
+    while not (run_dir / "environment.json").exists():
+        pulse.look()
+        if not told:
+            print(f"waiting for {run_dir} to begin", flush=True)
+            told = True
+        time.sleep(PAUSE)
+    if has_ended(run_dir):
+        print(f"{run_dir} has ended", flush=True)
+        return None
+    return read_object(run_dir / "environment.json")
+
+
+def _recipe_of(run_dir: Path, about: Mapping[str, Any], threads: int | None) -> Recipe:
+    """The run's recipe, read where the run read it."""
+    folder = Path(str(about.get("working_folder", "")))
+    if not folder.is_dir():
+        raise UserError(
+            f"the run was started in `{folder}`, which is not there", str(run_dir), "follow it where it is"
+        )
+    os.chdir(folder)
+    os.environ.setdefault("ACCELERATE_MIXED_PRECISION", str(about.get("mixed_precision", "no")))
+    recipe = load_recipe(run_dir / "recipe.yaml")
+    if recipe.eval.mode == "inline":
+        raise UserError(
+            "this run evaluates by itself, so there is nothing to follow",
+            str(run_dir / "recipe.yaml"),
+            "write `eval.mode: follower` in its recipe; `tunesmith watch` shows how a run goes on",
+        )
+    run = recipe.run if threads is None else recipe.run.model_copy(update={"threads": threads})
+    return recipe.model_copy(update={"run": run})
+
+
+@contextmanager
+def _alone(run_dir: Path, place: Place, *, patience: float) -> Iterator[None]:
+    """Be the only one who scores this run."""
+    folder = run_dir / looks.FOLDER
+    with ExitStack() as stack:
+        on_main(place.accelerator, lambda: _take(stack, folder, patience))
+        yield
+
+
+def _take(stack: ExitStack, folder: Path, patience: float) -> None:
+    make_folder(folder)
+    deadline = time.monotonic() + patience
+    while owner_of(folder) is not None and time.monotonic() < deadline:
+        time.sleep(PAUSE)  # the child of a run that was killed leaves when it notices
+    stack.enter_context(own(folder))
+    for rest in folder.iterdir():
+        if looks.is_being_scored(rest):
+            remove_folder(rest)
+
+
+@contextmanager
+def _signs(run_dir: Path, pulse: Pulse, place: Place) -> Iterator[None]:
+    """Tell once in a while, from a thread, what this process is doing: those who train wait for it."""
+    over = threading.Event()
+    path = run_dir / looks.FOLDER / looks.SIGN
+
+    def tell() -> None:
+        while not over.wait(SIGNS):
+            said = {"beats": pulse.beats, "pid": os.getpid(), "host": socket.gethostname()}
+            temporary = beside(path)
+            with suppress(OSError):
+                temporary.write_text(json.dumps(said | {"phase": pulse.phase, "step": pulse.step}))
+                temporary.replace(path)
+
+    thread = threading.Thread(target=tell, name="signs", daemon=True)
+    if place.world.is_main:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _setup_of(run_dir: Path, recipe: Recipe, about: Mapping[str, Any], place: Place, pulse: Pulse) -> Setup:
+    parts = pulse.together(
+        place.accelerator, "prepare", lambda: prepare(recipe, Path(str(about["folder"])), look=pulse.look)
+    )
+    if parts.report.fingerprint != about["data_fingerprint"]:
+        raise UserError(
+            "the rows are not those that the run has",
+            str(run_dir),
+            "bring back the files that it read; what it evaluates on must be the same here",
+        )
+    saver = open_saver(place.accelerator, recipe.run, lambda: None)
+    make = partial(build, parts, place, run_dir, str(about["recipe_hash"]), saver=saver, pulse=pulse)
+    return pulse.together(place.accelerator, "load", make)
+
+
+def _score_all(run_dir: Path, setup: Setup, pulse: Pulse) -> None:
+    """Score what is there, oldest first, until the run has ended.
+
+    Raises:
+        Leaving: in all processes, if one was asked to leave.
+    """
+    alone = Alone(run_dir, setup.recipe.run.deadline)
+    while True:
+        pulse.enter("wait")
+        if any(everybodys(setup.accelerator, [pulse.flag.asked])):
+            raise Leaving
+        step = on_main(setup.accelerator, partial(_next_step, run_dir, alone))
+        if step is None:
+            return
+        if step >= 0:
+            _score(run_dir, setup, step)
+        else:
+            time.sleep(PAUSE)
+
+
+def _next_step(run_dir: Path, alone: Alone) -> int | None:
+    """The oldest step to be scored; ``NOTHING`` for now, and ``None`` when the run has ended."""
+    if has_ended(run_dir):
+        return None
+    steps = looks.steps_to_score(run_dir)
+    if not steps:
+        alone.check()
+    return steps[0] if steps else NOTHING
+
+
+@dataclass(slots=True)
+class Alone:
+    """Whether nobody has trained for long.
+
+    Attributes:
+        run_dir: of the run.
+        deadline: seconds without an owner.
+    """
+
+    run_dir: Path
+    deadline: float
+    _looked: float = field(default_factory=time.monotonic)
+    _trained: float = field(default_factory=time.monotonic)
+
+    def check(self) -> None:
+        """Look once in a while.
+
+        Raises:
+            UserError: if nobody has held the run directory for as long as the deadline.
+        """
+        now = time.monotonic()
+        if now - self._looked < min(OWNER, self.deadline / 4):
+            return
+        self._looked = now
+        if owner_of(self.run_dir) is not None:
+            self._trained = now
+        elif now - self._trained > self.deadline:
+            raise UserError(
+                f"nobody has trained here for {now - self._trained:.0f} s (`run.deadline`)",
+                str(self.run_dir),
+                "start the run again, and this command beside it; all that was scored is kept",
+            )
+
+
+def _score(run_dir: Path, setup: Setup, step: int) -> None:
+    """Score the weights of one step; nothing if the run has given them up meanwhile."""
+    main, accelerator = setup.accelerator.is_main_process, setup.accelerator
+    taken = on_main(accelerator, partial(_taken, run_dir, step))
+    if taken is None:
+        return
+    setup.pulse.enter("evaluate", step)
+    fault("score")
+    restore_weights(taken.folder, setup.engine, setup.bare)
+    evaluation, newest = look(setup, taken.progress)
+    measured = looks.as_beside(evaluation.measurement, taken)
+    test = run_dir / looks.FOLDER / looks.TEST_SCORES
+    tested = step == 0 and bool(setup.aside.test)
+    if tested:
+        score_test_baseline(setup, test)
+    if not main:
+        return
+    move: Callable[[Path], object] | None = test.replace if tested else None
+    written = looks.write_result(run_dir, taken, Evaluation(measured, evaluation.scored), newest, move)
+    print(f"step {step}: {'scored' if written else 'given up by the run'}", flush=True)
+
+
+def _taken(run_dir: Path, step: int) -> looks.Look | None:
+    found = looks.read_look(run_dir, step)
+    if found is None:
+        return None
+    problems = verify(found.folder)
+    if problems and looks.read_look(run_dir, step) == found:
+        raise UserError(
+            f"the weights of step {step}, which were to be scored, are damaged: {problems[0]}",
+            str(found.folder),
+            "end the run and give its command again: it goes on from its last checkpoint",
+        )
+    return None if problems else found
+
+
+def has_ended(run_dir: Path) -> bool:
+    """Whether a run has reached its end, so that nothing more is to be scored."""
+    path = run_dir / "result.json"
+    return path.exists() and read_object(path).get("status") in FINAL
