@@ -1,14 +1,19 @@
 """Evaluation beside training: another process scores, and the same weights are chosen."""
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 import pytest
 
+from tunesmith.errors import UserError
 from tunesmith.train.looks import FOLDER
+from tunesmith.train.scorer import PRECISION, Child, Signs, alone
 
 SETTINGS = [
     "stop=[{target: {exact_match: 0.3}}, {plateau: {metric: loss, patience: 4, sure: 0.9}}, "
@@ -157,11 +162,24 @@ def test_a_follower_may_come_late_and_be_killed(launcher, read, inline, chosen_a
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["forward at=13", "save-publish at=2", "update at=25", "exit"])
-def test_killed_while_something_is_scored(launcher, read, inline, chosen_alike, tmp_path, point):
+def test_killed_while_something_is_scored(launcher, read, inline, chosen_alike, follow, tmp_path, point):
     """Whoever trains is killed; what was handed over and not judged is judged after it goes on."""
     run_dir = tmp_path / "run"
+    settings = ["causal-lm", *SETTINGS, FOLLOWER, f"run.dir={run_dir}"]
+    follower = follow(run_dir, TUNESMITH_FAULT="score at=* do=sleep:0.5")
+    launched = launcher.start(*settings, TUNESMITH_FAULT=f"{point} do=SIGKILL")
+    assert launched.wait() == -signal.SIGKILL
+    launcher.run(*settings)
+    chosen_alike(run_dir, inline)
+    assert follower.wait() == 0, follower.err
+
+
+@pytest.mark.slow
+def test_killed_with_its_scorer(launcher, read, inline, chosen_alike, tmp_path):
+    """The scorer notices that it is alone, and the next one waits for it to leave."""
+    run_dir = tmp_path / "run"
     settings = ["causal-lm", *SETTINGS, ASYNC, f"run.dir={run_dir}"]
-    launched = launcher.start(*settings, TUNESMITH_FAULT=f"{point} do=SIGKILL; score at=2 do=sleep:1")
+    launched = launcher.start(*settings, TUNESMITH_FAULT="update at=25 do=SIGKILL; score at=2 do=sleep:1")
     assert launched.wait() == -signal.SIGKILL
     launcher.run(*settings)
     chosen_alike(run_dir, inline)
@@ -196,17 +214,79 @@ def test_nobody_follows(launcher, read, inline, chosen_alike, follow, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("act", "what"), [("SIGKILL", "ended with status -9"), ("SIGSTOP", "hung for")])
-def test_the_scorer_dies_again_and_again(launcher, read, inline, chosen_alike, tmp_path, act, what):
+def test_a_scorer_that_dies_is_started_again(launcher, read, inline, chosen_alike, tmp_path):
     run_dir = tmp_path / "run"
     settings = ["causal-lm", *SETTINGS, ASYNC, f"run.dir={run_dir}"]
-    deadline = "run.deadline=20s" if act == "SIGSTOP" else "run.deadline=30m"
-    launched = launcher.start(*settings, deadline, TUNESMITH_FAULT=f"score do={act}")
-    assert launched.wait() == 2, launched.out
-    assert launched.out.count("it is started again") == 2
-    assert f"the process that evaluates beside training {what}" in launched.err
-    launcher.run(*settings)
+    launched = launcher.start(*settings, TUNESMITH_FAULT="score at=2 do=SIGKILL")
+    assert launched.wait() == 0, launched.err
+    again = "the process that evaluates beside training ended with status -9; it is started again"
+    assert launched.out.count(again) == len(read.journal(run_dir, "eval")) - 1
     chosen_alike(run_dir, inline)
+
+
+def child_of(tmp_path, command, deadline=60.0):
+    signs = Signs(tmp_path / "scorer.json", deadline)
+    return Child(["sh", "-c", command], {"PATH": os.environ["PATH"]}, tmp_path / "scorer.log", signs)
+
+
+def checked(child):
+    while True:
+        child.check()
+        time.sleep(0.01)
+
+
+def test_a_scorer_that_dies_again_and_again_is_given_up(tmp_path, capsys):
+    child = child_of(tmp_path, "echo no such metric; exit 3")
+    child.start()
+    with pytest.raises(UserError, match="ended with status 3, 3 times in a row") as told:
+        checked(child)
+    assert capsys.readouterr().out.count("it is started again") == 2
+    assert str(told.value).count("no such metric") == 3
+
+
+def test_one_that_scored_is_started_as_often_again(tmp_path):
+    child = child_of(tmp_path, "exit 3")
+    child.start()
+    child.starts = 2
+    child.scored()
+    with pytest.raises(UserError, match="3 times in a row"):
+        checked(child)
+
+
+def test_a_scorer_that_hangs_is_killed(tmp_path, capsys):
+    """It writes signs of life at first, and then none; another one is started each time."""
+    command = (
+        f"for i in 1 2 3; do echo '{{\"beats\": '$i'}}' > {tmp_path}/scorer.json; sleep 0.1; done; sleep 60"
+    )
+    child = child_of(tmp_path, command, deadline=0.5)
+    child.start()
+    first = child.process
+    with pytest.raises(UserError, match="hung for"):
+        checked(child)
+    assert first.returncode == child.process.returncode == -signal.SIGKILL
+    assert capsys.readouterr().out.count("hung for") == 2
+
+
+def test_the_scorer_ends_with_the_run(tmp_path):
+    child = child_of(tmp_path, "exec sleep 60")
+    child.start()
+    child.end()
+    assert child.process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("environ", "processes", "devices", "expected"),
+    [
+        ({"RANK": "1", "WORLD_SIZE": "2", "MASTER_PORT": "1", "A": "b"}, 2, 0, {"A": "b"}),
+        ({"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_USE_FSDP": "1"}, 1, 0, {PRECISION: "bf16"}),
+        ({}, 3, 4, {"CUDA_VISIBLE_DEVICES": "3"}),
+        ({}, 4, 4, {"CUDA_VISIBLE_DEVICES": "0"}),
+        ({"CUDA_VISIBLE_DEVICES": "4,6"}, 1, 2, {"CUDA_VISIBLE_DEVICES": "6"}),
+    ],
+)
+def test_it_is_no_part_of_the_launch(environ, processes, devices, expected):
+    """It has a device of its own, if there is one that nobody has."""
+    assert alone(environ, processes, devices) == expected
 
 
 @pytest.mark.slow
@@ -217,7 +297,8 @@ def test_what_is_not_finished_is_not_kept(launcher, read, tmp_path):
     launched = launcher.start("causal-lm", *settings)
     most = 0
     while not launched.ended():
-        most = max(most, len(list((run_dir / FOLDER).glob("step-????????"))))
+        with suppress(FileNotFoundError):
+            most = max(most, len(list((run_dir / FOLDER).glob("step-????????"))))
     assert launched.wait() == 0, launched.err
     assert 1 < most <= 6
 

@@ -37,6 +37,7 @@ IMAGES = [
     "eval.every=6",
     "run.keep=9",
 ]
+BESIDE = [*(each for each in LANGUAGE if "average" not in each), "eval.mode=async"]
 AT = 12
 CLOCKED = ("seconds", "device_seconds", "memory_bytes")
 
@@ -110,6 +111,7 @@ PARTS = {
     "state: kept": (LANGUAGE, state_part("kept", value={})),
     "state: losses": (LANGUAGE, state_part("losses", value=[0.0, 0])),
     "state: soup": (LANGUAGE, state_part("soup", value=[])),
+    "state: awaited": (BESIDE, state_part("awaited", value=[])),
     "state: trouble": (LANGUAGE, state_part("trouble", value=FRESH["trouble"])),
     "state: unmeasured": (LANGUAGE, state_part("unmeasured", value=False)),
     "state: micro": (LANGUAGE, state_part("micro", value=None)),

@@ -26,6 +26,10 @@ class Scorer(Protocol):
         """
         ...
 
+    def scored(self) -> None:
+        """Take note of a result."""
+        ...
+
 
 class NotScored(Exception):
     """Nobody scores what was handed over.

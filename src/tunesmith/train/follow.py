@@ -23,7 +23,6 @@ from tunesmith.checkpoint.lock import own, owner_of
 from tunesmith.checkpoint.manifest import verify
 from tunesmith.errors import Exit, UserError
 from tunesmith.fault import fault
-from tunesmith.live.life import FINAL
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema import Recipe
 from tunesmith.train import looks
@@ -43,6 +42,7 @@ from tunesmith.train.snapshot import restore_weights
 
 PAUSE = 0.2
 """Seconds between two looks while there is nothing to score."""
+ENDED = ("completed", "stopped")
 NOTHING = -1
 OWNER = 10.0
 """Seconds between two looks for whoever trains."""
@@ -279,4 +279,4 @@ def _taken(run_dir: Path, step: int) -> looks.Look | None:
 def has_ended(run_dir: Path) -> bool:
     """Whether a run has reached its end, so that nothing more is to be scored."""
     path = run_dir / "result.json"
-    return path.exists() and read_object(path).get("status") in FINAL
+    return path.exists() and read_object(path).get("status") in ENDED

@@ -74,6 +74,7 @@ def adopt(setup: Setup, handover: Handover, state: State, judge: Judge) -> State
         )
         if result is None:
             break
+        handover.scorer.scored()
         state = judge(replace(state, awaited=state.awaited[1:]), result.evaluation, result)
     if state.verdict.stop:
         state = replace(state, awaited=())

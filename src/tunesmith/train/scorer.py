@@ -23,7 +23,7 @@ from tunesmith.train.beside import Handover, Scorer
 from tunesmith.train.setup import Setup
 
 STARTS = 3
-"""How often a scorer that ends before the run is started again."""
+"""How often a scorer is started in a row that ends without having scored anything."""
 LEAVE = 10.0
 """Seconds that it has to leave when the run ends."""
 SAID = 2000
@@ -88,6 +88,9 @@ class Somebody:
                 "again, or write `eval.mode: async`",
             )
 
+    def scored(self) -> None:
+        """See ``Scorer``."""
+
 
 @dataclass(slots=True)
 class Child:
@@ -126,7 +129,7 @@ class Child:
         what = f"ended with status {status}" if quiet is None else f"hung for {quiet:.0f} s (`run.deadline`)"
         if self.starts >= STARTS:
             raise UserError(
-                f"the process that evaluates beside training {what}, for the {self.starts}th time"
+                f"the process that evaluates beside training {what}, {self.starts} times in a row"
                 f"; its last words:\n{self._last_words()}",
                 str(self.log),
                 "everything is saved: mend that and give the same command again, or write "
@@ -134,6 +137,10 @@ class Child:
             )
         print(f"the process that evaluates beside training {what}; it is started again", flush=True)
         self.start()
+
+    def scored(self) -> None:
+        """See ``Scorer``."""
+        self.starts = 0
 
     def end(self) -> None:
         """End it; what it was about is done again by the next one."""
@@ -154,6 +161,9 @@ class Nobody:
     """What processes other than the first know of the scorer."""
 
     def check(self) -> None:
+        """See ``Scorer``."""
+
+    def scored(self) -> None:
         """See ``Scorer``."""
 
 
