@@ -46,6 +46,7 @@ CONFIGURATIONS: dict[str, tuple[str, list[str], str | int]] = {
         [*DROPOUT, "run.average={ema: 0.9, soup: 3}", "safety.spike=skip"],
         1,
     ),
+    "evaluated beside training": ("causal-lm", [*DROPOUT, "eval.mode=async"], 1),
     "two processes": ("causal-lm", DROPOUT, 2),
     "LoRA, two processes": ("lora", ["tune.lora.dropout=0.2"], 2),
     "ZeRO-1": ("causal-lm", DROPOUT, "zero 1"),

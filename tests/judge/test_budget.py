@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.errors import UserError
-from tunesmith.judge.budget import duration, spent, step_limit, total_steps
+from tunesmith.judge.budget import spent, step_limit, total_steps
 from tunesmith.judge.measurement import Progress
+from tunesmith.judge.show import duration
 from tunesmith.recipe.schema import StopRule
 
 
@@ -27,8 +28,8 @@ def progress(step: int = 0, epoch: float = 0.0, tokens: int = 0, seconds: float 
         ({"epochs": 0.3}, progress(epoch=0.29), progress(epoch=0.1 * 3), "0.3 epochs"),
         ({"epochs": 3}, progress(epoch=2.999), progress(epoch=2.9999999999), "3 epochs"),
         ({"tokens": 50_000}, progress(tokens=49_999), progress(tokens=50_000), "50,000 tokens"),
-        ({"time": "10m"}, progress(seconds=599.9), progress(seconds=600), "10m"),
-        ({"steps": 5, "time": "1h30m"}, progress(step=4), progress(seconds=5400), "1h 30m"),
+        ({"time": "10m"}, progress(seconds=599.9), progress(seconds=600), "10 min"),
+        ({"steps": 5, "time": "1h30m"}, progress(step=4), progress(seconds=5400), "1 h 30 min"),
     ],
 )
 def test_spent(limits, below, reached, words) -> None:
@@ -98,7 +99,15 @@ def test_the_run_ends_at_exactly_the_step_that_the_schedule_ends_at(examples, ba
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.5, "0.5s"), (45, "45s"), (60, "1m"), (138, "2m 18s"), (3600, "1h"), (5400, "1h 30m"), (3599.9, "1h")],
+    [
+        (0.5, "0.5 s"),
+        (45, "45 s"),
+        (60, "1 min"),
+        (138, "2 min 18 s"),
+        (3600, "1 h"),
+        (5400, "1 h 30 min"),
+        (3599.9, "1 h"),
+    ],
 )
 def test_duration(seconds, text) -> None:
     assert duration(seconds) == text

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tunesmith.errors import UserError
 from tunesmith.judge.measurement import Progress, Verdict
+from tunesmith.judge.show import duration
 from tunesmith.recipe.leaves import binding
 from tunesmith.recipe.schema import Budget, StopRule
 
@@ -142,14 +143,3 @@ def _amount(unit: str, limit: float) -> str:
         return f"{limit:.2f} in money"
     count = f"{int(limit):,}" if limit == int(limit) else f"{limit:g}"
     return f"{count} {unit[:-1] if limit == 1 else unit}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people write them in a recipe: ``45s``, ``2m 18s``, ``1h 30m``."""
-    if seconds < 60:
-        return f"{seconds:.3g}s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}m {rest}s" if rest else f"{minutes}m"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes}m" if minutes else f"{hours}h"

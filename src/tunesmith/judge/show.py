@@ -14,6 +14,18 @@ def show(value: float) -> str:
     return f"{whole}.{fraction.rstrip('0').ljust(2, '0')}"
 
 
+def duration(seconds: float) -> str:
+    """A time: ``0.8 s``, ``45 s``, ``2 min 18 s``, ``3 h 5 min``, ``2 d 4 h``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for big, small, size, part in (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1)):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {big} {rest} {small}" if rest else f"{whole // size} {big}"
+    return f"{whole} s"
+
+
 def better_word(metric: str) -> str:
     """``or more`` or ``or less``: which side of a target is good."""
     return "or more" if direction(metric) == "max" else "or less"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunesmith.judge.best import at_least_as_good, best_index, gain, known, primary_metric
-from tunesmith.judge.budget import duration
 from tunesmith.judge.measurement import History, Measurement, Verdict
-from tunesmith.judge.show import better_word, show
+from tunesmith.judge.show import better_word, duration, show
 from tunesmith.metrics.names import WORST, split_name
 from tunesmith.recipe.leaves import leaves
 from tunesmith.recipe.schema import StopRule

@@ -167,7 +167,8 @@ def _chart(
 
 
 def _facts(run: RunFiles, now: Outlook) -> Text:
-    measuring = sum(s for r in run.evals if isinstance(s := r.get("seconds"), int | float))
+    waited = [record.get("seconds") for record in run.evals if not record.get("beside")]
+    measuring = sum(one for one in waited if isinstance(one, int | float))
     share = words.percent(min(1.0, measuring / now.seconds)) if now.seconds else ""
     facts = [
         f"{words.number(round(now.tokens_per_second))} tokens/s" if now.tokens_per_second else "",

@@ -71,7 +71,7 @@ def _speed(run: RunFiles) -> tuple[float | None, float | None]:
         return None, None
     first, last = lines[0], lines[-1]
     evaluations = [r for r in run.evals if first["step"] <= r["step"] < last["step"]]
-    measuring = sum(_number(record.get("seconds")) for record in evaluations)
+    measuring = sum(_number(record.get("seconds")) for record in evaluations if not record.get("beside"))
     seconds = _number(last.get("seconds")) - _number(first.get("seconds")) - measuring
     steps = last["step"] - first["step"]
     if seconds <= 0 or steps <= 0:

@@ -26,6 +26,7 @@ class Pace:
         seconds: wall-clock time, evaluations included.
         fixed: seconds of it that passed before the first step, for the baseline.
         evaluating: seconds of it that went into evaluations.
+        beside: seconds that evaluations took beside it, in another process.
     """
 
     step: int
@@ -33,6 +34,7 @@ class Pace:
     seconds: float
     fixed: float
     evaluating: float
+    beside: float = 0.0
 
     def at(self, step: float) -> tuple[float, float]:
         """Tokens and seconds at a step, if the run goes on at this pace."""
@@ -82,13 +84,21 @@ def pace(run: RunFiles) -> Pace | None:
     last = run.train[-1] if run.train else None
     if last is None or last["step"] < 1:
         return None
-    evaluating = sum(_number(record.get("seconds")) for record in run.evals)
-    fixed = sum(_number(record.get("seconds")) for record in run.evals if record["step"] == 0)
-    ends = [_number(record.get("at")) + _number(record.get("seconds")) for record in run.evals]
+    waited = [record for record in run.evals if not record.get("beside")]
+    evaluating, whole = (
+        sum(_number(one.get("seconds")) for one in records) for records in (waited, run.evals)
+    )
+    fixed = sum(_number(record.get("seconds")) for record in waited if record["step"] == 0)
+    ends = [_number(record.get("at")) + _number(record.get("seconds")) for record in waited]
     seconds = max([_number(last.get("seconds")), *ends])
     tokens = int(_number(last.get("tokens")))
     return Pace(
-        step=last["step"], tokens=tokens, seconds=seconds, fixed=min(fixed, seconds), evaluating=evaluating
+        step=last["step"],
+        tokens=tokens,
+        seconds=seconds,
+        fixed=min(fixed, seconds),
+        evaluating=evaluating,
+        beside=whole - evaluating,
     )
 
 
@@ -203,6 +213,8 @@ def _headline(now: Pace, end: float, seconds: float, *, ended: bool) -> str:
 
 
 def _evaluating(now: Pace) -> str:
+    if now.beside:
+        return f"Measuring took {words.duration(now.beside)} beside training, in another process."
     if not now.evaluating or not now.seconds:
         return ""
     share = words.percent(min(1.0, now.evaluating / now.seconds))

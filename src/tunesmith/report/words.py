@@ -6,6 +6,8 @@ import math
 import unicodedata
 from typing import Any
 
+from tunesmith.judge import show
+
 ABSENT = "–"
 MINUS = "−"
 
@@ -51,14 +53,7 @@ def duration(seconds: Any) -> str:
     """A time: ``0.8 s``, ``45 s``, ``2 min 18 s``, ``3 h 5 min``, ``2 d 4 h``."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
         return ABSENT
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for big, small, size, part in (("d", "h", 86400, 3600), ("h", "min", 3600, 60), ("min", "s", 60, 1)):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size} {big} {rest} {small}" if rest else f"{whole // size} {big}"
-    return f"{whole} s"
+    return show.duration(seconds)
 
 
 def size(num_bytes: Any) -> str:

@@ -133,7 +133,7 @@ def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[
         "throughput": {
             "tokens_per_second": state.progress.tokens / training,
             "steps_per_second": state.progress.step / training,
-            "seconds": training + evaluating,
+            "seconds": training + evaluating - sum(m.seconds for m in history if m.beside),
             "device_seconds": state.progress.device_seconds,
             "joules": state.progress.joules,
         },
