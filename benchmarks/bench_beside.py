@@ -1,12 +1,12 @@
 """What evaluation beside training costs the process that trains, where a core is free.
 
-    .venv/bin/python benchmarks/bench_beside.py --pairs 3
+    .venv/bin/python benchmarks/bench_beside.py --runs 2
 
-Runs the demo's recipe for some steps in turns, training with one thread in both: without evaluations, and
-with `eval.mode: async`, which scores the baseline and every 20 steps in another process on another core.
-Compared is the time from the first to the last step, by the run's own clock: handing weights over and
-taking scores in are part of it, and waiting for the last scores after the last step is not, which is told
-by itself.
+Runs the demo's recipe with `eval.mode: async`, training with one thread and scoring with one on another
+core, every 25 steps. Steps that are taken while something is scored are compared with those of the same
+run that are taken while nothing is: so both share the moods of the machine. The cost is how much longer the
+former take, times their share of the steps, and the time for which handing over and judging hold training
+up. Waiting for the last scores, after the last step, is told by itself.
 """
 
 from __future__ import annotations
@@ -19,58 +19,89 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "gpt_sft.yaml"
-SAME = ["run.threads=1", "run.save_every=100000"]
-WITHOUT = ["eval.every=100000", "eval.baseline=false", "eval.metrics=[perplexity]", "eval.limit=8"]
-BESIDE = ["eval.mode=async", "eval.every=20", "eval.ahead=9"]
+EVERY, STEPS = 25, 100
+SETTINGS = [
+    f"stop=[{{budget: {{steps: {STEPS}}}}}]",
+    f"eval.every={EVERY}",
+    "eval.mode=async",
+    "eval.ahead=9",
+    "run.threads=1",
+    "run.save_every=100000",
+]
 
 
-def seconds_of(run: Path, steps: int, more: list[str]) -> tuple[float, float]:
-    """Seconds between the first and the last step, and from there to the end of the process."""
+def inside(run: str) -> None:
+    """Run the recipe, and print for how long each measurement holds training up."""
+    from tunesmith import main as tunesmith
+    from tunesmith.train import loop
+
+    def timed(act: Callable[..., Any]) -> Callable[..., Any]:
+        def timing(*arguments: Any, **more: Any) -> Any:
+            began = time.monotonic()
+            result = act(*arguments, **more)
+            print(json.dumps({"held": time.monotonic() - began}), file=sys.stderr, flush=True)
+            return result
+
+        return timing
+
+    loop.measure, loop.take_scored = timed(loop.measure), timed(loop.take_scored)
+    tunesmith(str(RECIPE), [*SETTINGS, f"run.dir={run}"])
+
+
+def cost_of(run: Path) -> tuple[float, str]:
+    """The share of training's time, and the figures in words."""
     shutil.rmtree(run, ignore_errors=True)
-    settings = [f"stop=[{{budget: {{steps: {steps}}}}}]", f"run.dir={run}", *SAME, *more]
+    words = [sys.executable, __file__, "--inside", str(run)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    subprocess.run(
-        [sys.executable, str(RECIPE), *settings], check=True, stdout=subprocess.DEVNULL, env=environment
-    )
-    journal = run / "metrics.jsonl"
-    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
+    held = [json.loads(line)["held"] for line in done.stderr.splitlines() if line.startswith('{"held')]
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     clock = [record["seconds"] for record in records if record["kind"] == "train"]
-    began = (run / "recipe.yaml").stat().st_mtime
-    return float(clock[-1] - clock[0]), time.time() - began - clock[-1]
+    spans = [(one["at"], one["at"] + one["seconds"]) for one in records if one["kind"] == "eval"]
+    taken: dict[bool, list[float]] = {True: [], False: []}
+    for start, end in pairwise(clock):
+        inside = any(low <= start and end <= high for low, high in spans)
+        outside = all(end <= low or high <= start for low, high in spans)
+        if inside != outside:
+            taken[inside].append(end - start)
+    busy, idle = median(taken[True]), median(taken[False])
+    share = len(taken[True]) / len(taken[True] + taken[False])
+    kept = sum(sorted(held)[:-1])  # the longest is the wait at the end
+    cost = share * (busy / idle - 1) + kept / (clock[-1] - clock[0])
+    return cost, (
+        f"{busy:.3f} s a step while something is scored ({share:.0%} of the steps), {idle:.3f} s while "
+        f"nothing is; held up for {kept:.2f} s of {clock[-1] - clock[0]:.0f} s; {max(held):.0f} s wait at the end"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--inside", metavar="RUN", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.inside:
+        inside(options.inside)
+        return
     folder = Path(tempfile.mkdtemp(prefix="bench-beside-"))
-    pairs, ends = [], []
+    costs = []
     try:
-        for number in range(options.pairs):
-            taken = {}
-            for way in ("beside", "without") if number % 2 else ("without", "beside"):
-                more = BESIDE if way == "beside" else WITHOUT
-                taken[way], end = seconds_of(folder / "run", options.steps, more)
-                if way == "beside":
-                    ends.append(end)
-            pairs.append((taken["beside"], taken["without"]))
-            print(f"beside {pairs[-1][0]:.1f} s, without {pairs[-1][1]:.1f} s", file=sys.stderr, flush=True)
+        for _ in range(options.runs):
+            cost, words = cost_of(folder / "run")
+            costs.append(cost)
+            print(f"{100 * cost:+.1f} %: {words}", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    cost = median(beside / without - 1 for beside, without in pairs)
-    each = [100 * (beside / without - 1) for beside, without in pairs]
-    print(
-        f"beside training: {100 * cost:+.1f} % of training time (median of {len(pairs)} pairs: "
-        f"{', '.join(f'{one:+.1f}' for one in each)}); {median(ends):.0f} s from the last step to the end"
-    )
+    print(f"beside training: {100 * median(costs):+.1f} % of training time")
 
 
 if __name__ == "__main__":

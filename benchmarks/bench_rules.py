@@ -27,7 +27,7 @@ import yaml
 from tunesmith.judge.cadence import next_look
 from tunesmith.judge.measurement import History
 from tunesmith.judge.replay import Curve, Looks, Outcome, read_curves, replay
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 CURVES = Path(__file__).parent / "curves"
 SURE = "[plateau: {metric: METRIC, patience: 16 bits}, forecast: {metric: METRIC, min_gain: 1%}]"

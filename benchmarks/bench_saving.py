@@ -6,6 +6,10 @@ Runs the demo's recipe for some steps, without evaluations, in turns: with a che
 with only the last one. Compared is the time from the first to the last step, by the run's own clock. Then
 the time from the command to the first recorded step, of a fresh run and of one that goes on from its
 checkpoint, in turns.
+
+Where other work makes steps differ by more than a checkpoint costs, pairs tell little. So one more run
+measures saving itself: how long the thread that trains is held up, and how long the one that writes takes.
+Their sum is what saving would cost if training stood still all the while; it does so for the first only.
 """
 
 from __future__ import annotations
@@ -19,8 +23,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "gpt_sft.yaml"
@@ -62,15 +68,58 @@ def seconds_to_a_step(run: Path, steps: int) -> float:
     return taken
 
 
+def inside(run: str) -> None:
+    """Run the recipe with a checkpoint every 50 steps, and print the seconds of each part of saving."""
+    from tunesmith import main as tunesmith
+    from tunesmith.checkpoint.saver import Saver
+    from tunesmith.train import loop
+
+    held, written = loop.save, Saver._carry_out
+
+    def timed(name: str, act: Callable[..., Any]) -> Callable[..., Any]:
+        def timing(*arguments: Any, **more: Any) -> Any:
+            began = time.monotonic()
+            result = act(*arguments, **more)
+            print(json.dumps({name: time.monotonic() - began}), file=sys.stderr, flush=True)
+            return result
+
+        return timing
+
+    loop.save = timed("held", held)
+    Saver._carry_out = timed("written", written)  # type: ignore[method-assign]
+    tunesmith(str(RECIPE), command(Path(run), 110, 50)[2:])
+
+
+def cost_inside(run: Path) -> tuple[list[float], list[float], float]:
+    """Seconds for which each save held training up, and for which each was written; and of training."""
+    words = [sys.executable, __file__, "--inside", str(run)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment())
+    said = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(('{"held', '{"written'))]
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    clock = [record["seconds"] for record in map(json.loads, lines) if record["kind"] == "train"]
+    held, written = ([one[name] for one in said if name in one] for name in ("held", "written"))
+    return held, written, float(clock[-1] - clock[0])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=110)
+    parser.add_argument("--inside", metavar="RUN", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.inside:
+        inside(options.inside)
+        return
     folder = Path(tempfile.mkdtemp(prefix="bench-saving-"))
     try:
+        held, written, training = cost_inside(folder / "inside")
+        each, most = median(held), (sum(held[:2]) + sum(written[:2])) / training
+        print(
+            f"a checkpoint holds training up for {each:.3f} s and is written in {median(written):.2f} s; "
+            f"every 50 steps: {100 * sum(held[:2]) / training:.2f} % of training, {100 * most:.2f} % at most"
+        )
         pairs = []
         for number in range(options.pairs):
             order = (50, 10**6) if number % 2 == 0 else (10**6, 50)
@@ -78,14 +127,15 @@ def main() -> None:
             pairs.append((taken[50], taken[10**6]))
             print(f"saving {taken[50]:.2f} s, not saving {taken[10**6]:.2f} s", file=sys.stderr, flush=True)
         starts = []
-        for number in range(options.pairs):
+        for number in range(max(options.pairs, 3)):
             place = folder / f"start-{number}"
             starts.append((seconds_to_a_step(place, 10**4), seconds_to_a_step(place, 10**4)))
             print(f"fresh {starts[-1][0]:.2f} s, again {starts[-1][1]:.2f} s", file=sys.stderr, flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    stall = median(saving / none - 1 for saving, none in pairs)
-    print(f"saving every 50 steps: {100 * stall:+.1f} % of training time (median of {len(pairs)} pairs)")
+    if pairs:
+        stall = median(saving / none - 1 for saving, none in pairs)
+        print(f"saving every 50 steps: {100 * stall:+.1f} % of training time (median of {len(pairs)} pairs)")
     fresh, again = median(each[0] for each in starts), median(each[1] for each in starts)
     ratio = median(second / first for first, second in starts)
     print(f"to the first step: fresh {fresh:.1f} s, going on {again:.1f} s, ratio {ratio:.2f}")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.judge.best import best_index, direction, primary_metric
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 
 def rules(*each: dict) -> tuple[StopRule, ...]:

@@ -8,7 +8,7 @@ from tunesmith.errors import UserError
 from tunesmith.judge.budget import spent, step_limit, total_steps
 from tunesmith.judge.measurement import Progress
 from tunesmith.judge.show import duration
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 
 def budget(**limits: object) -> tuple[StopRule, ...]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.judge.check import check_evidence, check_rules
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 MEASURED = ("loss", "exact_match", "accuracy", "perplexity", "pearson", "mse")
 

@@ -12,7 +12,7 @@ from tunesmith.judge.best import direction
 from tunesmith.judge.decide import SUCCESS, decide
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.judge.words import explain
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 NAN, INF = math.nan, math.inf
 AMPLE = {"budget": {"steps": 10_000}}

@@ -9,7 +9,7 @@ import pytest
 from tunesmith.judge.cadence import next_look
 from tunesmith.judge.replay import Curve, read_curves, read_log, replay
 from tunesmith.judge.scores import pack
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 
 def rules(*each: dict) -> tuple[StopRule, ...]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.judge.rule_words import rules_in_words
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tunesmith.judge.intervals import wilson_interval
 from tunesmith.judge.measurement import History, Measurement, Progress, from_plain, to_plain
 from tunesmith.judge.references import comparisons, keep, kept_from_plain, kept_to_plain, references
 from tunesmith.judge.scores import scores_of
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 AMPLE = {"budget": {"steps": 100_000}}
 EXAMPLES = 400

@@ -14,7 +14,7 @@ from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.judge.paired import compare
 from tunesmith.judge.scores import scores_of
 from tunesmith.judge.subset import nested_order, next_size, size_needed, sizes
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 
 @given(st.lists(st.sampled_from("aabc"), max_size=120), st.integers(0, 5))

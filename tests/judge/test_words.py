@@ -9,7 +9,7 @@ from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Verdict
 from tunesmith.judge.show import show
 from tunesmith.judge.words import explain
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 TARGET = (StopRule(target={"exact_match": 0.85}), StopRule.model_validate({"budget": {"steps": 60}}))
 

@@ -9,7 +9,8 @@ import pytest
 
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.metric_names import TASK_METRICS, limits, stop_metrics
-from tunesmith.recipe.schema import Recipe, StopRule
+from tunesmith.recipe.schema import Recipe
+from tunesmith.recipe.stop_rules import StopRule
 
 TASKS = {
     "causal-lm": "{source: ./rows.jsonl, prompt: question, completion: answer}",

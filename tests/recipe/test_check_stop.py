@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tunesmith.recipe.dump import to_yaml
 from tunesmith.recipe.leaves import binding, leaves, paths
 from tunesmith.recipe.load import load_recipe
-from tunesmith.recipe.schema import Eval, Plateau, StopRule
+from tunesmith.recipe.schema import Eval
+from tunesmith.recipe.stop_rules import Plateau, StopRule
 
 CONSTANT = "optimizer: {learning_rate: 1e-3, schedule: constant}"
 

@@ -9,7 +9,7 @@ from tunesmith.judge.measurement import History, Measurement
 from tunesmith.judge.paired import p_worse
 from tunesmith.metrics.table import Direction, metric_direction
 from tunesmith.recipe.leaves import leaves
-from tunesmith.recipe.schema import Guard, StopRule
+from tunesmith.recipe.stop_rules import Guard, StopRule
 
 SURELY = 0.05
 """The chance below which a subset's difference counts as one."""

@@ -14,7 +14,7 @@ from tunesmith.metrics.names import bare_metric
 from tunesmith.metrics.table import METRICS
 from tunesmith.recipe.leaves import paths
 from tunesmith.recipe.problem import Problem
-from tunesmith.recipe.schema import Plateau, StopRule
+from tunesmith.recipe.stop_rules import Plateau, StopRule
 from tunesmith.sources.nearest import did_you_mean
 
 Path = tuple[str | int, ...]

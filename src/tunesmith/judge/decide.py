@@ -16,7 +16,7 @@ from tunesmith.judge.rules.plateau import plateau, since_gain
 from tunesmith.judge.rules.target import target
 from tunesmith.judge.show import show
 from tunesmith.recipe.leaves import leaves
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 SUCCESS = frozenset({"target"})
 """Rules whose stop means *good enough*."""

@@ -19,7 +19,7 @@ from tunesmith.judge.paired import Paired, compare
 from tunesmith.judge.rules.plateau import since_gain
 from tunesmith.judge.scores import Scores, scores_from_plain, scores_to_plain
 from tunesmith.recipe.leaves import leaves
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 Kept = Mapping[str, tuple[Scores, ...]]
 """Metric to the scores of earlier measurements."""

@@ -16,7 +16,7 @@ from tunesmith.judge.paired import pair_from_plain
 from tunesmith.judge.references import Kept, comparisons, keep
 from tunesmith.judge.scores import Scores, scores_of, unpack
 from tunesmith.metrics.table import METRICS, metric_direction
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 Looks = Callable[[History, int], int]
 """History and the whole budget's steps to the step of the next evaluation."""

@@ -15,7 +15,7 @@ from tunesmith.judge.evidence import look_number, pair_of, standard_error
 from tunesmith.judge.measurement import History, Measurement
 from tunesmith.judge.paired import p_better, p_worse
 from tunesmith.recipe.leaves import leaves
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 FIRST = 64
 """Rows of the smallest subset."""

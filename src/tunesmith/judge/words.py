@@ -9,7 +9,7 @@ from tunesmith.judge.measurement import History, Measurement, Verdict
 from tunesmith.judge.show import better_word, duration, show
 from tunesmith.metrics.names import WORST, split_name
 from tunesmith.recipe.leaves import leaves
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 
 _OPENING = {
     "target": "The model is good enough",

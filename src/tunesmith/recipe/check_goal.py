@@ -10,7 +10,8 @@ from tunesmith.recipe.check_stop import check_stop
 from tunesmith.recipe.finding import shorten
 from tunesmith.recipe.leaves import binding, paths
 from tunesmith.recipe.problem import Problem
-from tunesmith.recipe.schema import Budget, Eval, Generate, Recipe
+from tunesmith.recipe.schema import Eval, Generate, Recipe
+from tunesmith.recipe.stop_rules import Budget
 
 
 def check_goal(recipe: Recipe) -> Iterator[Problem]:

@@ -11,7 +11,8 @@ from tunesmith.recipe.leaves import binding
 from tunesmith.recipe.metric_names import limits
 from tunesmith.recipe.problem import Problem
 from tunesmith.recipe.quantities import Every, parse_every
-from tunesmith.recipe.schema import Budget, Forecast, Overfitting, Recipe, StopRule
+from tunesmith.recipe.schema import Recipe
+from tunesmith.recipe.stop_rules import Budget, Forecast, Overfitting, StopRule
 
 _KINDS = ("target", "plateau", "divergence", "budget", "overfitting", "forecast", "guard", "any", "all")
 _SMALL = ("loss", "perplexity", "mse")

@@ -1,4 +1,4 @@
-"""The grammar of a recipe: what can be said, with every default in one place.
+"""The grammar of a recipe: what can be said, with every default; stop rules have a file of their own.
 
 Everything here is frozen and refuses unknown keys. Rules across keys live in ``check.py``.
 Nothing in this file imports torch, so that a mistake is reported in well under a second.
@@ -8,29 +8,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from tunesmith.recipe.quantities import (
     Every,
     EveryField,
     Flag,
-    Joules,
     Number,
-    Patience,
-    PatienceField,
     Seconds,
-    Share,
-    Sure,
     Whole,
 )
+from tunesmith.recipe.section import Section
+from tunesmith.recipe.stop_rules import Budget, StopRule
 
 TaskName = Literal["causal-lm", "sequence-classification", "regression", "image-classification"]
-
-
-class Section(BaseModel):
-    """Base of every section: immutable and strict about keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
 # --- model ------------------------------------------------------------------------------------
@@ -332,99 +323,6 @@ class Eval(Section):
     def columns(self) -> tuple[str, ...]:
         """The columns of ``slices``."""
         return (self.slices,) if isinstance(self.slices, str) else self.slices
-
-
-class Plateau(Section):
-    """Stop when a metric has made no gain of at least ``min_gain`` for as long as ``patience`` says.
-
-    With ``sure`` only a gain counts that a paired test on the same examples tells from chance. ``50%`` is
-    half of what the run had spent when it made its last gain; ``12 bits`` is so much evidence against one.
-    """
-
-    metric: str = "loss"
-    patience: PatienceField = Patience(count=3, unit="evaluations")
-    min_gain: Number = Field(default=0.0, ge=0)
-    sure: Sure | None = Field(default=None, description="How sure a gain must be to count, e.g. `95%`.")
-
-
-class Divergence(Section):
-    """Stop when the evaluation loss exceeds ``factor`` times the baseline's."""
-
-    factor: Number = Field(default=1.5, gt=1)
-
-
-class Overfitting(Section):
-    """Stop when a metric is surely worse than its best while training goes on (Prechelt 1998)."""
-
-    metric: str = "loss"
-    worse_by: Share = Field(default=0.003, ge=0, description="Share of the best value: `0.3%`.")
-    progress: Number | None = Field(
-        default=None, gt=0, description="Only if the loss in % outweighs training's progress by this (PQ)."
-    )
-    strip: Whole = Field(default=5, gt=1, description="Evaluations over which progress is taken.")
-    looks: Whole = Field(default=2, gt=0, description="In so many evaluations in a row.")
-    sure: Sure = Field(default=0.95, description="In a paired test, over all looks together.")
-    unless_gaining: str | None = Field(
-        default=None, description="A metric that holds the rule back while it is at its best."
-    )
-
-
-class Forecast(Section):
-    """Stop when what is still to come, read off the curve so far, is not worth waiting for."""
-
-    metric: str = "loss"
-    target: Number | None = Field(default=None, description="Stop when it is out of reach in the budget.")
-    min_gain: Share | None = Field(
-        default=None, gt=0, lt=1, description="Stop when the rest surely gains less than this share: `0.5%`."
-    )
-    worth: Number | None = Field(default=None, gt=0, description="Money that a gain of 1 is worth.")
-    price: Number | None = Field(default=None, gt=0, description="Money for an hour of one device.")
-    sure: Sure = 0.9
-    after: Whole = Field(default=6, ge=5, description="Evaluations needed before it speaks.")
-
-
-class Guard(Section):
-    """Stop when a metric has surely fallen too far: what was known must not be forgotten."""
-
-    metric: str
-    max_drop: Number = Field(ge=0, description="How much worse than the first measurement it may be.")
-    sure: Sure = Field(default=0.95, description="In a paired test, over all looks together.")
-
-
-class Budget(Section):
-    """The most that may be spent; the first limit reached ends the run."""
-
-    steps: Whole | None = Field(default=None, gt=0)
-    epochs: Number | None = Field(default=None, gt=0)
-    tokens: Whole | None = Field(default=None, gt=0)
-    time: Seconds | None = None
-    energy: Joules | None = Field(default=None, description="`2 kWh`; needs a meter, or `power`.")
-    power: Number | None = Field(default=None, gt=0, description="Watts of one device, without a meter.")
-    money: Number | None = Field(default=None, gt=0)
-    price: Number | None = Field(default=None, gt=0, description="Money for an hour of one device.")
-
-
-class StopRule(Section):
-    """One rule: exactly one kind, or ``any`` or ``all`` of several; and how it is meant."""
-
-    target: dict[str, Number] | None = None
-    plateau: Plateau | None = None
-    divergence: Divergence | None = None
-    budget: Budget | None = None
-    overfitting: Overfitting | None = None
-    forecast: Forecast | None = None
-    guard: Guard | None = None
-    any: tuple[StopRule, ...] | None = Field(default=None, description="Stop when one of these says so.")
-    all: tuple[StopRule, ...] | None = Field(default=None, description="Stop when all of these say so.")
-    sure: Sure | None = Field(
-        default=None, description="With `target`: the interval must pass it; over all looks together."
-    )
-    confirm: Whole | None = Field(
-        default=None, gt=1, description="With `target`: in so many evaluations in a row."
-    )
-    missing: Literal["unknown", "error"] | None = Field(
-        default=None, description="If its metric has no value: go on and say so (default), or end the run."
-    )
 
 
 class Average(Section):

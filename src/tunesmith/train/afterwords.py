@@ -8,7 +8,7 @@ from tunesmith.judge.best import primary_metric
 from tunesmith.judge.paired import p_better
 from tunesmith.judge.show import show
 from tunesmith.metrics.names import bare_metric
-from tunesmith.recipe.schema import StopRule
+from tunesmith.recipe.stop_rules import StopRule
 from tunesmith.train.choose import Chosen, Tried
 from tunesmith.train.rules import comparable
 from tunesmith.train.state import State

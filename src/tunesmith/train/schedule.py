@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from tunesmith.judge.budget import spent
 from tunesmith.judge.measurement import Progress, Verdict
 from tunesmith.recipe.quantities import Every
-from tunesmith.recipe.schema import Optimizer, StopRule
+from tunesmith.recipe.schema import Optimizer
+from tunesmith.recipe.stop_rules import StopRule
 
 
 def learning_rate(step: int, total_steps: int | None, optimizer: Optimizer) -> float:

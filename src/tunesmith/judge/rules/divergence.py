@@ -6,7 +6,7 @@ from tunesmith.judge.best import known
 from tunesmith.judge.measurement import History, Verdict
 from tunesmith.judge.show import show
 from tunesmith.judge.verdicts import stop, unknown_value
-from tunesmith.recipe.schema import Divergence
+from tunesmith.recipe.stop_rules import Divergence
 
 
 def divergence(history: History, rule: Divergence) -> Verdict | None:

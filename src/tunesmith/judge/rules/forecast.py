@@ -13,7 +13,7 @@ from tunesmith.judge.curve_fit import Outlook, outlook
 from tunesmith.judge.measurement import History, Measurement, Verdict
 from tunesmith.judge.show import percent, show
 from tunesmith.judge.verdicts import stop, unknown, unknown_value
-from tunesmith.recipe.schema import Forecast, StopRule
+from tunesmith.recipe.stop_rules import Forecast, StopRule
 
 
 def forecast(history: History, rule: Forecast, rules: Sequence[StopRule]) -> Verdict | None:

@@ -9,7 +9,7 @@ from tunesmith.judge.measurement import History, Verdict
 from tunesmith.judge.paired import p_worse
 from tunesmith.judge.show import show
 from tunesmith.judge.verdicts import stop, unknown_value
-from tunesmith.recipe.schema import Guard
+from tunesmith.recipe.stop_rules import Guard
 
 
 def guard(history: History, rule: Guard) -> Verdict | None:

@@ -9,7 +9,7 @@ from tunesmith.judge.measurement import History, Measurement, Verdict
 from tunesmith.judge.paired import Paired, p_worse
 from tunesmith.judge.show import percent, show
 from tunesmith.judge.verdicts import stop, unknown, unknown_value
-from tunesmith.recipe.schema import Overfitting
+from tunesmith.recipe.stop_rules import Overfitting
 
 
 def overfitting(history: History, rule: Overfitting) -> Verdict | None:

@@ -11,7 +11,7 @@ from tunesmith.judge.measurement import History, Measurement, Verdict
 from tunesmith.judge.paired import p_better
 from tunesmith.judge.show import show
 from tunesmith.judge.verdicts import stop, unknown_value
-from tunesmith.recipe.schema import Plateau
+from tunesmith.recipe.stop_rules import Plateau
 
 MOST = 30.0
 """Bits that one evaluation can add."""
