@@ -78,7 +78,8 @@ def cost_of(run: Path) -> tuple[float, str]:
     cost = share * (busy / idle - 1) + kept / (clock[-1] - clock[0])
     return cost, (
         f"{busy:.3f} s a step while something is scored ({share:.0%} of the steps), {idle:.3f} s while "
-        f"nothing is; held up for {kept:.2f} s of {clock[-1] - clock[0]:.0f} s; {max(held):.0f} s wait at the end"
+        f"nothing is; held up for {kept:.2f} s of {clock[-1] - clock[0]:.0f} s; "
+        f"{max(held):.0f} s wait at the end"
     )
 
 
