@@ -164,7 +164,7 @@ def main() -> None:
             recipe = lora if task == "lora" else task
             killed[name] += one_round(launcher, recipe, arguments, where, place, rng)
             runs[name] += 1
-            shutil.rmtree(place)
+            shutil.rmtree(place, ignore_errors=True)
             print(
                 f"{name}: {killed[name]} kills in {runs[name]} runs, all equal", file=sys.stderr, flush=True
             )

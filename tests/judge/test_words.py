@@ -20,7 +20,7 @@ def test_a_target_that_was_reached(make_series) -> None:
     assert explain(history, decide(history, TARGET), TARGET) == (
         "The model is good enough: exact_match 0.86 reached 0.85 at step 40. "
         "exact_match went from 0.02 before the first step to 0.86 "
-        "(95 % interval 0.824 to 0.891 over 400 examples) in 40 steps and 40s. "
+        "(95 % interval 0.824 to 0.891 over 400 examples) in 40 steps and 40 s. "
         "The weights kept are the last ones, of step 40. "
         "The interval of exact_match also holds values short of 0.85; "
         "more evaluation rows would make this surer."

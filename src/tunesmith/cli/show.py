@@ -46,15 +46,16 @@ def watch(
 def follow(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="Its directory, also before it is there.")],
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="To compute with.")] = None,
-    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+    child_of: Annotated[int | None, typer.Option("--child-of", hidden=True)] = None,
 ) -> None:
-    """Score a run's weights beside its training, for `eval.mode: follower`.
+    """Score a run's weights beside its training.
 
-    Start it anywhere that sees the run's directory and its data. It ends with the run.
+    For recipes with `eval.mode: follower`. Start it anywhere that sees the run's directory and its data.
+    It ends with the run.
     """
     from tunesmith.train.follow import follow_run
 
-    raise typer.Exit(follow_run(run_dir, threads=threads, child=child))
+    raise typer.Exit(follow_run(run_dir, threads=threads, child_of=child_of))
 
 
 def ui(

@@ -52,13 +52,13 @@ SIGNS = 1.0
 """Seconds between two signs of life."""
 
 
-def follow_run(run_dir: Path, *, threads: int | None = None, child: bool = False) -> int:
+def follow_run(run_dir: Path, *, threads: int | None = None, child_of: int | None = None) -> int:
     """Score what a run hands over until it has ended.
 
     Args:
         run_dir: of the run, which need not have begun.
         threads: to compute with; by default those of the recipe.
-        child: whether it shall end with the process that started it.
+        child_of: number of the process with which it shall end.
 
     Returns:
         The exit status: 75 if a signal ended it before the run had ended.
@@ -68,15 +68,20 @@ def follow_run(run_dir: Path, *, threads: int | None = None, child: bool = False
     """
     quieten()
     run_dir = run_dir.absolute()
-    with listen(to_launcher=child) as flag:
+    with listen() as flag:
+        flag.launcher = child_of
         pulse = Pulse(flag)
         try:
+            pulse.look()
             about = _begun(run_dir, pulse)
             if about is None:
                 return Exit.FINISHED
             recipe = _recipe_of(run_dir, about, threads)
             place = take_place(recipe.run)
-            with _alone(run_dir, place, patience=TAKE if child else 0.0), _signs(run_dir, pulse, place):
+            with (
+                _alone(run_dir, place, patience=0.0 if child_of is None else TAKE),
+                _signs(run_dir, pulse, place),
+            ):
                 _score_all(run_dir, _setup_of(run_dir, recipe, about, place, pulse), pulse)
         except Leaving:
             return Exit.PREEMPTED
@@ -145,7 +150,7 @@ def _signs(run_dir: Path, pulse: Pulse, place: Place) -> Iterator[None]:
     path = run_dir / looks.FOLDER / looks.SIGN
 
     def tell() -> None:
-        while not over.wait(SIGNS):
+        while not (over.wait(SIGNS) or pulse.flag.orphaned):
             said = {"beats": pulse.beats, "pid": os.getpid(), "host": socket.gethostname()}
             temporary = beside(path)
             with suppress(OSError):

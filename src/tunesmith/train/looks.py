@@ -8,8 +8,8 @@ that scores of weights which a run has given up are never taken for those of oth
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -193,7 +193,9 @@ def drop_adopted(run_dir: Path) -> None:
 
 def drop_all(run_dir: Path) -> None:
     """Remove everything, when a run has ended."""
-    shutil.rmtree(run_dir / FOLDER, ignore_errors=True)
+    if (run_dir / FOLDER).is_dir():
+        with suppress(OSError):
+            remove_folder(run_dir / FOLDER)
 
 
 def is_being_scored(path: Path) -> bool:
