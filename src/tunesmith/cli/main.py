@@ -272,11 +272,11 @@ def report(run_dir: Run) -> None:
     typer.echo(str(write_report(run_dir)))
 
 
-app.command()(show.follow)
 app.command()(ask.save)
 app.command()(ask.stop)
 app.command()(show.compare)
 app.command()(show.watch)
+app.command()(show.follow)
 app.command()(show.ui)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from tunesmith.checkpoint.atomic import beside, make_folder, remove_folder
 from tunesmith.checkpoint.lock import own, owner_of
 from tunesmith.checkpoint.manifest import verify
+from tunesmith.checkpoint.state import read_shards
 from tunesmith.errors import Exit, UserError
 from tunesmith.fault import fault
 from tunesmith.recipe.load import load_recipe
@@ -38,7 +39,7 @@ from tunesmith.train.quiet import quieten
 from tunesmith.train.saving import open_saver
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import Leaving, listen
-from tunesmith.train.snapshot import restore_weights
+from tunesmith.train.snapshot import put_back
 
 PAUSE = 0.2
 """Seconds between two looks while there is nothing to score."""
@@ -205,7 +206,9 @@ def _next_step(run_dir: Path, alone: Alone) -> int | None:
     """The oldest step to be scored; ``NOTHING`` for now, and ``None`` when the run has ended."""
     if has_ended(run_dir):
         return None
-    steps = looks.steps_to_score(run_dir)
+    steps: list[int] = []
+    with suppress(FileNotFoundError):  # the run may end, and remove them, just now
+        steps = looks.steps_to_score(run_dir)
     if not steps:
         alone.check()
     return steps[0] if steps else NOTHING
@@ -253,7 +256,8 @@ def _score(run_dir: Path, setup: Setup, step: int) -> None:
         return
     setup.pulse.enter("evaluate", step)
     fault("score")
-    restore_weights(taken.folder, setup.engine, setup.bare)
+    if not _put_in(setup, taken):
+        return
     evaluation, newest = look(setup, taken.progress)
     measured = looks.as_beside(evaluation.measurement, taken)
     test = run_dir / looks.FOLDER / looks.TEST_SCORES
@@ -265,6 +269,18 @@ def _score(run_dir: Path, setup: Setup, step: int) -> None:
     move: Callable[[Path], object] | None = test.replace if tested else None
     written = looks.write_result(run_dir, taken, Evaluation(measured, evaluation.scored), newest, move)
     print(f"step {step}: {'scored' if written else 'given up by the run'}", flush=True)
+
+
+def _put_in(setup: Setup, taken: looks.Look) -> bool:
+    """Give the model a look's weights; ``False`` in all processes if the run has given them up meanwhile."""
+    try:
+        saved = read_shards(taken.folder, "weights")
+    except OSError:
+        saved = {}
+    if not all(everybodys(setup.accelerator, [bool(saved)])):
+        return False
+    put_back(saved, setup.engine, setup.bare)
+    return True
 
 
 def _taken(run_dir: Path, step: int) -> looks.Look | None:

@@ -126,6 +126,8 @@ def write_result(
         UserError: if it cannot be written.
     """
     step = look.progress.step
+    if read_look(run_dir, step) != look:
+        return False
     final = result_folder(run_dir, step)
     folder = beside(final)
     with writing(final):
@@ -136,9 +138,10 @@ def write_result(
         if test_scores is not None:
             test_scores(folder / TEST_SCORES)
         seal(folder, {"step": step, "mark": look.mark})
-        now = read_look(run_dir, step)
-        if now is None or now.mark != look.mark:
+        if read_look(run_dir, step) != look:
             remove_folder(folder)
+            with suppress(OSError):  # if the run has ended, nothing shall be left of it
+                (run_dir / FOLDER).rmdir()
             return False
         publish_folder(folder, final, replace=True)
     return True

@@ -125,7 +125,15 @@ def restore_weights(folder: Path, engine: Engine, model: Any) -> None:
     Raises:
         UserError: if they were written for other weights.
     """
-    saved = read_shards(folder, "weights")
+    put_back(read_shards(folder, "weights"), engine, model)
+
+
+def put_back(saved: Mapping[str, torch.Tensor], engine: Engine, model: Any) -> None:
+    """Put whole tensors by name into the model.
+
+    Raises:
+        UserError: if they were written for other weights.
+    """
     learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     refuse_other_names(learning | moving_buffers(model).keys(), saved.keys())
     engine.put_weights(saved)
