@@ -132,7 +132,7 @@ def test_a_damaged_file_is_named_and_passed_over(
     struck, launcher, read, controls, same, settings, tmp_path, name, how
 ):
     run_dir = tmp_path / "run"
-    launched, _ = struck("forward at=10 do=SIGKILL")
+    launched, _ = struck("forward at=10 do=SIGKILL", "run.saving=inline")  # so that there are two
     launched.wait()
     newest = max((run_dir / "checkpoints").glob("step-????????"))
     path = newest / name

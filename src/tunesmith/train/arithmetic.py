@@ -82,11 +82,18 @@ def metrics_of(recipe: Recipe, task: Task) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*asked_metrics(recipe), *free)))
 
 
+BESIDE = {
+    "async": "beside training, by a process that holds the model once more",
+    "follower": "beside training, by `tunesmith follow`",
+}
+
+
 def _evaluation_words(parts: Parts) -> str:
     recipe = parts.recipe
     section = recipe.eval
     when = "when it pays (auto)" if section.every.auto else f"every {section.every}"
-    words = [f"{when}: {', '.join(('loss', *metrics_of(recipe, parts.task)))}"]
+    words = [f"{when}: {', '.join(dict.fromkeys(('loss', *metrics_of(recipe, parts.task))))}"]
+    words += [BESIDE[section.mode]] if section.mode in BESIDE else []
     words += ["as many rows as the decision needs"] if section.subset == "auto" else []
     words += [f"rows with the same {section.cluster} together"] if section.cluster is not None else []
     words += [f"by {', '.join(section.columns)}"] if section.columns else []
