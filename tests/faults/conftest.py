@@ -21,7 +21,7 @@ STEPS = 12
 SETTINGS = [
     f"stop=[{{budget: {{steps: {STEPS}}}}}]",
     "eval.every=4",
-    "eval.metrics=[exact_match,f1]",  # a wrong answer must be generated; to know it for wrong is not enough
+    "eval.metrics=[exact_match,f1]",
     "data.train.arguments.count=120",
     "model.new.attention_dropout=0.1",
 ]

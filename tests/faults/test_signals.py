@@ -51,7 +51,8 @@ def test_asked_in_any_phase(struck, launcher, read, controls, same, took, settin
 def test_one_of_two_processes_is_asked_and_both_leave(
     struck, launcher, read, controls, same, took, settings, tmp_path, phase
 ):
-    launched, _ = struck(PHASES[phase].replace(" ", " rank=1 ", 1), NOT_CACHED, processes=2)
+    point = PHASES[phase].replace("generate at=3", "generate at=2")  # each has half of the batches
+    launched, _ = struck(point.replace(" ", " rank=1 ", 1), NOT_CACHED, processes=2)
     asked = time.monotonic()
     launched.processes[1].signal(signal.SIGTERM)
     assert launched.wait() == 75, launched.err

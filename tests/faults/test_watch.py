@@ -31,7 +31,7 @@ def stopped(read, launched) -> bool:
     ("point", "phase", "step"),
     [
         ("forward at=6", "train", 6),
-        ("generate at=4", "evaluate", 12),
+        ("generate at=2", "evaluate", 12),
         ("save-write at=1", "save|train", 4),
     ],
     ids=["step", "evaluation", "save"],

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema import Recipe
 from tunesmith.train import looks
 from tunesmith.train.accelerator import Place, on_main, take_place
+from tunesmith.train.alone import Alone, has_ended
 from tunesmith.train.base_model import read_object
 from tunesmith.train.build import build
 from tunesmith.train.choose import score_test_baseline
@@ -43,10 +43,7 @@ from tunesmith.train.snapshot import put_back
 
 PAUSE = 0.2
 """Seconds between two looks while there is nothing to score."""
-ENDED = ("completed", "stopped")
 NOTHING = -1
-OWNER = 10.0
-"""Seconds between two looks for whoever trains."""
 TAKE = 120.0
 """Seconds that a run's own scorer waits for the one before it to leave."""
 SIGNS = 1.0
@@ -214,40 +211,6 @@ def _next_step(run_dir: Path, alone: Alone) -> int | None:
     return steps[0] if steps else NOTHING
 
 
-@dataclass(slots=True)
-class Alone:
-    """Whether nobody has trained for long.
-
-    Attributes:
-        run_dir: of the run.
-        deadline: seconds without an owner.
-    """
-
-    run_dir: Path
-    deadline: float
-    _looked: float = field(default_factory=time.monotonic)
-    _trained: float = field(default_factory=time.monotonic)
-
-    def check(self) -> None:
-        """Look once in a while.
-
-        Raises:
-            UserError: if nobody has held the run directory for as long as the deadline.
-        """
-        now = time.monotonic()
-        if now - self._looked < min(OWNER, self.deadline / 4):
-            return
-        self._looked = now
-        if owner_of(self.run_dir) is not None:
-            self._trained = now
-        elif now - self._trained > self.deadline:
-            raise UserError(
-                f"nobody has trained here for {now - self._trained:.0f} s (`run.deadline`)",
-                str(self.run_dir),
-                "start the run again, and this command beside it; all that was scored is kept",
-            )
-
-
 def _score(run_dir: Path, setup: Setup, step: int) -> None:
     """Score the weights of one step; nothing if the run has given them up meanwhile."""
     main, accelerator = setup.accelerator.is_main_process, setup.accelerator
@@ -295,9 +258,3 @@ def _taken(run_dir: Path, step: int) -> looks.Look | None:
             "end the run and give its command again: it goes on from its last checkpoint",
         )
     return None if problems else found
-
-
-def has_ended(run_dir: Path) -> bool:
-    """Whether a run has reached its end, so that nothing more is to be scored."""
-    path = run_dir / "result.json"
-    return path.exists() and read_object(path).get("status") in ENDED
