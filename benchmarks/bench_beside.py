@@ -12,18 +12,16 @@ up. Waiting for the last scores, after the last step, is told by itself.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
+
+from timing import records_of, seconds_said, timed
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "gpt_sft.yaml"
@@ -43,16 +41,7 @@ def inside(run: str) -> None:
     from tunesmith import main as tunesmith
     from tunesmith.train import loop
 
-    def timed(act: Callable[..., Any]) -> Callable[..., Any]:
-        def timing(*arguments: Any, **more: Any) -> Any:
-            began = time.monotonic()
-            result = act(*arguments, **more)
-            print(json.dumps({"held": time.monotonic() - began}), file=sys.stderr, flush=True)
-            return result
-
-        return timing
-
-    loop.measure, loop.take_scored = timed(loop.measure), timed(loop.take_scored)
+    loop.measure, loop.take_scored = timed("held", loop.measure), timed("held", loop.take_scored)
     tunesmith(str(RECIPE), [*SETTINGS, f"run.dir={run}"])
 
 
@@ -62,10 +51,9 @@ def cost_of(run: Path) -> tuple[float, str]:
     words = [sys.executable, __file__, "--inside", str(run)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
-    held = [json.loads(line)["held"] for line in done.stderr.splitlines() if line.startswith('{"held')]
-    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    clock = [record["seconds"] for record in records if record["kind"] == "train"]
-    spans = [(one["at"], one["at"] + one["seconds"]) for one in records if one["kind"] == "eval"]
+    held = seconds_said(done.stderr, "held")
+    clock = [record["seconds"] for record in records_of(run, "train")]
+    spans = [(one["at"], one["at"] + one["seconds"]) for one in records_of(run, "eval")]
     taken: dict[bool, list[float]] = {True: [], False: []}
     for start, end in pairwise(clock):
         inside = any(low <= start and end <= high for low, high in spans)

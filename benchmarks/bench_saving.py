@@ -15,7 +15,6 @@ Their sum is what saving would cost if training stood still all the while; it do
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import signal
@@ -23,10 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+
+from timing import records_of, seconds_said, timed
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "recipes" / "gpt_sft.yaml"
@@ -46,8 +45,7 @@ def training_seconds(run: Path, steps: int, every: int) -> float:
     """Seconds between the first and the last step."""
     shutil.rmtree(run, ignore_errors=True)
     subprocess.run(command(run, steps, every), check=True, stdout=subprocess.DEVNULL, env=environment())
-    lines = (run / "metrics.jsonl").read_text().splitlines()
-    clock = [record["seconds"] for record in map(json.loads, lines) if record["kind"] == "train"]
+    clock = [record["seconds"] for record in records_of(run, "train")]
     return float(clock[-1] - clock[0])
 
 
@@ -76,15 +74,6 @@ def inside(run: str) -> None:
 
     held, written = loop.save, Saver._carry_out
 
-    def timed(name: str, act: Callable[..., Any]) -> Callable[..., Any]:
-        def timing(*arguments: Any, **more: Any) -> Any:
-            began = time.monotonic()
-            result = act(*arguments, **more)
-            print(json.dumps({name: time.monotonic() - began}), file=sys.stderr, flush=True)
-            return result
-
-        return timing
-
     loop.save = timed("held", held)
     Saver._carry_out = timed("written", written)  # type: ignore[method-assign]
     tunesmith(str(RECIPE), command(Path(run), 110, 50)[2:])
@@ -94,10 +83,8 @@ def cost_inside(run: Path) -> tuple[list[float], list[float], float]:
     """Seconds for which each save held training up, and for which each was written; and of training."""
     words = [sys.executable, __file__, "--inside", str(run)]
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment())
-    said = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(('{"held', '{"written'))]
-    lines = (run / "metrics.jsonl").read_text().splitlines()
-    clock = [record["seconds"] for record in map(json.loads, lines) if record["kind"] == "train"]
-    held, written = ([one[name] for one in said if name in one] for name in ("held", "written"))
+    clock = [record["seconds"] for record in records_of(run, "train")]
+    held, written = (seconds_said(done.stderr, name) for name in ("held", "written"))
     return held, written, float(clock[-1] - clock[0])
 
 

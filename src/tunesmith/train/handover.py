@@ -13,26 +13,21 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 from tunesmith.checkpoint.atomic import beside, publish_folder, writing
-from tunesmith.checkpoint.manifest import checkpoint_name, prune
-from tunesmith.checkpoint.saver import Job
-from tunesmith.checkpoint.state import shard_name, write_tensors
+from tunesmith.checkpoint.manifest import checkpoint_name
 from tunesmith.errors import UserError
 from tunesmith.train import looks
 from tunesmith.train.accelerator import from_main, on_main
 from tunesmith.train.beside import Handover, NotScored
-from tunesmith.train.evaluate import Evaluation
 from tunesmith.train.pulse import everybodys
+from tunesmith.train.saving import save_weights
 from tunesmith.train.setup import Setup
-from tunesmith.train.snapshot import own_weights
 from tunesmith.train.state import State
 
 PAUSE = 0.1
 """Seconds between two looks while nothing else is to be done."""
-Judge = Callable[[State, Evaluation, looks.Result], State]
+Judge = Callable[[State, looks.Result], State]
 
 
 def hand_over(setup: Setup, handover: Handover, state: State) -> State:
@@ -46,21 +41,16 @@ def hand_over(setup: Setup, handover: Handover, state: State) -> State:
 
 
 def _publish(setup: Setup, state: State) -> None:
-    accelerator, step = setup.accelerator, state.progress.step
-    rank = accelerator.process_index
-    final = looks.look_folder(setup.run_dir, step)
-    folder, mark = from_main(accelerator, (str(beside(final)), secrets.token_hex(8)))
-    weights = own_weights(setup.engine, setup.bare, rank=rank, processes=accelerator.num_processes)
-    setup.saver.submit(
-        Job(
-            kind=f"look of step {step}",  # each its own, since none may be given up for a newer one
-            final=final,
-            folder=Path(folder),
-            write=lambda place: write_tensors(place / shard_name("weights", rank), weights),
-            about=looks.about_look(mark, state.progress, state.train_loss),
-            make_room=partial(prune, setup.run_dir / "checkpoints", 1),
-            after=lambda: None,
-        )
+    step, mark = state.progress.step, from_main(setup.accelerator, secrets.token_hex(8))
+    save_weights(
+        setup.saver,
+        setup.run_dir,
+        setup.accelerator,
+        setup.engine,
+        setup.bare,
+        kind=f"look of step {step}",  # each its own, since none may be given up for a newer one
+        final=looks.look_folder(setup.run_dir, step),
+        about=looks.about_look(mark, state.progress, state.train_loss),
     )
 
 
@@ -75,7 +65,7 @@ def adopt(setup: Setup, handover: Handover, state: State, judge: Judge) -> State
         if result is None:
             break
         handover.scorer.scored()
-        state = judge(replace(state, awaited=state.awaited[1:]), result.evaluation, result)
+        state = judge(replace(state, awaited=state.awaited[1:]), result)
     if state.verdict.stop:
         state = replace(state, awaited=())
     handover.awaited = state.awaited[0] if state.awaited else None

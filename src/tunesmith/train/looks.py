@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,8 +166,7 @@ def read_result(run_dir: Path, step: int) -> Result | None:
 
 def as_beside(measurement: Measurement, look: Look) -> Measurement:
     """A measurement of a look's weights, stamped with where the run was when it had them."""
-    stamped = to_plain(measurement) | {"progress": asdict(look.progress), "beside": True}
-    return from_plain(stamped | ({} if look.train_loss is None else {"train_loss": look.train_loss}))
+    return replace(measurement, progress=look.progress, train_loss=look.train_loss, beside=True)
 
 
 def drop_looks(run_dir: Path, awaited: Collection[int]) -> None:

@@ -58,8 +58,9 @@ def take_scored(setup: Setup, state: State, log: Log) -> State:
     return adopt(setup, setup.handover, state, _judge_of(setup, log))
 
 
-def _judge_of(setup: Setup, log: Log) -> Callable[[State, Evaluation, Result], State]:
-    def judge(state: State, evaluation: Evaluation, result: Result) -> State:
+def _judge_of(setup: Setup, log: Log) -> Callable[[State, Result], State]:
+    def judge(state: State, result: Result) -> State:
+        evaluation = result.evaluation
         measurement = replace(evaluation.measurement, paired=paired(state.kept, result.newest, setup.aside))
         if result.test_scores is not None and setup.accelerator.is_main_process:
             write_scores(setup.run_dir / TEST_BASELINE, read_scores(result.test_scores))

@@ -84,16 +84,31 @@ def keep_best(
 ) -> None:
     """Store the weights of the best measurement so far; those of an earlier one go at the next save."""
     final = run_dir / "best" / checkpoint_name(step)
+    save_weights(saver, run_dir, accelerator, engine, model, kind="best", final=final, about={"step": step})
+
+
+def save_weights(
+    saver: Saver,
+    run_dir: Path,
+    accelerator: Accelerator,
+    engine: Engine,
+    model: Any,
+    *,
+    kind: str,
+    final: Path,
+    about: Mapping[str, Any],
+) -> None:
+    """Let the weights as they are be written, each process its share; ``kind`` and ``about`` as of a job."""
     rank = accelerator.process_index
     folder = _agree_on_folder(accelerator, final)
     weights = own_weights(engine, model, rank=rank, processes=accelerator.num_processes)
     saver.submit(
         Job(
-            kind="best",
+            kind=kind,
             final=final,
             folder=folder,
             write=lambda place: write_tensors(place / shard_name("weights", rank), weights),
-            about={"step": step},
+            about=about,
             make_room=partial(prune, run_dir / "checkpoints", 1),
             after=lambda: None,
         )
