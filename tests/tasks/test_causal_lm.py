@@ -49,6 +49,30 @@ def test_predictions_equal_generating_every_answer(learned, task, rows, loss_on,
         assert 0 < len(known) < len(scored)  # both ways of getting at a prediction were taken
 
 
+def test_generation_goes_on_where_the_pass_left_the_reference(learned, task, rows, monkeypatch):
+    """So that a near tie is decided once: other arithmetic gets no second chance on the misses alone."""
+    from tunesmith.tasks import causal_lm
+
+    made = task(max_new_tokens=30)
+    examples = [made.encode(row) for row in rows]
+    asked = []
+
+    def generate(model, prompts, **_):
+        asked.extend(prompts)
+        return [[] for _ in prompts]
+
+    monkeypatch.setattr(causal_lm, "generate", generate)
+    scored = made.score(learned, examples, predict=True)
+    missed = [(e, one) for e, one in zip(examples, scored, strict=True) if one.correct < one.count]
+    begun = [tokens[e["prompt_length"] :] for tokens, (e, _) in zip(asked, missed, strict=True)]
+    assert all(begun)
+    for tokens, (example, one) in zip(begun, missed, strict=True):
+        wanted = example["input_ids"][example["prompt_length"] :]
+        assert tokens[:-1] == wanted[: len(tokens) - 1]
+        assert tokens[-1] != wanted[len(tokens) - 1]
+        assert made.tokenizer.decode(tokens, skip_special_tokens=True).strip() == one.prediction
+
+
 def test_a_learned_answer_is_predicted_and_an_unknown_one_is_not(learned, task, rows):
     made = task(max_new_tokens=30)
     scored = made.score(learned, [made.encode(row) for row in rows], predict=True)

@@ -28,6 +28,12 @@ def metric_spec(name: str) -> MetricSpec:
     return METRICS[name]
 
 
+def load_metrics(names: Sequence[str]) -> None:
+    """Import what computing these metrics takes, as part of loading and not of the first evaluation."""
+    if any(not is_hub_metric(name) and metric_spec(name).kind not in ("sums", "given") for name in names):
+        import tunesmith.metrics.modules  # noqa: F401
+
+
 def compute(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> float:
     """Value of a metric over predictions.
 

@@ -13,8 +13,8 @@ from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.tasks import chat
 from tunesmith.tasks.generation import end_tokens_of, generate
-from tunesmith.tasks.packing import pack
-from tunesmith.tasks.proven import clear_choices, decodes_piecewise, prediction_of, told_of
+from tunesmith.tasks.packing import pack, token_chunks
+from tunesmith.tasks.proven import decodes_piecewise, prediction_of, told_of
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class CausalLM:
 
         The pass that computes the loss also tells which answers the model would have given word for
         word: where its first choice is the reference's next token, all the way to the end mark. Greedy
-        generation would walk the same path, so only the other examples are generated. Of those in
-        ``only_equal``, an answer that has left the reference for good is told so far, and then ``…``.
+        generation would walk the same path, so only the other answers are generated, from where they leave
+        it. Of those in ``only_equal``, one that has left it for good is told so far, and then ``…``.
 
         Raises:
             UserError: if answers are asked for and a row is plain text.
@@ -113,7 +113,10 @@ class CausalLM:
 
     def answers(self, model: Any, prompts: Sequence[Sequence[int]]) -> list[str]:
         """Greedy answers to tokenised prompts, as text."""
-        rows = generate(
+        return [self._text(row) for row in self._generated(model, prompts)]
+
+    def _generated(self, model: Any, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+        rows: list[list[int]] = generate(
             model,
             prompts,
             end_tokens=self._end_tokens(model),
@@ -121,7 +124,7 @@ class CausalLM:
             max_new_tokens=self.max_new_tokens,
             batch_size=self.batch_size,
         )
-        return [self._text(row) for row in rows]
+        return rows
 
     def _predictions(
         self,
@@ -139,19 +142,29 @@ class CausalLM:
                 "`completion`",
             )
         ends, piecewise = self._end_tokens(model), decodes_piecewise(self.tokenizer)
+        told = [
+            told_of(example, chosen, ends, self.max_new_tokens)
+            for example, chosen in zip(examples, choices, strict=True)
+        ]
         known = [
             prediction_of(
-                told_of(example, chosen, ends, self.max_new_tokens),
+                one,
                 example["reference"],
                 self._text,
                 only_equal=piecewise and example["id"] in only_equal,
             )
-            for example, chosen in zip(examples, choices, strict=True)
+            for example, one in zip(examples, told, strict=True)
         ]
         asked = [index for index, answer in enumerate(known) if answer is None]
-        prompts = [examples[i]["input_ids"][: examples[i]["prompt_length"]] for i in asked]
-        generated = iter(self.answers(model, prompts))
-        return [next(generated) if answer is None else answer for answer in known]
+        rest = iter(self._finished(model, [examples[i] for i in asked], [told[i].tokens for i in asked]))
+        return [next(rest) if answer is None else answer for answer in known]
+
+    def _finished(self, model: Any, examples: Sequence[Example], begun: Sequence[list[int]]) -> list[str]:
+        """Greedy answers that begin with the tokens in ``begun``, as text."""
+        prompts = [example["input_ids"][: example["prompt_length"]] for example in examples]
+        rows = self._generated(model, [[*p, *b] for p, b in zip(prompts, begun, strict=True)])
+        most = self.max_new_tokens
+        return [self._text([*b, *row][:most]) for b, row in zip(begun, rows, strict=True)]
 
     def _text(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
@@ -211,14 +224,11 @@ class CausalLM:
         given: list[dict[str, float]] = [{} for _ in examples]
         for chunk in token_chunks([example["length"] for example in examples], self.tokens_per_pass):
             batch = {k: v.to(model.device) for k, v in self.collate([examples[i] for i in chunk]).items()}
-            raw = self._supervised_logits(model, batch)
-            logits = raw.float()
+            logits = self._supervised_logits(model, batch).float()
             owners = torch.tensor(chunk)[batch["owners"].cpu()]
             token_losses = F.cross_entropy(logits, batch["labels"], reduction="none")
             losses.index_add_(0, owners, token_losses.double().cpu())
-            eps = max(torch.finfo(dtype).eps for dtype in (raw.dtype, model.dtype))
-            chosen = clear_choices(logits, batch["labels"], eps)
-            for owner, choice in zip(owners.tolist(), chosen.tolist(), strict=True):
+            for owner, choice in zip(owners.tolist(), logits.argmax(-1).tolist(), strict=True):
                 choices[owner].append(choice)
             if self.positions:
                 add_by_position(given, owners.tolist(), token_losses.tolist())
@@ -242,19 +252,6 @@ def add_by_position(
         power, mine = (position - 1).bit_length(), given[owner]
         mine[f"loss@{power}"] = mine.get(f"loss@{power}", 0.0) + loss
         mine[f"count@{power}"] = mine.get(f"count@{power}", 0.0) + 1
-
-
-def token_chunks(lengths: Sequence[int], most: int) -> list[list[int]]:
-    """Indices in groups of similar length, each group at most ``most`` tokens (or one example)."""
-    chunks: list[list[int]] = []
-    total = 0
-    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if not chunks or total + lengths[index] > most:
-            chunks.append([])
-            total = 0
-        chunks[-1].append(index)
-        total += lengths[index]
-    return chunks
 
 
 def _supervised(example: Example) -> int:

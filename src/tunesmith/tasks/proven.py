@@ -8,15 +8,10 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-import torch
-
 from tunesmith.tasks.task import Example
 
-DOUBTFUL = -1
-"""Stands for a first choice that another arithmetic might make otherwise."""
 UNFINISHED = "…"
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
-_UNITS = 8
 _PIECEWISE = {"ByteLevel", "Metaspace", "ByteFallback", "Fuse"}
 
 
@@ -39,17 +34,18 @@ def told_by(reference: Sequence[int], choices: Sequence[int], ends: Sequence[int
     """Follow the model's first choices as far as the reference was its own path.
 
     Where the choice is the reference's next token, generation would have come to the same place; the first
-    other choice is still generation's, and nothing is known behind it.
+    other choice is still generation's, and nothing is known behind it. The pass is believed in near ties as
+    well, whichever side they fall on: a second opinion on misses alone would make the model look better.
 
     Args:
         reference: tokens of the answer, to and with its end token if it has one.
-        choices: first choice at each of them, ``DOUBTFUL`` where that is not clear.
+        choices: first choice at each of them.
         ends: tokens that end an answer.
         most: tokens of an answer at most.
     """
     pairs = list(zip(reference, choices, strict=True))
     hits = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
-    walked = [choice for choice in choices[: hits + 1] if choice != DOUBTFUL]
+    walked = choices[: hits + 1]
     tokens = list(takewhile(lambda token: token not in ends, walked))[:most]
     whole = len(tokens) < len(walked) or len(tokens) == most
     return Told(tokens, whole, missed=len(tokens) > hits)
@@ -61,20 +57,6 @@ def told_of(example: Example, choices: Sequence[int], ends: Sequence[int], most:
     shown = ids[start : next((i for i in range(start, len(ids)) if not marks[i]), len(ids))]
     before = sum(marks[1:start])
     return told_by(shown, choices[before : before + len(shown)], ends, most)
-
-
-def clear_choices(logits: torch.Tensor, labels: torch.Tensor, eps: float) -> torch.Tensor:
-    """First choices [K], ``DOUBTFUL`` where one other than the label leads it by rounding errors only.
-
-    Args:
-        logits: [K, V].
-        labels: [K].
-        eps: relative rounding error of the arithmetic that made the logits.
-    """
-    choices = logits.argmax(-1)
-    first, label = (logits.gather(1, index[:, None])[:, 0] for index in (choices, labels))
-    close = first - label <= _UNITS * eps * (first.abs() + label.abs())
-    return torch.where(close & (choices != labels), DOUBTFUL, choices)
 
 
 def cannot_become(text: str, reference: str) -> bool:

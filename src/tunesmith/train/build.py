@@ -15,6 +15,7 @@ from tunesmith.checkpoint.saver import Saver
 from tunesmith.data.mixture import mixed_step
 from tunesmith.errors import UserError
 from tunesmith.fault import fault
+from tunesmith.metrics.compute import load_metrics
 from tunesmith.model.export import output_layer
 from tunesmith.model.load import load_model, load_outline, set_padding
 from tunesmith.model.precision import choose_dtype
@@ -59,7 +60,9 @@ def build(
     deepspeed = accelerator.distributed_type == DistributedType.DEEPSPEED
     if deepspeed:
         keep_transformers_out()
-    refuse_rules(recipe, metrics_of(recipe, parts.task), len(parts.eval), deepspeed=deepspeed)
+    metrics = metrics_of(recipe, parts.task)
+    refuse_rules(recipe, metrics, len(parts.eval), deepspeed=deepspeed)
+    load_metrics(metrics)
     examples, aside = set_aside(parts)
     harness = _from_outside(recipe, accelerator)
     # Every process must begin with the same weights, also where they are made up.
@@ -86,7 +89,7 @@ def build(
         samples_of=partial(mixed_step_of, parts=parts),
         division=division,
         total_steps=steps_of(parts),
-        metrics=metrics_of(recipe, task),
+        metrics=metrics,
         autocast=autocast,
         dtype=dtype,
         saver=saver,
