@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tunesmith.judge.best import best_index
 from tunesmith.judge.decide import decide
+from tunesmith.judge.evidence import least_sure, p_short
 from tunesmith.judge.intervals import wilson_interval
 from tunesmith.judge.measurement import History, Measurement, Progress, from_plain, to_plain
 from tunesmith.judge.references import comparisons, keep, kept_from_plain, kept_to_plain, references
@@ -100,6 +101,26 @@ def test_being_sure_needs_an_interval() -> None:
     assert "no interval" in verdict.reason
     sure = replace(at(20, loss=0.3), intervals={"loss": (0.25, 0.35)})
     assert decide((sure,), each).stop
+
+
+@given(
+    rows=st.integers(1, 400),
+    wanted=st.floats(0.01, 0.99),
+    chance=st.sampled_from([0.05, 0.03, 0.0076, 0.001]),
+)
+def test_the_least_that_is_sure_is_sure_and_one_hit_fewer_is_not(rows, wanted, chance) -> None:
+    least = least_sure(replace(at(20, accuracy=0.5, examples=1), of=rows), "accuracy", wanted, chance)
+    hits = rows if least is None else round(least * rows)
+    passes = [p_short(at(20, accuracy=n / rows, examples=rows), "accuracy", wanted) for n in (hits, hits - 1)]
+    assert (passes[0] <= chance) == (least is not None)
+    assert hits == 0 or passes[1] > chance
+
+
+def test_the_least_that_is_sure_of_a_mean_lies_beyond_what_is_wanted_by_the_noise_of_all_rows() -> None:
+    part = replace(at(20, loss=0.3), intervals={"loss": (0.2, 0.4)}, of=4 * EXAMPLES)
+    error = 0.1 / 1.96 / 2  # four times the rows
+    assert least_sure(part, "loss", 0.5, 0.05) == pytest.approx(0.5 - 1.645 * error, abs=1e-4)
+    assert least_sure(at(20, loss=0.3), "loss", 0.5, 0.05) is None
 
 
 def test_a_subset_does_not_pass_a_target() -> None:

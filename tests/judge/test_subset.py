@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.judge.best import best_index
+from tunesmith.judge.chances import spend
+from tunesmith.judge.evidence import least_sure
 from tunesmith.judge.intervals import wilson_interval
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.judge.paired import compare
@@ -103,6 +105,44 @@ def grown(true: float, best: float, each: tuple[StopRule, ...], step: int = 20) 
 )
 def test_the_subset_grows_only_while_the_decision_is_open(true, best, size, why) -> None:
     assert grown(true, best, rules(TARGET)) == size, why
+
+
+@pytest.mark.parametrize(("true", "size", "surely"), [(0.7, 64, 64), (0.78, 1024, 64), (0.9, 1024, 1024)])
+def test_a_sure_target_asks_for_rows_only_where_it_may_become_sure(true, size, surely) -> None:
+    assert grown(true, 0.2, rules(TARGET)) == size
+    assert grown(true, 0.2, rules({**TARGET, "sure": 0.95})) == surely
+
+
+def test_a_target_that_one_metric_misses_asks_for_no_rows_for_the_other() -> None:
+    newest = measured(20, 0.82, 64, (0, 0.2))
+    newest = replace(
+        newest, metrics={**newest.metrics, "f1": 0.3}, intervals={**newest.intervals, "f1": (0.2, 0.4)}
+    )
+    history = (replace(measured(0, 0.2, 1024), of=None),)
+    assert next_size(history, newest, rules({"target": {"accuracy": 0.8, "f1": 0.35}})) == 128
+    assert next_size(history, newest, rules({"target": {"accuracy": 0.8, "f1": 0.8}})) is None
+
+
+@pytest.mark.parametrize("sure", [None, 0.95])
+@pytest.mark.parametrize("true", [0.8, 0.84, 0.88])
+def test_a_pass_is_missed_seldom(true, sure) -> None:
+    """Of sets that pass as a whole, at most about ``WORTH_GROWING`` at each size are left unlooked at."""
+    draw, passed, missed = np.random.default_rng(3), 0, 0
+    each = rules({**TARGET, "sure": sure} if sure else TARGET)
+    history = (replace(measured(0, 0.2, 1024), of=None),)
+    for _ in range(120):
+        hits = (draw.random(1024) < true).astype(float)
+        size: int | None = 64
+        while size is not None and size < 1024:
+            newest = measured(20, 0.9, size, (0, 0.2))
+            values = {"loss": 1.0, "accuracy": float(hits[:size].mean())}
+            bounds = {"accuracy": wilson_interval(hits[:size].sum(), size)}
+            size = next_size(history, replace(newest, metrics=values, intervals=bounds), each)
+        wanted = least_sure(newest, "accuracy", 0.8, spend(0.05, 2)) if sure else 0.8
+        passed += hits.mean() >= wanted
+        missed += hits.mean() >= wanted and size is None
+    assert missed <= 0.2 * max(passed, 1)
+    assert missed < passed or not passed
 
 
 def test_a_small_difference_takes_more_rows_than_a_large_one() -> None:

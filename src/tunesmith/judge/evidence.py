@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from statistics import NormalDist
 
 from tunesmith.judge.best import direction, gain, known
-from tunesmith.judge.chances import binomial_tail, student_tail
+from tunesmith.judge.chances import binomial_tail, normal_quantile, student_tail
 from tunesmith.judge.measurement import History, Measurement
 from tunesmith.judge.paired import Paired
 from tunesmith.metrics.table import METRICS
@@ -66,6 +68,30 @@ def p_short(measurement: Measurement, metric: str, wanted: float) -> float | Non
     if half <= 0:
         return 0.0 if ahead > 0 else 1.0
     return student_tail(ahead / (half / _HALF), _units(measurement, metric) - 1)
+
+
+def least_sure(measurement: Measurement, metric: str, wanted: float, chance: float) -> float | None:
+    """The value that all examples would have to give for ``p_short`` to be at most ``chance``.
+
+    Args:
+        measurement: of a part of them, or of all.
+        metric: its name.
+        wanted: what the true value is asked to pass.
+        chance: of an error.
+
+    Returns:
+        ``None`` if no value would do, or the interval is not known.
+    """
+    examples, rows = measurement.examples, measurement.of or measurement.examples
+    spec = METRICS.get(metric)
+    if spec is not None and spec.proportion and measurement.clusters is None:
+        hits = bisect_left(range(rows + 1), -chance, key=lambda hits: -binomial_tail(hits, rows, wanted))
+        return hits / rows if hits <= rows else None
+    error = standard_error(measurement, metric)
+    if error is None:
+        return None
+    ahead = normal_quantile(1 - chance) * error * math.sqrt(examples / rows)
+    return wanted + ahead if direction(metric) == "max" else wanted - ahead
 
 
 def look_number(history: History, metric: str) -> int:

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from tunesmith.judge.best import at_least_as_good, best_index, known, primary_metric
-from tunesmith.judge.chances import normal_quantile, spend
+from tunesmith.judge.best import best_index, gain, known, primary_metric
+from tunesmith.judge.chances import normal_quantile, normal_tail, spend
 from tunesmith.judge.decide import decide
-from tunesmith.judge.evidence import look_number, pair_of, standard_error
+from tunesmith.judge.evidence import least_sure, look_number, pair_of, standard_error
 from tunesmith.judge.measurement import History, Measurement
 from tunesmith.judge.paired import p_better, p_worse
 from tunesmith.recipe.leaves import leaves
@@ -19,6 +19,8 @@ from tunesmith.recipe.stop_rules import StopRule
 
 FIRST = 64
 """Rows of the smallest subset."""
+WORTH_GROWING = 0.1
+"""Chance of passing a target below which more rows cost more than the earlier stop that they may bring."""
 INDIFFERENT = 0.005
 """Differences from the best below this (for errors: this share of it) need not be told apart."""
 
@@ -73,7 +75,8 @@ def next_size(history: History, newest: Measurement, rules: Sequence[StopRule]) 
     stop a run, nor pass a target:
 
     - if the rules would stop, the whole set is asked;
-    - if a target may be reached (its value is not clearly short of it), the subset grows;
+    - if all rows may pass a target, with the sureness that it asks for, the subset grows: not where the
+      chance of that is below ``WORTH_GROWING``, since a stop that is missed so comes with the next look;
     - if it is not clear whether the newest is better than the best, the subset grows, until the two are
       surely different, or surely closer than ``INDIFFERENT``; and to the whole set if the best saw a part
       only, since more rows of one alone would not help.
@@ -96,9 +99,9 @@ def next_size(history: History, newest: Measurement, rules: Sequence[StopRule]) 
     metric = primary_metric(rules)
     chance = spend(0.05, look_number((*history, newest), metric)) / len(sizes(newest.of))
     for rule in leaves(rules):
-        for name, wanted in (rule.target or {}).items():
-            if not _clearly_short(newest, name, wanted, chance):
-                return larger[0]
+        chances = [_chance_to_pass(history, newest, rule.sure, *each) for each in (rule.target or {}).items()]
+        if chances and min(chances) >= WORTH_GROWING:
+            return larger[0]
     if not history or known(newest, metric) is None:
         return larger[0] if history else None
     best = history[best_index(history, rules)]
@@ -112,11 +115,26 @@ def _would_stop_whole(history: History, newest: Measurement, rules: Sequence[Sto
     return decide((*history, replace(newest, of=None)), rules).stop
 
 
-def _clearly_short(measurement: Measurement, metric: str, wanted: float, chance: float) -> bool:
-    value, error = known(measurement, metric), standard_error(measurement, metric)
-    if value is None or error is None or at_least_as_good(metric, value, wanted):
-        return False
-    return abs(value - wanted) > normal_quantile(1 - chance) * error
+def _chance_to_pass(
+    history: History, newest: Measurement, sure: float | None, metric: str, wanted: float
+) -> float:
+    """Chance that all rows give what a target needs, by what some of them gave; 1 if that is not known.
+
+    The mean of all N rows differs from the mean of n of them by ``error sqrt(1 - n / N)`` (sampling without
+    replacement, Cochran 1977, equation 2.20).
+    """
+    value, error = known(newest, metric), standard_error(newest, metric)
+    if value is None or error is None:
+        return 1.0
+    needed: float | None = wanted
+    if sure is not None:
+        share = spend(1 - sure, look_number((*history, newest), metric))
+        needed = least_sure(newest, metric, wanted, share)
+    if needed is None:
+        return 0.0
+    spread = error * math.sqrt(1 - newest.examples / (newest.of or newest.examples))
+    short = gain(metric, needed, value)
+    return normal_tail(short / spread) if spread > 0 else float(short <= 0)
 
 
 def _clear_against(best: Measurement, newest: Measurement, metric: str, chance: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,12 +13,13 @@ from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.tasks import chat
 from tunesmith.tasks.generation import end_tokens_of, generate
-from tunesmith.tasks.packing import pack, token_chunks
+from tunesmith.tasks.opening import can_share, opening
+from tunesmith.tasks.packing import opening_length, pack, token_chunks
 from tunesmith.tasks.proven import decodes_piecewise, prediction_of, told_of
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import DynamicCache, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class CausalLM:
         packed: one row without padding (see ``packing.py``), or rows padded to the longest.
         max_new_tokens: most tokens of a generated answer.
         batch_size: answers generated at a time.
-        tokens_per_pass: most tokens of a packed row in evaluation.
+        tokens_per_pass: most tokens of a packed row in evaluation, beside a shared opening.
         positions: whether scores tell losses by position.
     """
 
@@ -46,7 +47,7 @@ class CausalLM:
     packed: bool = True
     max_new_tokens: int = 64
     batch_size: int = 32
-    tokens_per_pass: int = 1024
+    tokens_per_pass: int = 768
     positions: bool = False
     auto_model: str = field(default="AutoModelForCausalLM", init=False)
 
@@ -61,12 +62,9 @@ class CausalLM:
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Packed: one row [1, T]; padded: [B, T]. ``keep``, ``labels`` and ``owners`` are [K]."""
-        sequences = [example["input_ids"] for example in examples]
-        marks = [example["supervised"] for example in examples]
         if self.packed:
-            row = pack(sequences, marks)
-            return {name: getattr(row, name) for name in row.__slots__}
-        return _padded(sequences, marks, self._pad_token())
+            return _packed(examples)
+        return _padded(*_tokens_and_marks(examples), self._pad_token())
 
     def loss(self, model: Any, batch: Batch) -> Sums:
         """Cross-entropy in nats, summed over supervised tokens."""
@@ -207,12 +205,13 @@ class CausalLM:
             )
         return Skip(row.id, "too_long", f"{len(ids)} tokens of at most {self.max_length}")
 
-    def _supervised_logits(self, model: Any, batch: Batch) -> torch.Tensor:
+    def _supervised_logits(self, model: Any, batch: Batch, cache: DynamicCache | None = None) -> torch.Tensor:
         inputs = {
             name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch
         }
         if self.packed:
-            return model(**inputs, logits_to_keep=batch["keep"], use_cache=False).logits[0]
+            past = {"past_key_values": cache, "use_cache": cache is not None}
+            return model(**inputs, **past, logits_to_keep=batch["keep"]).logits[0]
         return model(**inputs, use_cache=False).logits.flatten(0, 1)[batch["keep"]]
 
     def _losses(
@@ -222,9 +221,8 @@ class CausalLM:
         losses = torch.zeros(len(examples), dtype=torch.float64)
         choices: list[list[int]] = [[] for _ in examples]
         given: list[dict[str, float]] = [{} for _ in examples]
-        for chunk in token_chunks([example["length"] for example in examples], self.tokens_per_pass):
-            batch = {k: v.to(model.device) for k, v in self.collate([examples[i] for i in chunk]).items()}
-            logits = self._supervised_logits(model, batch).float()
+        for chunk, batch, cache in self._passes(model, examples):
+            logits = self._supervised_logits(model, batch, cache).float()
             owners = torch.tensor(chunk)[batch["owners"].cpu()]
             token_losses = F.cross_entropy(logits, batch["labels"], reduction="none")
             losses.index_add_(0, owners, token_losses.double().cpu())
@@ -233,6 +231,20 @@ class CausalLM:
             if self.positions:
                 add_by_position(given, owners.tolist(), token_losses.tolist())
         return losses.tolist(), choices, given
+
+    def _passes(
+        self, model: Any, examples: Sequence[Example]
+    ) -> Iterator[tuple[list[int], Batch, DynamicCache | None]]:
+        """Examples in batches on the model's device, and what all of them open with, if that is held."""
+        shared = opening_length(*_tokens_and_marks(examples)) if self.packed and can_share(model) else 0
+        chunks = token_chunks([example["length"] - shared for example in examples], self.tokens_per_pass)
+        cache = opening(model, examples[0]["input_ids"][:shared]) if shared and len(chunks) > 1 else None
+        for chunk in chunks:
+            some = [examples[i] for i in chunk]
+            batch = self.collate(some) if cache is None else _packed(some, cached=shared)
+            yield chunk, {name: value.to(model.device) for name, value in batch.items()}, cache
+            if cache is not None:
+                cache.crop(-batch["input_ids"].shape[1])
 
     def _pad_token(self) -> int:
         pad = self.tokenizer.pad_token_id
@@ -276,6 +288,15 @@ def _example(row: Row, ids: list[int], marks: list[int], prompt: int, reference:
         "input": shown,
         "truncated": False,
     }
+
+
+def _tokens_and_marks(examples: Sequence[Example]) -> tuple[list[list[int]], list[list[int]]]:
+    return [example["input_ids"] for example in examples], [example["supervised"] for example in examples]
+
+
+def _packed(examples: Sequence[Example], *, cached: int | None = None) -> Batch:
+    row = pack(*_tokens_and_marks(examples), cached=cached)
+    return {name: getattr(row, name) for name in row.__slots__}
 
 
 def _padded(sequences: Sequence[list[int]], marks: Sequence[list[int]], pad: int) -> Batch:

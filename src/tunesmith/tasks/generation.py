@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Sequence
 from itertools import groupby, takewhile
 from typing import Any
 
 import torch
-from transformers import DynamicCache
 
 from tunesmith.fault import fault
 from tunesmith.model.end_tokens import end_tokens_of
 from tunesmith.model.load import positions_of
+from tunesmith.tasks.opening import can_share, opening, takes_positions
 from tunesmith.tasks.packing import shared_length
 
 __all__ = ["end_tokens_of", "generate"]
@@ -41,7 +40,7 @@ def generate(
         max_new_tokens: most tokens of an answer.
         batch_size: prompts per forward pass.
     """
-    batch = _generate_batch if _takes_positions(model) else _generate_by_length
+    batch = _generate_batch if takes_positions(model) else _generate_by_length
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     answers: list[list[int]] = [[] for _ in prompts]
     for start in range(0, len(order), batch_size):
@@ -53,13 +52,6 @@ def generate(
     return answers
 
 
-def _takes_positions(model: Any) -> bool:
-    """Whether a token's place can be told apart from its column, and the past is a key-value cache."""
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-    parameters = inspect.signature(type(bare).forward).parameters
-    return {"position_ids", "past_key_values", "logits_to_keep"} <= set(parameters) and not bare._is_stateful
-
-
 def _generate_batch(
     model: Any,
     prompts: Sequence[Sequence[int]],
@@ -68,7 +60,10 @@ def _generate_batch(
     max_new_tokens: int,
 ) -> list[list[int]]:
     device = model.device
-    cache, shared = _opening(model, prompts)
+    shared = shared_length(prompts, min(map(len, prompts)) - 1) if can_share(model) else 0
+    cache = opening(model, prompts[0][:shared])
+    if shared:
+        cache.batch_repeat_interleave(len(prompts))
     tails = [list(prompt[shared:]) for prompt in prompts]
     width = max(len(tail) for tail in tails)
     ids = torch.tensor([[pad_token] * (width - len(tail)) + tail for tail in tails], device=device)
@@ -100,21 +95,6 @@ def _generate_batch(
         ids = chosen[:, None]
         mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
     return rows
-
-
-def _opening(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[DynamicCache, int]:
-    """A cache that holds what all prompts open with, and how many tokens that is.
-
-    Behind the opening, rows are padded; a sliding window would count that padding, so models with one
-    share nothing.
-    """
-    cache = DynamicCache(config=model.config)
-    shared = 0 if any(cache.is_sliding) else shared_length(prompts, min(map(len, prompts)) - 1)
-    if shared:
-        ids = torch.tensor([list(prompts[0][:shared])], device=model.device)
-        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.batch_repeat_interleave(len(prompts))
-    return cache, shared
 
 
 def _generate_by_length(

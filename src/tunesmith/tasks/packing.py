@@ -24,7 +24,7 @@ class Packed:
     Attributes:
         input_ids: [1, T].
         position_ids: [1, T], each example's own positions.
-        attention_mask: [1, 1, T, T], true where a token (row) may see another (column).
+        attention_mask: [1, 1, T, C + T], true where a token (row) may see another (column); C are cached.
         keep: [K], positions whose logits predict a supervised token.
         labels: [K], the tokens to be predicted.
         owners: [K], which example each of them belongs to.
@@ -48,15 +48,30 @@ def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
     return length if length >= SHORTEST_SHARED else 0
 
 
-def pack(sequences: Sequence[Sequence[int]], supervised: Sequence[Sequence[int]]) -> Packed:
-    """Lay sequences behind each other; ``supervised`` marks (1) the tokens that carry loss.
+def opening_length(sequences: Sequence[Sequence[int]], supervised: Sequence[Sequence[int]]) -> int:
+    """Tokens that need to be computed only once: what all open with, as far as nothing is predicted there.
 
     The token before a supervised one predicts it, so a shared opening ends at the latest one token
-    before the first supervised token: each example keeps its own predicting positions. From an example's
-    last supervised token on, nothing is predicted, so it ends before that.
+    before the first supervised token: each example keeps its own predicting positions.
     """
     first = [_first(marks) for marks in supervised]
-    shared = shared_length(sequences, max(min(first) - 1, 0)) if first else 0
+    return shared_length(sequences, max(min(first) - 1, 0)) if first else 0
+
+
+def pack(
+    sequences: Sequence[Sequence[int]], supervised: Sequence[Sequence[int]], *, cached: int | None = None
+) -> Packed:
+    """Lay sequences behind each other; ``supervised`` marks (1) the tokens that carry loss.
+
+    From an example's last supervised token on, nothing is predicted, so it ends before that.
+
+    Args:
+        sequences: token ids of each example.
+        supervised: marks of each example's tokens.
+        cached: tokens of the opening that a key-value cache holds already: they are left out of the row, and
+            stand before it as columns of the mask.
+    """
+    shared = opening_length(sequences, supervised) if cached is None else cached
     ids, positions, segments = list(sequences[0][:shared]), list(range(shared)), [-1] * shared
     keep, labels, owners = [], [], []
     for owner, (sequence, marks) in enumerate(zip(sequences, supervised, strict=True)):
@@ -69,11 +84,12 @@ def pack(sequences: Sequence[Sequence[int]], supervised: Sequence[Sequence[int]]
         ids += sequence[shared:end]
         positions += range(shared, end)
         segments += [owner] * (end - shared)
+    start = cached or 0
     return Packed(
-        input_ids=torch.tensor([ids]),
-        position_ids=torch.tensor([positions]),
-        attention_mask=block_mask(torch.tensor(segments))[None, None],
-        keep=torch.tensor(keep, dtype=torch.long),
+        input_ids=torch.tensor([ids[start:]]),
+        position_ids=torch.tensor([positions[start:]]),
+        attention_mask=block_mask(torch.tensor(segments))[None, None, start:],
+        keep=torch.tensor(keep, dtype=torch.long) - start,
         labels=torch.tensor(labels, dtype=torch.long),
         owners=torch.tensor(owners, dtype=torch.long),
     )

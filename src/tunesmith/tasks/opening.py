@@ -1,0 +1,34 @@
+"""What many sequences open with, computed once and held as keys and values."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+
+def takes_positions(model: Any) -> bool:
+    """Whether a token's place can be told apart from its column, and the past is a key-value cache."""
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    parameters = inspect.signature(type(bare).forward).parameters
+    return {"position_ids", "past_key_values", "logits_to_keep"} <= set(parameters) and not bare._is_stateful
+
+
+def can_share(model: Any) -> bool:
+    """Whether an opening can be held for all that follows it.
+
+    A sliding window counts columns, so what stands between an opening and a token would matter.
+    """
+    return takes_positions(model) and not any(DynamicCache(config=model.config).is_sliding)
+
+
+def opening(model: Any, tokens: Sequence[int]) -> DynamicCache:
+    """Keys and values of the tokens, for one row; empty if there are none."""
+    cache = DynamicCache(config=model.config)
+    if tokens:
+        ids = torch.tensor([list(tokens)], device=model.device)
+        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    return cache
