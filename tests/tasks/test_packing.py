@@ -1,5 +1,7 @@
 """A packed row has the losses and gradients of the rows it holds."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -40,10 +42,10 @@ def separate_losses(model, sequences, supervised):
     return [(loss * torch.tensor(marks)).sum() for loss, marks in losses]
 
 
-def packed_losses(model, sequences, supervised):
+def packed_losses(model, sequences, supervised, **layout):
     row = pack(sequences, supervised)
     logits = model(
-        input_ids=row.input_ids, position_ids=row.position_ids, attention_mask=row.attention_mask
+        input_ids=row.input_ids, position_ids=row.position_ids, attention_mask=row.attention_mask, **layout
     ).logits
     loss = F.cross_entropy(logits[0, row.keep].float(), row.labels, reduction="none")
     return [loss[row.owners == owner].sum() for owner in range(len(sequences))]
@@ -204,4 +206,8 @@ def test_every_packable_architecture_has_the_same_losses(kind):
     with torch.no_grad():
         expected = [float(loss) for loss in separate_losses(model, sequences, supervised)]
         found = [float(loss) for loss in packed_losses(model, sequences, supervised)]
+        starts, tokens = [6, 9, 11], 16
+        layout = {"blocks": [*pairwise([0, *starts[1:], tokens])], "opening": starts[0]}
+        in_blocks = [float(loss) for loss in packed_losses(model, sequences, supervised, **layout)]
     assert found == pytest.approx(expected, rel=1e-4)
+    assert in_blocks == pytest.approx(expected, rel=1e-4)

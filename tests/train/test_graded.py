@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tunesmith.report.scores import read_scores
-from tunesmith.tasks.causal_lm import add_by_position
+from tunesmith.tasks.positions import add_by_position
 from tunesmith.tasks.task import Scored
 from tunesmith.train.positions import by_position, label_of
 

@@ -21,6 +21,8 @@ FIRST = 64
 """Rows of the smallest subset."""
 WORTH_GROWING = 0.1
 """Chance of passing a target below which more rows cost more than the earlier stop that they may bring."""
+LIKELY = 0.5
+"""Chance of passing from which all rows are asked at once: they will hardly be spared."""
 INDIFFERENT = 0.005
 """Differences from the best below this (for errors: this share of it) need not be told apart."""
 
@@ -76,7 +78,8 @@ def next_size(history: History, newest: Measurement, rules: Sequence[StopRule]) 
 
     - if the rules would stop, the whole set is asked;
     - if all rows may pass a target, with the sureness that it asks for, the subset grows: not where the
-      chance of that is below ``WORTH_GROWING``, since a stop that is missed so comes with the next look;
+      chance of that is below ``WORTH_GROWING``, since a stop that is missed so comes with the next look, and
+      at once to the whole set where it is ``LIKELY``;
     - if it is not clear whether the newest is better than the best, the subset grows, until the two are
       surely different, or surely closer than ``INDIFFERENT``; and to the whole set if the best saw a part
       only, since more rows of one alone would not help.
@@ -101,7 +104,7 @@ def next_size(history: History, newest: Measurement, rules: Sequence[StopRule]) 
     for rule in leaves(rules):
         chances = [_chance_to_pass(history, newest, rule.sure, *each) for each in (rule.target or {}).items()]
         if chances and min(chances) >= WORTH_GROWING:
-            return larger[0]
+            return newest.of if min(chances) >= LIKELY else larger[0]
     if not history or known(newest, metric) is None:
         return larger[0] if history else None
     best = history[best_index(history, rules)]

@@ -11,10 +11,13 @@ import torch.nn.functional as F
 
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
+from tunesmith.model.blocks import blocks_of
 from tunesmith.tasks import chat
 from tunesmith.tasks.generation import end_tokens_of, generate
 from tunesmith.tasks.opening import can_share, opening
 from tunesmith.tasks.packing import opening_length, pack, token_chunks
+from tunesmith.tasks.padding import padded
+from tunesmith.tasks.positions import add_by_position
 from tunesmith.tasks.proven import decodes_piecewise, prediction_of, told_of
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
 
@@ -64,7 +67,7 @@ class CausalLM:
         """Packed: one row [1, T]; padded: [B, T]. ``keep``, ``labels`` and ``owners`` are [K]."""
         if self.packed:
             return _packed(examples)
-        return _padded(*_tokens_and_marks(examples), self._pad_token())
+        return padded(*_tokens_and_marks(examples), self._pad_token())
 
     def loss(self, model: Any, batch: Batch) -> Sums:
         """Cross-entropy in nats, summed over supervised tokens."""
@@ -210,8 +213,9 @@ class CausalLM:
             name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch
         }
         if self.packed:
+            layout = _layout_of(batch, model.device.type)
             past = {"past_key_values": cache, "use_cache": cache is not None}
-            return model(**inputs, **past, logits_to_keep=batch["keep"]).logits[0]
+            return model(**inputs, **layout, **past, logits_to_keep=batch["keep"]).logits[0]
         return model(**inputs, use_cache=False).logits.flatten(0, 1)[batch["keep"]]
 
     def _losses(
@@ -251,21 +255,6 @@ class CausalLM:
         return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
 
 
-def add_by_position(
-    given: Sequence[dict[str, float]], owners: Sequence[int], losses: Sequence[float]
-) -> None:
-    """Add losses of tokens, in order within each example, as sums and counts over ranges of positions.
-
-    Range k ends with position 2**k: 1, 2, 3 to 4, 5 to 8 and so on; ``loss@k`` and ``count@k``.
-    """
-    seen: dict[int, int] = {}
-    for owner, loss in zip(owners, losses, strict=True):
-        position = seen[owner] = seen.get(owner, 0) + 1
-        power, mine = (position - 1).bit_length(), given[owner]
-        mine[f"loss@{power}"] = mine.get(f"loss@{power}", 0.0) + loss
-        mine[f"count@{power}"] = mine.get(f"count@{power}", 0.0) + 1
-
-
 def _supervised(example: Example) -> int:
     return sum(example["supervised"][1:])
 
@@ -290,6 +279,14 @@ def _example(row: Row, ids: list[int], marks: list[int], prompt: int, reference:
     }
 
 
+def _layout_of(batch: Batch, device: str) -> dict[str, Any]:
+    """What ``block_attention`` needs to know of a packed row."""
+    tokens, columns = batch["attention_mask"].shape[-2:]
+    starts: list[int] = batch["starts"].tolist()
+    opening = columns - tokens or starts[0]
+    return {"blocks": blocks_of(starts, tokens, device), "opening": opening}
+
+
 def _tokens_and_marks(examples: Sequence[Example]) -> tuple[list[list[int]], list[list[int]]]:
     return [example["input_ids"] for example in examples], [example["supervised"] for example in examples]
 
@@ -297,21 +294,3 @@ def _tokens_and_marks(examples: Sequence[Example]) -> tuple[list[list[int]], lis
 def _packed(examples: Sequence[Example], *, cached: int | None = None) -> Batch:
     row = pack(*_tokens_and_marks(examples), cached=cached)
     return {name: getattr(row, name) for name in row.__slots__}
-
-
-def _padded(sequences: Sequence[list[int]], marks: Sequence[list[int]], pad: int) -> Batch:
-    width = max(len(sequence) for sequence in sequences)
-    ids = torch.full((len(sequences), width), pad)
-    mask = torch.zeros(len(sequences), width, dtype=torch.long)
-    keep, labels, owners = [], [], []
-    for owner, (sequence, row) in enumerate(zip(sequences, marks, strict=True)):
-        ids[owner, : len(sequence)] = torch.tensor(sequence)
-        mask[owner, : len(sequence)] = 1
-        for position in (i for i in range(1, len(sequence)) if row[i]):
-            keep.append(owner * width + position - 1)
-            labels.append(sequence[position])
-            owners.append(owner)
-    vectors = {"keep": keep, "labels": labels, "owners": owners}
-    return {"input_ids": ids, "attention_mask": mask} | {
-        name: torch.tensor(values, dtype=torch.long) for name, values in vectors.items()
-    }

@@ -28,6 +28,7 @@ class Packed:
         keep: [K], positions whose logits predict a supervised token.
         labels: [K], the tokens to be predicted.
         owners: [K], which example each of them belongs to.
+        starts: [B], where each example begins in the row, behind the opening.
     """
 
     input_ids: torch.Tensor
@@ -36,6 +37,7 @@ class Packed:
     keep: torch.Tensor
     labels: torch.Tensor
     owners: torch.Tensor
+    starts: torch.Tensor
 
 
 def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
@@ -73,8 +75,9 @@ def pack(
     """
     shared = opening_length(sequences, supervised) if cached is None else cached
     ids, positions, segments = list(sequences[0][:shared]), list(range(shared)), [-1] * shared
-    keep, labels, owners = [], [], []
+    keep, labels, owners, starts = [], [], [], []
     for owner, (sequence, marks) in enumerate(zip(sequences, supervised, strict=True)):
+        starts.append(len(ids))
         offset, end = len(ids) - shared, _last(marks)
         for position in range(max(shared, 1), end + 1):
             if marks[position]:
@@ -92,6 +95,7 @@ def pack(
         keep=torch.tensor(keep, dtype=torch.long) - start,
         labels=torch.tensor(labels, dtype=torch.long),
         owners=torch.tensor(owners, dtype=torch.long),
+        starts=torch.tensor(starts, dtype=torch.long) - start,
     )
 
 
