@@ -21,7 +21,7 @@ from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTRUCTION = "Name the kind of the question. " * 40
-"""Some 240 tokens that all rows open with, as a system prompt may."""
+"""Some 280 tokens that all rows open with, as a system prompt may."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,11 +48,18 @@ def test_ticks_are_few_and_inside(values) -> None:
         (0.0, 3.3, ["0", "1", "2", "3"]),
         (0.0, 1.08e-3, ["0", "5e−4", "1e−3"]),
         (-1.0, 1.0, ["−1.0", "−0.5", "0.0", "0.5", "1.0"]),
+        (0.0, 300_000.0, ["0", "100k", "200k", "300k"]),
+        (-150_000.0, 0.0, ["−150k", "−100k", "−50k", "0"]),
         (0.0, 10_000.0, ["0", "2,500", "5,000", "7,500", "10,000"]),
     ],
 )
 def test_tick_labels(low: float, high: float, labels) -> None:
     assert tick_labels(ticks(Axis(low, high, 0, 1), count=4)) == labels
+
+
+def test_logarithmic_ticks_fit_the_margin_too() -> None:
+    axis = value_axis([1.1, 290_000.0], start=200, end=10)
+    assert tick_labels(ticks(axis, count=4)) == ["1", "10", "100", "1k", "10k", "100k"]
 
 
 def test_fractions_stay_linear_and_wide_ranges_do_not() -> None:

@@ -9,9 +9,10 @@ from tunesmith.report import words
 from tunesmith.report.confusion import MOST_LABELS, confusion
 from tunesmith.report.data_report import data_section
 from tunesmith.report.flips import tally
+from tunesmith.report.page import render
 from tunesmith.report.read import read_run
 from tunesmith.report.resources import facts, reproduce, tables
-from tunesmith.report.results import figures, gains, verdicts
+from tunesmith.report.results import fewer_rows, figures, gains, verdicts
 from tunesmith.report.samples import fate, previews, samples, visible
 from tunesmith.report.variants import variants
 
@@ -66,6 +67,16 @@ def test_gains_say_better_by_the_metrics_direction(run_dir) -> None:
     assert (match.before, match.after, match.change, match.target) == ("0.046", "0.871", "+0.825", "0.850")
     assert (match.after_interval, match.better) == ("0.836 to 0.906", True)
     assert (loss.change, loss.better, loss.target) == ("−2.899", True, "")
+
+
+def test_a_baseline_on_fewer_rows_says_so(run_dir) -> None:
+    assert fewer_rows(read_run(run_dir)) == ""
+    records = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    next(one for one in records if one["kind"] == "eval")["examples"] = 64
+    (run_dir / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
+    said = "The baseline was measured on 64 of the 400 rows."
+    assert fewer_rows(read_run(run_dir)) == said
+    assert said in render(run_dir)
 
 
 def test_gains_of_a_run_without_a_baseline(run_dir) -> None:

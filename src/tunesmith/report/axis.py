@@ -89,14 +89,21 @@ def _log_ticks(axis: Axis, count: int) -> list[float]:
 
 
 def tick_labels(marks: Sequence[float]) -> list[str]:
-    """The same number of decimals for all, as many as they need: ``0.80``, ``0.85``."""
+    """The same number of decimals for all, as many as they need (``0.80``, ``0.85``), in short: ``250k``."""
     largest = max((abs(mark) for mark in marks), default=0.0)
     if largest != 0 and (largest <= 1.5e-3 or largest >= 1e6):
         return [_scientific(mark) for mark in marks]
+    if largest >= 1e5:
+        return [_thousands(mark) for mark in marks]
     for decimals in range(5):
         if all(math.isclose(round(mark, decimals), mark, abs_tol=1e-9) for mark in marks):
             return [f"{mark:,.{decimals}f}".replace("-", words.MINUS) for mark in marks]
     return [f"{mark:.3g}" for mark in marks]
+
+
+def _thousands(value: float) -> str:
+    text = f"{value / 1000:.6g}k" if abs(value) >= 1000 else f"{value:.6g}"
+    return text.replace("-", words.MINUS)
 
 
 def _scientific(value: float) -> str:

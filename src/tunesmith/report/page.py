@@ -15,7 +15,7 @@ from tunesmith.report.data_report import data_section
 from tunesmith.report.flips import flips
 from tunesmith.report.read import RunFiles, read_run
 from tunesmith.report.resources import facts, reproduce, tables
-from tunesmith.report.results import figures, gains, verdicts
+from tunesmith.report.results import fewer_rows, figures, gains, verdicts
 from tunesmith.report.samples import previews
 from tunesmith.report.slices import slices
 from tunesmith.report.spent import bill
@@ -73,6 +73,7 @@ def _sections(run: RunFiles) -> dict[str, Any]:
         "facts": facts(run),
         "kept": "kept model" if run.result else "best so far",
         "gains": gains(run),
+        "fewer_rows": fewer_rows(run),
         "tested": tested(run),
         "averages": averages(run),
         "figures": figures(run),

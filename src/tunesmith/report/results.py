@@ -42,6 +42,14 @@ def gains(run: RunFiles) -> list[Gain]:
     return [_gain(name, before or {}, after or {}, targets(run.recipe).get(name)) for name in names]
 
 
+def fewer_rows(run: RunFiles) -> str:
+    """That the baseline was measured on a part of the rows, if it was."""
+    seen, all_rows = ((record or {}).get("examples") for record in (baseline(run), best(run)))
+    if not isinstance(seen, int) or not isinstance(all_rows, int) or seen >= all_rows:
+        return ""
+    return f"The baseline was measured on {words.number(seen)} of the {words.number(all_rows)} rows."
+
+
 def _gain(name: str, before: Record, after: Record, target: float | None) -> Gain:
     was, now = metrics_of(before).get(name), metrics_of(after).get(name)
     bounds = [_bounds(record, name) for record in (before, after)]
