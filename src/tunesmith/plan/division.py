@@ -35,7 +35,7 @@ def divide(size: int, micro: int | Literal["auto"], processes: int, *, typical_t
     """Divide the global batch.
 
     ``auto`` takes the most samples whose tokens fit in one pass of ``TOKENS_PER_PASS``: more would not
-    use the processor better, and attention over one packed row costs the square of its length.
+    use the processor better, and a packed row's mask grows with the square of its length.
 
     Raises:
         UserError: if the batch cannot be divided evenly; it names the nearest sizes that can.

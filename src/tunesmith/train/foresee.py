@@ -164,4 +164,5 @@ def _evaluation_bytes(parts: Parts, lengths: Lengths, vocabulary: int) -> float:
     if not parts.packed:
         return 0.0
     tokens = max(float(getattr(parts.task, "tokens_per_pass", 0)), lengths.longest)
-    return 8.0 * vocabulary * tokens * lengths.supervised / max(lengths.mean, 1.0)
+    own = max(lengths.mean - lengths.shared, lengths.supervised, 1.0)
+    return 8.0 * vocabulary * tokens * lengths.supervised / own
