@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -119,3 +120,19 @@ def test_an_opening_that_is_held_is_not_computed_again(models, task, conversatio
     assert all(width <= 40 for width in widths[1:])
     alone = [float(made.loss(model, made.collate([example])).loss) for example in examples]
     assert [one.loss for one in scored] == pytest.approx(alone, rel=1e-4)
+
+
+def test_layers_that_are_computed_again_attend_in_blocks_too(models, task, conversation, monkeypatch):
+    monkeypatch.setitem(blocks.WIDTH, "cpu", 1)
+    made, model = task(), deepcopy(models["llama"]).train()
+    talks = [("the moon?", "orange"), ("the sun?", "a lion"), ("putty?", "who knows")]
+    batch = made.collate([made.encode(conversation(*talk)) for talk in talks])
+    gradients = []
+    for again in (False, True):
+        if again:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        made.loss(model, batch).loss.backward()
+        gradients.append({name: one.grad for name, one in model.named_parameters()})
+        model.zero_grad()
+    for name, one in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], one, rtol=1e-5, atol=1e-6)
