@@ -84,8 +84,9 @@ def next_size(history: History, newest: Measurement, rules: Sequence[StopRule]) 
       surely different, or surely closer than ``INDIFFERENT``; and to the whole set if the best saw a part
       only, since more rows of one alone would not help.
 
-    Clear is what a test says whose chance at look k and size j is at most ``6 · 0.05 / (pi k)²``, spent
-    evenly over the sizes: growing is looking again, and costs error like every look.
+    Clear against the best is what a test says whose chance at look k and size j is at most
+    ``6 · 0.05 / (pi k)²``, spent evenly over the sizes: growing is looking again, and costs error like every
+    look. A target that is given up for this look costs none: it is passed by all rows only.
 
     Args:
         history: the measurements before.
