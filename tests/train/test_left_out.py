@@ -135,7 +135,7 @@ PREPARED = {
     "state: unmeasured": {"unmeasured": True},
     "state: progress.epoch": {"unmeasured": True},
     "state: micro": {"micro": 4},
-    "state: look": {"look": 10**6},
+    "state: look": {"look": AT + 3},  # whatever the clock says: looks are planned powers of two apart
     "state: losses": {"losses": [50.0, 4]},
     "state: trouble": {"trouble": {**FRESH["trouble"], "factor": 0.5, "returns": [6], "at": 20}},
 }
