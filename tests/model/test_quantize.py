@@ -150,6 +150,20 @@ def test_the_merged_model_is_what_was_trained(kind: str, lora: dict, tmp_path: P
 
 
 @needs_library
+def test_looking_changes_neither_the_weights_nor_the_arithmetic() -> None:
+    """On processors with AVX-512 BF16 the library would repack the weights in the first evaluation."""
+    model = tuned("4bit").model
+    layers = [module for module in model.modules() if is_quantized(module)]
+    before = [layer.weight.data.clone() for layer in layers]
+    with torch.no_grad():
+        found = [model.train(training)(input_ids=IDS).logits for training in (True, False, True)]
+    for one in found[1:]:
+        torch.testing.assert_close(one, found[0], rtol=1e-6, atol=1e-6)
+    for layer, weight in zip(layers, before, strict=True):
+        assert torch.equal(layer.weight.data, weight)
+
+
+@needs_library
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_adapter_opens_with_plain_peft(kind: str, tmp_path: Path) -> None:
     from peft import PeftModel

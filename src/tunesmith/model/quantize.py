@@ -102,6 +102,9 @@ def _quantized(layer: torch.nn.Linear, bits: int, dtype: torch.dtype) -> torch.n
         form: dict[str, Any] = {"quant_type": "nf4", "compress_statistics": True}
         made = bnb.nn.Linear4bit(**sizes, compute_dtype=dtype, **form, device="meta")
         made.weight = bnb.nn.Params4bit(layer.weight.data, requires_grad=False, **form)
+        # On processors with AVX-512 BF16 it would repack the weights in every evaluation, rounding their
+        # scales, and compute in bfloat16 whatever was asked for: looking would change what is learnt.
+        made.support_avx512bf16_for_cpu = False
     else:
         made = bnb.nn.Linear8bitLt(**sizes, has_fp16_weights=False, threshold=6.0, device="meta")
         made.weight = bnb.nn.Int8Params(layer.weight.data, requires_grad=False, has_fp16_weights=False)
