@@ -77,7 +77,8 @@ def test_a_model_attends_in_blocks_and_scores_alike(models, task, conversation, 
         called.append(query.shape[2])
         return sdpa_attention_forward(module, query, *rest, **others)
 
-    monkeypatch.setattr(blocks, "sdpa_attention_forward", counted)
+    where = "transformers.integrations.sdpa_attention.sdpa_attention_forward"
+    monkeypatch.setattr(where, counted)
     talks = [
         ("the moon?", "orange"),
         ("the sun?", "a lion"),

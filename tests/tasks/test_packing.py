@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from tunesmith.model.blocks import attend_in_blocks
 from tunesmith.tasks.layout import PACKABLE, can_pack
 from tunesmith.tasks.packing import SHORTEST_SHARED, block_mask, pack, shared_length
 
@@ -206,6 +207,7 @@ def test_every_packable_architecture_has_the_same_losses(kind):
     with torch.no_grad():
         expected = [float(loss) for loss in separate_losses(model, sequences, supervised)]
         found = [float(loss) for loss in packed_losses(model, sequences, supervised)]
+        attend_in_blocks()
         starts, tokens = [6, 9, 11], 16
         layout = {"blocks": [*pairwise([0, *starts[1:], tokens])], "opening": starts[0]}
         in_blocks = [float(loss) for loss in packed_losses(model, sequences, supervised, **layout)]

@@ -8,11 +8,10 @@ examples end, the row computes the blocks on the diagonal and the columns of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
-from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 WIDTH = {"cpu": 128}
 """Tokens from which a block is closed, by the device: small ones save, and each costs a call."""
@@ -33,6 +32,17 @@ def blocks_of(starts: Sequence[int], tokens: int, device: str) -> tuple[tuple[in
             blocks.append((begin, end))
             begin = end
     return tuple(blocks)
+
+
+@cache
+def attend_in_blocks() -> None:
+    """Let the ``sdpa`` attention of every model heed ``blocks``, from now on; without them it is as before.
+
+    Models that hand nothing on to their attention (StableLM) attend to the whole row.
+    """
+    from transformers import AttentionInterface
+
+    AttentionInterface.register("sdpa", block_attention)
 
 
 def block_attention(
@@ -60,6 +70,8 @@ def block_attention(
     Returns:
         [1, T, heads, D], and no weights.
     """
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
     if len(blocks) < 2 or attention_mask is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **others)[0], None
     cached = key.shape[2] - query.shape[2]
@@ -77,7 +89,3 @@ def block_attention(
 def _columns(tensor: torch.Tensor, spans: Sequence[tuple[int, int]], dim: int) -> torch.Tensor:
     pieces = [tensor.narrow(dim, begin, end - begin) for begin, end in spans if end > begin]
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim)
-
-
-# Models that hand nothing on to their attention (StableLM) attend to the whole row, as before.
-AttentionInterface.register("sdpa", block_attention)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
-from tunesmith.model.blocks import blocks_of
+from tunesmith.model.blocks import attend_in_blocks, blocks_of
 from tunesmith.tasks import chat
 from tunesmith.tasks.generation import end_tokens_of, generate
 from tunesmith.tasks.opening import can_share, opening
@@ -281,6 +281,7 @@ def _example(row: Row, ids: list[int], marks: list[int], prompt: int, reference:
 
 def _layout_of(batch: Batch, device: str) -> dict[str, Any]:
     """What ``block_attention`` needs to know of a packed row."""
+    attend_in_blocks()
     tokens, columns = batch["attention_mask"].shape[-2:]
     starts: list[int] = batch["starts"].tolist()
     opening = columns - tokens or starts[0]
