@@ -198,3 +198,15 @@ def test_nothing_is_left_behind_and_processes_do_not_meet(tmp_path: Path) -> Non
         assert set(output.split()) == {"0.5"}
     assert list(home.rglob("*")) == []
     assert list(temporary.rglob("*")) == []
+
+
+@pytest.mark.parametrize(("names", "heavy"), [(["loss", "brier"], False), (["loss", "exact_match"], True)])
+def test_only_metrics_that_need_it_load_the_library(names, heavy) -> None:
+    words = f"import sys; from tunesmith.metrics.compute import load_metrics; load_metrics({names}); "
+    done = subprocess.run(
+        [sys.executable, "-c", words + "print('evaluate' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [str(heavy)]

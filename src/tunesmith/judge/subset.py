@@ -125,7 +125,7 @@ def _chance_to_pass(
     """Chance that all rows give what a target needs, by what some of them gave; 1 if that is not known.
 
     The mean of all N rows differs from the mean of n of them by ``error sqrt(1 - n / N)`` (sampling without
-    replacement, Cochran 1977, equation 2.20).
+    replacement, Cochran 1977, theorem 2.2).
     """
     value, error = known(newest, metric), standard_error(newest, metric)
     if value is None or error is None:

@@ -14,7 +14,7 @@ from tunesmith.errors import UserError
 from tunesmith.model.blocks import attend_in_blocks, blocks_of
 from tunesmith.tasks import chat
 from tunesmith.tasks.generation import end_tokens_of, generate
-from tunesmith.tasks.opening import can_share, opening
+from tunesmith.tasks.opening import can_share, opening_cache
 from tunesmith.tasks.packing import opening_length, pack, token_chunks
 from tunesmith.tasks.padding import padded
 from tunesmith.tasks.positions import add_by_position
@@ -242,7 +242,8 @@ class CausalLM:
         """Examples in batches on the model's device, and what all of them open with, if that is held."""
         shared = opening_length(*_tokens_and_marks(examples)) if self.packed and can_share(model) else 0
         chunks = token_chunks([example["length"] - shared for example in examples], self.tokens_per_pass)
-        cache = opening(model, examples[0]["input_ids"][:shared]) if shared and len(chunks) > 1 else None
+        begin = examples[0]["input_ids"][:shared] if shared and len(chunks) > 1 else []
+        cache = opening_cache(model, begin) if begin else None
         for chunk in chunks:
             some = [examples[i] for i in chunk]
             batch = self.collate(some) if cache is None else _packed(some, cached=shared)

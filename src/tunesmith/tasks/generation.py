@@ -12,7 +12,7 @@ import torch
 from tunesmith.fault import fault
 from tunesmith.model.end_tokens import end_tokens_of
 from tunesmith.model.load import positions_of
-from tunesmith.tasks.opening import can_share, opening, takes_positions
+from tunesmith.tasks.opening import can_share, opening_cache, takes_positions
 from tunesmith.tasks.packing import shared_length
 
 __all__ = ["end_tokens_of", "generate"]
@@ -61,7 +61,7 @@ def _generate_batch(
 ) -> list[list[int]]:
     device = model.device
     shared = shared_length(prompts, min(map(len, prompts)) - 1) if can_share(model) else 0
-    cache = opening(model, prompts[0][:shared])
+    cache = opening_cache(model, prompts[0][:shared])
     if shared:
         cache.batch_repeat_interleave(len(prompts))
     tails = [list(prompt[shared:]) for prompt in prompts]

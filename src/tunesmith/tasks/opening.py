@@ -25,7 +25,7 @@ def can_share(model: Any) -> bool:
     return takes_positions(model) and not any(DynamicCache(config=model.config).is_sliding)
 
 
-def opening(model: Any, tokens: Sequence[int]) -> DynamicCache:
+def opening_cache(model: Any, tokens: Sequence[int]) -> DynamicCache:
     """Keys and values of the tokens, for one row; empty if there are none."""
     cache = DynamicCache(config=model.config)
     if tokens:

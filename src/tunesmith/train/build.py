@@ -22,6 +22,7 @@ from tunesmith.model.precision import choose_dtype
 from tunesmith.model.quantize import refuse_sharded, true_size
 from tunesmith.model.tune import Tuned, apply_tune, needs_autocast
 from tunesmith.plan.arithmetic import Arithmetic
+from tunesmith.recipe.metric_names import set_metrics
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.regression import Regression
 from tunesmith.tasks.task import Task
@@ -62,7 +63,7 @@ def build(
         keep_transformers_out()
     metrics = metrics_of(recipe, parts.task)
     refuse_rules(recipe, metrics, len(parts.eval), deepspeed=deepspeed)
-    load_metrics(metrics)
+    load_metrics([*metrics, *(each for name in recipe.eval.sets for each in set_metrics(recipe, name))])
     examples, aside = set_aside(parts)
     harness = _from_outside(recipe, accelerator)
     # Every process must begin with the same weights, also where they are made up.
