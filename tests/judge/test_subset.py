@@ -113,6 +113,13 @@ def test_a_sure_target_asks_for_rows_only_where_it_may_become_sure(true, size, s
     assert grown(true, 0.2, rules({**TARGET, "sure": 0.95})) == surely
 
 
+def test_what_likely_passes_is_asked_of_all_rows_at_once() -> None:
+    history = (replace(measured(0, 0.2, 1024), of=None),)
+    sure = rules({**TARGET, "sure": 0.95})
+    true = {0.8: 128, 0.85: 1024}  # of the first 64 rows, 0.78 and 0.84
+    assert {each: next_size(history, measured(20, each, 64, (0, 0.2)), sure) for each in true} == true
+
+
 def test_a_target_that_one_metric_misses_asks_for_no_rows_for_the_other() -> None:
     newest = measured(20, 0.82, 64, (0, 0.2))
     newest = replace(

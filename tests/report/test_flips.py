@@ -35,6 +35,15 @@ def test_every_example_is_counted(whole) -> None:
     assert page.index("From right to wrong") < page.index("From wrong to right") < page.index("Other samples")
 
 
+def test_a_baseline_on_a_part_of_the_rows_is_not_called_all_of_them(whole) -> None:
+    write_scores(whole / BASELINE_SCORES, scored([False] * 64))
+    found = flips(read_run(whole))
+    assert (found.examples, found.rows) == (64, 200)
+    page = render(whole)
+    assert "Counted over the 64 of 200 examples that the baseline was measured on." in page
+    assert "examples of the evaluation set are counted" not in page
+
+
 def test_samples_alone(run_dir) -> None:
     found = flips(read_run(run_dir))
     assert (found.whole, found.examples) == (False, 8)

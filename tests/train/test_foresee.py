@@ -1,16 +1,18 @@
 """The planner's figures of a recipe: the quick way and transformers' way tell the same."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from tunesmith.model.load import load_model
 from tunesmith.model.plain_config import PlainConfig
-from tunesmith.plan.job import memory_at
+from tunesmith.plan.job import Lengths, memory_at
 from tunesmith.plan.memory import Sharding
 from tunesmith.recipe.load import load_recipe
-from tunesmith.train.foresee import foresee, job_from
+from tunesmith.tasks.packing import token_chunks
+from tunesmith.train.foresee import _evaluation_bytes, foresee, job_from
 from tunesmith.train.out_of_memory import explain_out_of_memory
 from tunesmith.train.parts import prepare
 
@@ -75,3 +77,12 @@ def test_the_advice_after_running_out_of_memory_has_figures() -> None:
     )
     assert "one process needs about" in text
     assert "MiB" in text
+
+
+def test_logits_of_an_evaluation_are_of_as_many_rows_as_fit_beside_their_opening() -> None:
+    """Behind an opening of 250 tokens, rows of 50 tokens of their own, 10 of them supervised."""
+    parts = SimpleNamespace(packed=True, task=SimpleNamespace(tokens_per_pass=768))
+    lengths = Lengths(mean=300.0, deviation=0.0, longest=300, shared=250, supervised=10.0)
+    rows = max(map(len, token_chunks([50] * 100, 768)))
+    supervised = _evaluation_bytes(parts, lengths, 1000) / (8 * 1000)
+    assert rows * 10 <= supervised <= (rows + 1) * 10

@@ -23,7 +23,8 @@ class Flips:
         others: samples that did not flip.
         tally: fate to how many examples met it, the good news first.
         examples: how many examples the tally counts.
-        whole: whether these are the whole evaluation set, not only a few samples of it.
+        whole: whether these are all that were scored before and after, not only a few samples.
+        rows: of the evaluation set, as far as the run scored it.
     """
 
     gained: tuple[Sample, ...]
@@ -32,6 +33,7 @@ class Flips:
     tally: tuple[tuple[Fate, int], ...]
     examples: int
     whole: bool
+    rows: int
 
 
 def flips(run: RunFiles) -> Flips | None:
@@ -50,6 +52,7 @@ def flips(run: RunFiles) -> Flips | None:
         tally=tuple(tally(everything)),
         examples=len(everything),
         whole=bool(compared),
+        rows=len(run.scores or ()),
     )
 
 
