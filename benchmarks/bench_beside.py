@@ -31,6 +31,7 @@ SETTINGS = [
     f"eval.every={EVERY}",
     "eval.mode=async",
     "eval.ahead=9",
+    "eval.subset=all",
     "run.threads=1",
     "run.save_every=100000",
 ]
