@@ -22,7 +22,7 @@ HF_HUB_OFFLINE ?= 1
 export HF_HUB_OFFLINE
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-locked demo test test-fast lint format fuzz bench same-bits clean clean-env
+.PHONY: help env env-locked demo test test-long test-fast lint format fuzz bench same-bits clean clean-env
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -66,10 +66,13 @@ demo: env ## fine-tune a real GPT until it is good enough (about 5 minutes on 2 
 # One thread per operation while testing: tiny tensors gain nothing from more, and 1 is also what
 # launched runs take for "unsaid" (see src/tunesmith/world/threads.py), so these share out the cores.
 test: env ## run every test
-	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
+
+test-long: env ## run the exhaustive tests: matrices, soaks and whole cases (an hour and more on 2 cores)
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 test-fast: env ## run the tests that take seconds
-	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not slow and not browser and not slurm" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not slow and not browser and not slurm and not long" $(PYTEST_ARGS)
 
 lint: env ## check style, formatting and types
 	$(BIN)/ruff check .
