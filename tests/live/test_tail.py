@@ -1,13 +1,16 @@
 """New lines of a growing file: none twice, none lost, none half."""
 
 import json
+import os
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.checkpoint.journal import append_record, truncate_after
-from tunesmith.live.tail import Place, read_new
+from tunesmith.checkpoint.plain_file import MIB
+from tunesmith.live.tail import MOST_AT_ONCE, Place, read_new
 
 
 def line(step: int, kind: str = "train") -> bytes:
@@ -82,3 +85,37 @@ def test_all_but_the_last_training_lines_can_be_left_out(tmp_path, but: int, exp
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b"".join(line(n, "eval" if n in (0, 3, 7) else "train") for n in range(8)))
     assert steps(read_new(path, Place(), skip=b'{"kind": "train"', skip_but=but)) == expected
+
+
+def test_what_was_read_in_parts_is_all_there(tmp_path) -> None:
+    path, seen, place, more = tmp_path / "metrics.jsonl", [], Place(), True
+    path.write_bytes(b"".join(map(line, range(50))) + b"x" * 300 + b"\n" + line(50) + line(51)[:-3])
+    while more:
+        news = read_new(path, place, most=100)
+        seen, place, more = seen + steps(news), news.place, news.more
+        assert not news.anew
+    assert seen == list(range(51))
+
+
+def test_a_hole_of_gigabytes_passes_by(tmp_path) -> None:
+    path, place, more = tmp_path / "metrics.jsonl", Place(), True
+    with path.open("wb") as file:
+        file.truncate(300 * MIB)
+        file.seek(0, 2)
+        file.write(b"\n" + line(7))
+    seen = []
+    tracemalloc.start()
+    while more:
+        news = read_new(path, place)
+        seen, place, more = seen + steps(news), news.place, news.more
+    assert tracemalloc.get_traced_memory()[1] < 4 * MOST_AT_ONCE
+    tracemalloc.stop()
+    assert seen == [7]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_what_is_no_plain_file_is_not_there(tmp_path, kind: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    (tmp_path / "outside").write_bytes(line(1))
+    {"pipe": os.mkfifo, "folder": os.mkdir, "link": lambda p: p.symlink_to(tmp_path / "outside")}[kind](path)
+    assert read_new(path, Place()).records == ()

@@ -1,11 +1,14 @@
 """A run directory is read whatever state it is in."""
 
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from tunesmith.errors import UserError
+from tunesmith.report.page import render
 from tunesmith.report.read import read_metrics, read_run
 
 
@@ -103,3 +106,49 @@ def test_unreadable_files_are_told(run_dir: Path) -> None:
     (run_dir / "plan.txt").unlink()
     (run_dir / "plan.txt").mkdir()
     assert [problem.split(":")[0] for problem in read_run(run_dir).problems] == ["plan.txt"]
+
+
+NAMES = [
+    "recipe.yaml",
+    "metrics.jsonl",
+    "plan.txt",
+    "result.json",
+    "environment.json",
+    "data.json",
+    "samples.json",
+    "preview.json",
+    "confusion.json",
+    "scores.jsonl",
+    "baseline_scores.jsonl",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["link", "pipe", "socket", "hole"])
+def test_nothing_from_outside_gets_in_and_nothing_waits(run_dir, tmp_path, name: str, kind: str) -> None:
+    outside = {"recipe.yaml": "task: OUTSIDE\n", "scores.jsonl": "{}\n"}.get(name, '[{"id": "OUTSIDE"}]\n')
+    (tmp_path / "outside").write_text(outside)
+    path = run_dir / name
+    path.unlink(missing_ok=True)
+    if kind == "link":
+        path.symlink_to(tmp_path / "outside")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        os.chdir(run_dir)
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(name)
+    else:
+        with path.open("wb") as file:
+            file.truncate(3 << 30)
+    [problem] = [problem for problem in read_run(run_dir).problems if problem.startswith(f"{name}: ")]
+    assert "larger than" in problem if kind == "hole" else "no plain file" in problem
+    assert "OUTSIDE" not in render(run_dir)
+
+
+def test_a_recipe_in_a_run_directory_extends_nothing(run_dir, tmp_path) -> None:
+    (tmp_path / "base.yaml").write_text("task: OUTSIDE\nmodel: {source: OUTSIDE}\n")
+    (run_dir / "recipe.yaml").write_text(f"extends: {tmp_path}/base.yaml\nrun: {{dir: runs/x}}\n")
+    run = read_run(run_dir)
+    assert run.recipe == {"run": {"dir": "runs/x"}}
+    assert run.problems == ("recipe.yaml: `extends` is not followed here",)

@@ -1,9 +1,12 @@
 """Runs are found wherever they lie below the folder, and nothing else is."""
 
+import errno
 import json
 import os
 import shutil
 import time
+
+import pytest
 
 from tunesmith.ui.shelf import SHORTEST_PAUSE, Shelf
 
@@ -127,3 +130,52 @@ def test_rubbish_is_listed_and_breaks_nothing(runs) -> None:
     assert len(bad) == 8
     assert [run["reason"] for run in bad if run["state"] == "Cannot be read"] == []
     assert any(run["name"].endswith("/run") for run in found["runs"])
+
+
+@pytest.mark.parametrize("name", ["result.json", "metrics.jsonl", "recipe.yaml", "owner.lock"])
+@pytest.mark.parametrize("kind", ["pipe", "link", "hole"])
+def test_pipes_links_and_holes_hold_nobody_up(runs, tmp_path, name: str, kind: str) -> None:
+    (tmp_path / "outside").write_text("task: OUTSIDE\n")
+    (runs / "odd").mkdir()
+    path = runs / "odd" / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(tmp_path / "outside")
+    else:
+        with path.open("wb") as file:
+            file.truncate(3 << 30)
+    began = time.monotonic()
+    found = Shelf(runs).changes(0)
+    assert time.monotonic() - began < 3
+    assert {"first", "second"} < set(names(found))
+    assert "OUTSIDE" not in json.dumps(found)
+
+
+def test_a_folder_that_became_a_link_is_not_followed(runs, tmp_path, make_run) -> None:
+    shelf = Shelf(runs)
+    keys = {run["name"]: run["id"] for run in shelf.changes(0)["runs"]}
+    assert shelf.find(keys["first"]) == runs / "first"
+    shutil.move(runs / "first", tmp_path / "outside")
+    (runs / "first").symlink_to(tmp_path / "outside")
+    assert shelf.find(keys["first"]) is None
+
+
+def test_a_folder_that_may_not_be_looked_into_says_so(runs, monkeypatch) -> None:
+    """As it is for anybody but root."""
+    (runs / "private").mkdir()
+    for name in ("listdir", "scandir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    found = {run["name"]: run for run in Shelf(runs).changes(0)["runs"]}
+    assert found["private"]["state"] == "Cannot be read"
+    assert "Permission denied" in found["private"]["reason"]
+    assert "first" in found
+
+
+def refusing(function):
+    def call(path):
+        if str(path).endswith("private"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return function(path)
+
+    return call

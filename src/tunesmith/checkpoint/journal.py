@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.checkpoint.atomic import FILE_MODE, finite, sync_folder, write_bytes, writing
+from tunesmith.checkpoint.plain_file import MIB, read_plain
 from tunesmith.errors import UserError
 from tunesmith.redact import redact_deep
+
+MOST_JOURNAL = 8192 * MIB
 
 
 def append_record(path: Path, record: Mapping[str, Any], *, durable: bool = False) -> None:
@@ -85,7 +88,7 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
     What follows the last line break was torn by a crash and is left out.
 
     Raises:
-        UserError: if a whole line is not a JSON object, with its number.
+        UserError: if a whole line is not a JSON object, with its number; or what is there is no plain file.
     """
     return [record for _, record in _lines(path)]
 
@@ -131,9 +134,16 @@ def _is_beyond(record: Mapping[str, Any], step: int) -> bool:
 
 
 def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
-    if not path.exists():
+    try:
+        *whole, _torn = read_plain(path, MOST_JOURNAL).split(b"\n")
+    except FileNotFoundError:
         return []
-    *whole, _torn = path.read_bytes().split(b"\n")
+    except OSError as problem:
+        raise UserError(
+            f"the log cannot be read: {problem.strerror}",
+            str(path),
+            "mend or remove it, or choose another `run.dir`",
+        ) from problem
     return [(line, _parse(path, number, line)) for number, line in enumerate(whole, start=1)]
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.checkpoint.atomic import FILE_MODE, make_folder, writing
+from tunesmith.checkpoint.plain_file import open_plain
 from tunesmith.errors import UserError
 
 LOCK_FILE = "owner.lock"
@@ -87,9 +88,13 @@ def own(run_dir: Path, about: Mapping[str, Any] | None = None) -> Iterator[Owner
 
 
 def owner_of(run_dir: Path) -> dict[str, Any] | None:
-    """Who owns a run directory now (``host``, ``pid``, ``start`` …), ``None`` if nobody does."""
+    """Who owns a run directory now (``host``, ``pid``, ``start`` …), ``None`` if nobody does.
+
+    Raises:
+        OSError: the lock cannot be read, or is no plain file.
+    """
     try:
-        descriptor = os.open(run_dir / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_plain(run_dir / LOCK_FILE)
     except FileNotFoundError:
         return None
     try:
@@ -135,7 +140,7 @@ def _sign(descriptor: int, path: Path, about: Mapping[str, Any]) -> None:
 def _read(descriptor: int) -> dict[str, Any]:
     try:
         owner = json.loads(os.pread(descriptor, 65536, 0))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}  # its owner is just now writing it
     return owner if isinstance(owner, dict) else {}
 

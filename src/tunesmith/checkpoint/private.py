@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +12,24 @@ from tunesmith.errors import UserError
 
 
 def refuse_links(run_dir: Path) -> None:
-    """Make sure that no symbolic link stands in a run directory; it may be one itself.
+    """Make sure that nothing but files and folders stands in a run directory; it may be a link itself.
 
     Raises:
-        UserError: if there is one: files would be written, and read, where it leads.
+        UserError: if there is a link, where files would be written and read elsewhere; or a pipe, a socket or
+            a device, which would hold the run for ever.
     """
-    link = next(_links(run_dir), None)
-    if link is not None:
+    path, mode = next(_odd(run_dir), (None, 0))
+    if path is not None and stat.S_ISLNK(mode):
         raise UserError(
             "a symbolic link stands in the run directory, and files would be written where it leads",
-            str(link),
+            str(path),
             "remove it; `run.dir` itself may be a link to a larger disk",
+        )
+    if path is not None:
+        raise UserError(
+            "a pipe, a socket or a device stands in the run directory, and a run would wait for it",
+            str(path),
+            "remove it, or choose another `run.dir`",
         )
 
 
@@ -33,8 +41,14 @@ def make_private(run_dir: Path) -> None:
             run_dir.chmod(FOLDER_MODE)
 
 
-def _links(folder: Path) -> Iterator[Path]:
+def _odd(folder: Path) -> Iterator[tuple[Path, int]]:
+    """What is neither a file nor a folder, and its mode."""
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            if (path := Path(root, name)).is_symlink():
-                yield path
+            path = Path(root, name)
+            try:
+                mode = path.lstat().st_mode
+            except OSError:
+                continue  # gone since
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                yield path, mode

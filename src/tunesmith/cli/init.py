@@ -19,6 +19,7 @@ from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.nodes import get, leaves, to_plain
 from tunesmith.recipe.read import read_tree
 from tunesmith.recipe.source_syntax import kind_of
+from tunesmith.terminal import one_line
 
 
 def start_recipe(template: str | None, data: Path | None, out: Path | None, *, force: bool) -> str:
@@ -137,9 +138,9 @@ def _saw(seen: DataFile, guess: Guess) -> list[str]:
     malformed = f", {seen.skipped} more that cannot be read" if seen.skipped else ""
     first = islice(((name, seen.rows[0].get(name)) for name in dict.fromkeys(guess.fields.values())), 4)
     return [
-        *_labelled("saw", [f"{count}{malformed}; columns {', '.join(seen.columns[:12])}"]),
-        *_labelled("fields", [f"{field}: column `{column}`" for field, column in guess.fields.items()]),
-        *_labelled("first", [f"{name}: {shorten(str(value), 72)}" for name, value in first]),
+        *_labelled("saw", [f"{count}{malformed}; columns {one_line(', '.join(seen.columns[:12]))}"]),
+        *_labelled("fields", [f"{field}: column `{one_line(name)}`" for field, name in guess.fields.items()]),
+        *_labelled("first", [f"{one_line(name)}: {shorten(str(value), 72)}" for name, value in first]),
     ]
 
 

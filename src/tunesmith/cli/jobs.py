@@ -147,6 +147,7 @@ def logs(
     """Show what a run's job has printed."""
     from tunesmith.launch.runs import follow, job_of, log_of
     from tunesmith.launch.slurm_cluster import my_jobs
+    from tunesmith.terminal import log_lines
 
     log, job = log_of(run_dir), job_of(run_dir)
 
@@ -156,7 +157,7 @@ def logs(
         states = [one for one in my_jobs([job]) if job in (one.job, one.job.partition("_")[0])]
         return all(one.is_over for one in states)
 
-    for text in follow(log, is_over):
+    for text in log_lines(follow(log, is_over)):
         typer.echo(text, nl=False)
 
 

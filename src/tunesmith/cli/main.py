@@ -157,10 +157,12 @@ def preview(
     _checked(recipe, overrides)
     from tunesmith.cli.messages import wants_colour
     from tunesmith.cli.preview import render
+    from tunesmith.terminal import drawing
     from tunesmith.train.preview import preview_rows
 
     shown = preview_rows(recipe, overrides or [], rows)
-    typer.echo(render(shown, colour=wants_colour(sys.stdout, os.environ)), color=True)
+    colour = wants_colour(sys.stdout, os.environ)
+    typer.echo(render(shown, colour=colour), file=drawing(sys.stdout), color=True)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from tunesmith.cli.streams import redact_streams
 from tunesmith.errors import Exit, UserError
+from tunesmith.terminal import drawing, printable
 from tunesmith.world.outcome import leave_outcome
 
 _INTERRUPTED = 130
@@ -42,8 +43,11 @@ def is_speaker(environ: Mapping[str, str]) -> bool:
 
 def show_error(error: UserError, stream: TextIO) -> None:
     """Print an error as text, with colour if the stream is a terminal and ``NO_COLOR`` is unset."""
-    text = str(error)
-    print(_coloured(text) if wants_colour(stream, os.environ) else text, file=stream, flush=True)
+    text = printable(str(error))
+    if wants_colour(stream, os.environ):
+        print(_coloured(text), file=drawing(stream), flush=True)
+    else:
+        print(text, file=stream, flush=True)
 
 
 def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:

@@ -23,7 +23,7 @@ def compare(
     from tunesmith.report.compare import compare_runs
     from tunesmith.report.compare_page import write_comparison
     from tunesmith.report.compare_words import as_text
-    from tunesmith.report.words import printable
+    from tunesmith.terminal import printable
 
     found = compare_runs(runs, metric)
     typer.echo(printable(as_text(found)))

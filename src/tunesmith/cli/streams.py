@@ -1,4 +1,4 @@
-"""The process's two streams of text, with secrets blotted out of whatever is written to them.
+"""The process's two streams of text: what is written there leaves without secrets and terminal commands.
 
 Libraries, warnings and tracebacks write there too, so that this holds for words that are not ours.
 """
@@ -10,18 +10,29 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from tunesmith.redact import redact
+from tunesmith.terminal import drawn, plain
 
 
 class Redacted:
-    """A stream that redacts each piece of text before passing it on, and is the same stream otherwise."""
+    """A stream that redacts each piece of text before passing it on, and is the same stream otherwise.
 
-    def __init__(self, stream: TextIO) -> None:
+    Args:
+        stream: where text goes.
+        draws: whether colours and the cursor's moves may pass, see ``drawing``; other commands never do.
+    """
+
+    def __init__(self, stream: TextIO, *, draws: bool = False) -> None:
         self._stream = stream
+        self._fit = drawn if draws else plain
 
     def write(self, text: str) -> int:
-        """Write a piece of text without its secrets."""
-        self._stream.write(redact(text))
+        """Write a piece of text without its secrets, and without what would command the terminal."""
+        self._stream.write(self._fit(redact(text)))
         return len(text)
+
+    def drawing(self) -> Redacted:
+        """The same stream for what draws with colours and the cursor on purpose."""
+        return Redacted(self._stream, draws=True)
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write several pieces."""
@@ -33,7 +44,7 @@ class Redacted:
 
 
 def redact_streams() -> None:
-    """Let nothing secret out through ``sys.stdout`` and ``sys.stderr``, up to the end of the process."""
+    """Let no secret and no command out through ``sys.stdout`` and ``sys.stderr``, up to the process's end."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, Redacted):

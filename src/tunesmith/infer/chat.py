@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tunesmith.errors import UserError
 from tunesmith.infer.conversation import Conversation, start
 from tunesmith.infer.load import open_run
+from tunesmith.terminal import drawing, one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +29,8 @@ def chat(run_dir: Path) -> None:
     from rich.console import Console
 
     terminal = sys.stdin.isatty()
-    console = Console(stderr=not terminal, highlight=False, soft_wrap=True)
+    stream = drawing(sys.stdout if terminal else sys.stderr)
+    console = Console(file=stream, highlight=False, soft_wrap=True)
     conversation = start(open_run(run_dir))
     if terminal:
         _introduce(conversation, console)
@@ -39,7 +41,7 @@ def chat(run_dir: Path) -> None:
             said = conversation.command(line)
             if said is None:
                 break
-            console.print(said, style="dim", markup=False)
+            console.print(printable(said), style="dim", markup=False)
             continue
         _answer(conversation, line, console)
 
@@ -63,25 +65,28 @@ def _answer(conversation: Conversation, line: str, console: Console) -> None:
     pieces = conversation.reply(line)
     try:
         for piece in pieces:
-            sys.stdout.write(piece)
+            sys.stdout.write(printable(piece))
             sys.stdout.flush()
         sys.stdout.write("\n")
     except KeyboardInterrupt:
         pieces.close()
         console.print(" (stopped)", style="dim", markup=False)
     except UserError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(printable(str(error)), style="red", markup=False)
     sys.stdout.flush()
 
 
 def _introduce(conversation: Conversation, console: Console) -> None:
     task = conversation.opened.recipe.task
-    console.print(f"[bold]{task}[/] from [bold]{conversation.opened.run_dir.name}[/]", end="  ")
+    console.print(task, style="bold", end="", markup=False)
+    console.print(" from ", end="", markup=False)
+    console.print(one_line(conversation.opened.run_dir.name), style="bold", end="  ", markup=False)
     if task != "causal-lm":
         console.print("each line gets its answer; Ctrl-D ends", style="dim")
         return
     console.print("/help lists commands; Ctrl-C stops an answer, Ctrl-D ends", style="dim", markup=False)
     if conversation.prompt is not None:
         before, after = conversation.prompt
-        console.print(f"lines are put into the recipe's prompt: {before}…{after}", style="dim", markup=False)
+        said = f"lines are put into the recipe's prompt: {before}…{after}"
+        console.print(printable(said), style="dim", markup=False)
         console.print("each is asked on its own, as in training; /raw says them as they are", style="dim")

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.errors import UserError
 from tunesmith.recipe.finding import RecipeTrouble, to_error
 from tunesmith.recipe.fit import fit
@@ -141,8 +142,8 @@ def _variants(run_dir: Path) -> str | None:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return json.loads(read_plain(path))
+    except (OSError, ValueError, RecursionError):
         return None  # an absent or broken file only makes the message less precise
 
 

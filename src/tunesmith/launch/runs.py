@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.checkpoint.journal import read_journal
 from tunesmith.checkpoint.lock import owner_of
+from tunesmith.checkpoint.plain_file import MIB, is_there, open_plain, read_plain
 from tunesmith.errors import UserError
 from tunesmith.launch.slurm_cluster import JobState, my_jobs
 from tunesmith.launch.slurm_record import FOLDER, Submission, folder_of, read_starts, read_submission
+from tunesmith.live.tail import Place, read_new
+from tunesmith.report.story import metrics_of
+from tunesmith.terminal import one_line
 
 _MARKS = ("metrics.jsonl", "environment.json", "result.json", FOLDER)
 _FOLLOW_SECONDS = 0.5
+_DEPTH = 3
+_END = 8 * MIB
+"""Bytes of a journal's end in which the newest step and evaluation are looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +33,8 @@ class RunState:
 
     Attributes:
         run_dir: where it lives.
-        state: ``submitted``, ``queued``, ``running``, ``interrupted``, ``array``, or as ``result.json`` says.
+        state: ``submitted``, ``queued``, ``running``, ``interrupted``, ``array``, ``unreadable`` and why, or
+            as ``result.json`` says.
         step: the newest one; None before the first.
         metric: the newest measurement, e.g. ``loss 0.31``; empty before the first.
         job: number, and SLURM's word on it; empty if there is none.
@@ -41,6 +50,9 @@ class RunState:
 def find_runs(folders: Sequence[Path]) -> list[Path]:
     """The run directories among some folders and below them, sorted.
 
+    Links to folders below them are not followed. A folder that may not be looked into counts as one, so that
+    it is not left out in silence.
+
     Raises:
         UserError: a folder is not there.
     """
@@ -50,13 +62,13 @@ def find_runs(folders: Sequence[Path]) -> list[Path]:
             raise UserError(
                 f"there is no folder `{folder}`", hint="name a run directory, or a folder of them"
             )
-        found |= set(_runs_below(folder, depth=3))
+        found |= set(_runs_below(folder, depth=_DEPTH))
     return sorted(found)
 
 
 def states_of(run_dirs: Sequence[Path]) -> tuple[list[RunState], str]:
     """What is known of each run, and why SLURM could not be asked, empty if it was; once for all jobs."""
-    jobs = {run_dir: job for run_dir in run_dirs if (job := job_of(run_dir)) is not None}
+    jobs = {run_dir: job for run_dir in run_dirs if (job := _job_if_known(run_dir)) is not None}
     known: dict[str, JobState] = {}
     problem = ""
     try:
@@ -72,7 +84,7 @@ def job_of(run_dir: Path) -> str | None:
     if submitted is not None:
         return submitted
     starts = read_starts(run_dir)
-    return str(starts[-1]["job"]) if starts else None
+    return str(starts[-1]["job"]) if starts and "job" in starts[-1] else None
 
 
 def log_of(run_dir: Path) -> Path:
@@ -83,15 +95,24 @@ def log_of(run_dir: Path) -> Path:
     """
     logs = [Path(str(start["log"])) for start in read_starts(run_dir) if start.get("log")]
     logs += sorted(folder_of(run_dir).glob("*.out"))
-    logs = [log for log in logs if log.is_file()]
-    if logs:
-        return max(logs, key=lambda log: log.stat().st_mtime)
+    written = {log: at for log in logs if (at := _changed(log)) is not None}
+    if written:
+        return max(written, key=written.__getitem__)
     job = job_of(run_dir)
     if job is not None:
         raise UserError(
             f"job {job} has printed nothing yet", str(run_dir), "`tunesmith status` says why it waits"
         )
     raise UserError("no job is known of this run", str(run_dir), "name a run that was submitted")
+
+
+def _changed(log: Path) -> float | None:
+    """When a log was last written to; None if it is no plain file, or not there."""
+    try:
+        status = log.lstat()
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime if stat.S_ISREG(status.st_mode) else None
 
 
 def finished_status(run_dir: Path) -> str | None:
@@ -108,7 +129,7 @@ def follow(log: Path, is_over: Callable[[], bool]) -> Iterator[str]:
         is_over: asked now and then.
     """
     asked = time.monotonic()
-    with log.open(encoding="utf-8", errors="replace") as file:
+    with open(open_plain(log), encoding="utf-8", errors="replace") as file:
         over = is_over()
         while True:
             if text := file.read(65536):
@@ -126,11 +147,11 @@ def table(states: Sequence[RunState]) -> str:
     rows = [("RUN", "STATE", "STEP", "NEWEST", "JOB")]
     rows += [
         (
-            str(one.run_dir),
-            one.state,
+            one_line(str(one.run_dir)),
+            one_line(one.state),
             "-" if one.step is None else str(one.step),
-            one.metric or "-",
-            one.job or "-",
+            one_line(one.metric) or "-",
+            one_line(one.job) or "-",
         )
         for one in states
     ]
@@ -140,14 +161,19 @@ def table(states: Sequence[RunState]) -> str:
 
 
 def _runs_below(folder: Path, depth: int) -> Iterator[Path]:
-    if any((folder / mark).exists() for mark in _MARKS):
+    is_run = any(is_there(folder / mark) for mark in _MARKS)
+    try:
+        with os.scandir(folder) as entries:
+            below = [Path(one.path) for one in entries if one.is_dir(follow_symlinks=False)]
+    except OSError:
+        yield folder
+        return
+    if is_run:
         yield folder
     if depth:
-        below = [
-            path for path in folder.iterdir() if path.is_dir() and path.name not in (FOLDER, "checkpoints")
-        ]
         for path in below:
-            yield from _runs_below(path, depth - 1)
+            if path.name not in (FOLDER, "checkpoints"):
+                yield from _runs_below(path, depth - 1)
 
 
 def _own_submission(run_dir: Path) -> str | None:
@@ -168,9 +194,28 @@ def _task_of(submitted: Submission, run_dir: Path) -> str | None:
     return f"{submitted.job}_{tasks[0]}" if tasks else None
 
 
+def _job_if_known(run_dir: Path) -> str | None:
+    try:
+        return job_of(run_dir)
+    except (OSError, UserError, KeyError):
+        return None  # what is damaged there is said where the job itself is asked for
+
+
 def _state_of(run_dir: Path, job: str | None, known: Mapping[str, JobState]) -> RunState:
-    records = read_journal(run_dir / "metrics.jsonl")
-    steps = [int(record["step"]) for record in records if "step" in record]
+    """The state of one run, whatever lies in its folder: one that is odd must not end the list."""
+    try:
+        os.listdir(run_dir)
+        return _state_read(run_dir, job, known)
+    except OSError as problem:
+        state = f"unreadable ({problem.strerror})"
+    except Exception as problem:
+        state = f"unreadable ({type(problem).__name__})"
+    return RunState(run_dir=run_dir, state=state, step=None, metric="", job=job or "")
+
+
+def _state_read(run_dir: Path, job: str | None, known: Mapping[str, JobState]) -> RunState:
+    records = _end_of_journal(run_dir / "metrics.jsonl")
+    steps = [int(record["step"]) for record in records]
     told = known.get(job) if job is not None else None
     return RunState(
         run_dir=run_dir,
@@ -181,9 +226,24 @@ def _state_of(run_dir: Path, job: str | None, known: Mapping[str, JobState]) -> 
     )
 
 
+def _end_of_journal(path: Path) -> Sequence[Mapping[str, Any]]:
+    try:
+        size = os.lstat(path).st_size
+    except OSError:
+        return ()
+    start = max(0, size - _END)
+    return read_new(path, Place(os.lstat(path).st_ino, start), most=_END).records
+
+
 def _status(run_dir: Path) -> str | None:
-    path = run_dir / "result.json"
-    return str(json.loads(path.read_text(encoding="utf-8")).get("status")) if path.exists() else None
+    """What ``result.json`` says; None if there is none, or it is of another program."""
+    try:
+        found = json.loads(read_plain(run_dir / "result.json"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError):
+        return None
+    return str(found["status"])[:40] if isinstance(found, dict) and "status" in found else None
 
 
 def _word(run_dir: Path, job: str | None, told: JobState | None, known: Mapping[str, JobState]) -> str:
@@ -199,7 +259,10 @@ def _word(run_dir: Path, job: str | None, told: JobState | None, known: Mapping[
         return "array"
     if status is not None:
         return status
-    return "interrupted" if (run_dir / "metrics.jsonl").exists() else "submitted"
+    if is_there(run_dir / "metrics.jsonl"):
+        return "interrupted"
+    begun = job is not None or any(is_there(run_dir / mark) for mark in (FOLDER, "environment.json"))
+    return "submitted" if begun else "no run"
 
 
 def _job_text(job: str | None, told: JobState | None, known: Mapping[str, JobState]) -> str:
@@ -214,7 +277,7 @@ def _job_text(job: str | None, told: JobState | None, known: Mapping[str, JobSta
 
 def _newest_metric(records: Sequence[Mapping[str, Any]]) -> str:
     for record in reversed(records):
-        if record.get("kind") == "eval" and record.get("metrics"):
-            shown = [f"{name} {value:.4g}" for name, value in record["metrics"].items() if value is not None]
-            return "  ".join(shown[:2])
-    return next((f"loss {r['loss']:.4g}" for r in reversed(records) if r.get("loss") is not None), "")
+        if record.get("kind") == "eval" and (metrics := metrics_of(record)):
+            return "  ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:2])
+    losses = (record.get("loss") for record in reversed(records))
+    return next((f"loss {loss:.4g}" for loss in losses if isinstance(loss, int | float)), "")

@@ -11,6 +11,7 @@ from typing import Any
 from tunesmith.checkpoint.atomic import write_json
 from tunesmith.checkpoint.journal import read_journal
 from tunesmith.checkpoint.manifest import checkpoint_step, checkpoints
+from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.errors import UserError
 
 FOLDER = "slurm"
@@ -52,17 +53,17 @@ def read_submission(run_dir: Path) -> Submission | None:
         UserError: its file is damaged.
     """
     path = folder_of(run_dir) / "job.json"
-    if not path.exists():
-        return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_plain(path))
         return Submission(
             mark=str(found["mark"]),
             job=None if found["job"] is None else str(found["job"]),
             runs=tuple(str(one) for one in found["runs"]),
             follower=None if found.get("follower") is None else str(found["follower"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError("what is remembered of the job cannot be read", str(path), "remove it") from None
 
 

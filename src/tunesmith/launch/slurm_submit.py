@@ -198,7 +198,8 @@ def found_again(run_dir: Path) -> Submission | None:
         return known
     bearing = [job.job for job in my_jobs() if job.comment == known.comment]
     starts = [run_dir, *(Path(one) for one in known.runs)]
-    begun = [start["job"] for one in starts for start in read_starts(one) if start["mark"] == known.mark]
+    begins = [start for one in starts for start in read_starts(one) if "job" in start]
+    begun = [start["job"] for start in begins if start.get("mark") == known.mark]
     job = next((str(one).partition("_")[0] for one in [*bearing, *begun]), None)
     if job is None:
         return None

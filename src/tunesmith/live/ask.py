@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tunesmith.checkpoint.plain_file import read_plain, refuse_closed
 from tunesmith.checkpoint.requests import Wish, answer, ask
 from tunesmith.errors import UserError
 from tunesmith.live.life import life_of
@@ -56,6 +57,7 @@ def refuse_idle(run_dir: Path) -> None:
     Raises:
         UserError: if not.
     """
+    refuse_closed(run_dir)
     if not run_dir.is_dir():
         raise UserError("there is no such folder", str(run_dir), "name a run directory, such as runs/gpt_sft")
     life = life_of(run_dir, result_in(run_dir))
@@ -70,7 +72,7 @@ def refuse_idle(run_dir: Path) -> None:
 def result_in(run_dir: Path) -> Mapping[str, Any] | None:
     """``result.json``, if it is there and whole."""
     try:
-        found = json.loads((run_dir / "result.json").read_bytes())
-    except (OSError, ValueError):
+        found = json.loads(read_plain(run_dir / "result.json"))
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

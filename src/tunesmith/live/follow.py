@@ -42,11 +42,12 @@ def follow(run_dir: Path, before: Followed | None = None) -> Followed:
     """The run as it is now; ``before`` is what this gave the last time."""
     stamps = _stamps(run_dir)
     facts = read_facts(run_dir) if before is None or before.stamps != stamps else before.facts
-    place = before.place if before else Place()
-    news = read_new(run_dir / "metrics.jsonl", place)
+    news = read_new(run_dir / "metrics.jsonl", before.place if before else Place())
     fresh = before is None or news.anew
     train, evals = ((), ()) if fresh or before is None else (before.run.train, before.run.evals)
-    if news.records or fresh:
+    train, evals = _merged(train, evals, news.records) if news.records or fresh else (train, evals)
+    while news.more:
+        news = read_new(run_dir / "metrics.jsonl", news.place)
         train, evals = _merged(train, evals, news.records)
     life = life_of(run_dir, facts.result)
     result = facts.result if life.phase == "ended" else None
@@ -63,7 +64,7 @@ def _stamps(run_dir: Path) -> Stamps:
     found = {}
     for name in FILES:
         try:
-            status = (run_dir / name).stat()
+            status = (run_dir / name).lstat()
         except OSError:
             continue
         found[name] = (status.st_ino, status.st_size, status.st_mtime_ns)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.columns import Columns
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +20,7 @@ from tunesmith.report.read import Record, RunFiles
 from tunesmith.report.results import metric_names
 from tunesmith.report.story import baseline, best, chief_metric, metrics_of, targets, tell
 from tunesmith.report.thin import smooth, thin
+from tunesmith.terminal import printable
 
 TONES = {"good": "green", "plain": "blue", "warn": "yellow", "bad": "red", "going": "cyan"}
 PHASES = {"waiting": "dim", "running": "green", "silent": "yellow", "lost": "red", "ended": "blue"}
@@ -40,14 +42,24 @@ def frame(followed: Followed, *, width: int) -> RenderableType:
     return Padding(Group(*parts), (0, 1))
 
 
+class Fit:
+    """Something that rich can draw, without what text in it would command the terminal."""
+
+    def __init__(self, drawn: RenderableType) -> None:
+        self._drawn = drawn
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The same with every piece of text made printable; colours are rich's own."""
+        for piece in console.render(self._drawn, options):
+            yield piece if piece.control else Segment(printable(piece.text), piece.style)
+
+
 def _head(followed: Followed, width: int) -> RenderableType:
     run, life = followed.run, followed.life
     row = Table.grid(expand=True)
     row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     row.add_column(justify="right", no_wrap=True)
-    name = Text.assemble(
-        (words.printable(run.name), "bold"), f"  {words.printable(str(run.recipe.get('task', '')))}"
-    )
+    name = Text.assemble((printable(run.name), "bold"), f"  {printable(str(run.recipe.get('task', '')))}")
     row.add_row(name, Text(f"● {life.phase}", PHASES[life.phase]))
     return row
 
@@ -57,15 +69,13 @@ def _story(followed: Followed) -> list[RenderableType]:
     if life.phase == "waiting":
         return [Text(f"{run.run_dir}: {life.told}", "dim")]
     story = tell(run)
-    shown = [Text(words.printable(story.headline), f"bold {TONES[story.tone]}")]
+    shown = [Text(printable(story.headline), f"bold {TONES[story.tone]}")]
     if life.phase in ("lost", "silent"):
-        shown.append(
-            Text(f"The run is {life.phase}: {words.printable(life.told)}.", f"bold {PHASES[life.phase]}")
-        )
+        shown.append(Text(f"The run is {life.phase}: {printable(life.told)}.", f"bold {PHASES[life.phase]}"))
     elif life.phase == "running":
         shown.append(_last_verdict(run))
     elif story.detail:
-        shown.append(Text(words.printable(story.detail)))
+        shown.append(Text(printable(story.detail)))
     return [*shown, Text()]
 
 
@@ -75,7 +85,7 @@ def _last_verdict(run: RunFiles) -> Text:
         return Text("nothing measured yet", "dim")
     decision, reason = str(verdict.get("decision") or ""), str(verdict.get("reason") or "")
     style = {"stop": "bold green", "unknown": "bold yellow"}.get(decision, "bold")
-    return Text.assemble((words.printable(decision), style), f": {words.printable(reason)}")
+    return Text.assemble((printable(decision), style), f": {printable(reason)}")
 
 
 def _progress(now: Outlook, width: int, *, ended: bool) -> RenderableType:
@@ -115,7 +125,7 @@ def _metrics(run: RunFiles, width: int) -> RenderableType:
             Text(f"{words.number(top)}{at}"),
             Text(words.number(goal) if goal is not None else "", "green"),
         ]
-        table.add_row(Text(words.printable(name), "bold" if index == 0 else ""), *cells[: 5 if wide else 3])
+        table.add_row(Text(printable(name), "bold" if index == 0 else ""), *cells[: 5 if wide else 3])
     return table
 
 
@@ -155,7 +165,7 @@ def _chart(
     goal: float | None = None,
 ) -> RenderableType:
     rows = plot(line, width=width, height=PLOT_ROWS, bands=bands, goal=goal, last_step=last)
-    text = Text(words.printable(title)[:width] + "\n", "bold", no_wrap=True, end="")
+    text = Text(printable(title)[:width] + "\n", "bold", no_wrap=True, end="")
     for row in rows:
         text.append(row.label, "dim not bold")
         for piece, style in row.pieces:

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tunesmith.checkpoint.lock import LOCK_FILE, owner_of
+from tunesmith.checkpoint.plain_file import is_there, read_plain
 from tunesmith.report import words
 
 Phase = Literal["waiting", "running", "silent", "lost", "ended"]
 FINAL = ("completed", "stopped")
+MOST_SIGNATURE = 65536
 QUIET = 90.0
 """Seconds without a sign after which a run elsewhere is called silent; an evaluation may take as long."""
 
@@ -58,7 +60,7 @@ def life_of(run_dir: Path, result: Mapping[str, Any] | None, *, now: float | Non
         return _owned(run_dir, owner, status, quiet)
     if status:
         return Life(phase="ended", told=ENDINGS.get(status, "ended"), quiet=quiet)
-    if not (run_dir / "metrics.jsonl").exists():
+    if not is_there(run_dir / "metrics.jsonl"):
         return Life(phase="waiting", told="has not begun to train yet", quiet=quiet)
     if quiet < QUIET:
         return Life(phase="running", told="running", quiet=quiet)
@@ -93,7 +95,7 @@ def _roughly(seconds: float) -> str:
 
 def _signature(run_dir: Path) -> Mapping[str, Any]:
     try:
-        found = json.loads((run_dir / LOCK_FILE).read_text(encoding="utf-8", errors="replace") or "{}")
+        found = json.loads(read_plain(run_dir / LOCK_FILE, MOST_SIGNATURE).decode("utf-8", "replace") or "{}")
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -142,7 +144,7 @@ def _quiet(run_dir: Path, now: float) -> float:
     changed = [0.0]
     for name in ("metrics.jsonl", LOCK_FILE, "result.json", "checkpoints"):
         try:
-            changed.append((run_dir / name).stat().st_mtime)
+            changed.append((run_dir / name).lstat().st_mtime)
         except OSError:
             continue
     return max(0.0, now - max(changed))

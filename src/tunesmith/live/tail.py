@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tunesmith.checkpoint.plain_file import MIB, open_plain
 from tunesmith.report.read import Record, metric_line
+
+MOST_AT_ONCE = 64 * MIB
+MOST_BACK = 1024 * MIB
+"""Of a larger journal only so much of its end is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,44 +30,55 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What was added: records in order, where to go on, and whether they replace all that was read before."""
+    """What was added: records in order, where to go on, and whether they replace all that was read before.
+
+    ``more`` says that the file has more already, which the next call gives.
+    """
 
     records: Sequence[Record]
     place: Place
     anew: bool
+    more: bool = False
 
 
-def read_new(path: Path, place: Place, *, skip: bytes = b"", skip_but: int = 0) -> News:
+def read_new(
+    path: Path, place: Place, *, skip: bytes = b"", skip_but: int = 0, most: int = MOST_AT_ONCE
+) -> News:
     """Read what was added to a file since ``place``.
 
     A last line without its end is a write in progress; it is left for the next time. So is a last line
     with zero bytes in it, which a file system shows where another machine's data has not arrived. A file
-    that is shorter than before, or another one, is read from its start. Other broken lines are passed over.
+    that is shorter than before, or another one, is read from its start. Other broken lines are passed over,
+    and so is a line longer than ``most``. What is no plain file counts as not there.
 
     Args:
         path: of the file, which need not be there.
         place: what this gave the last time.
         skip: lines that begin so are left out, unparsed, which saves most of the time of a long file.
         skip_but: how many of them, the last ones, are given all the same.
+        most: bytes that are read at once.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_plain(path)
     except OSError:
         return News((), Place(), anew=place != Place())
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         same = status.st_ino == place.inode and status.st_size >= place.offset
-        start = place.offset if same else 0
+        start = max(place.offset if same else 0, status.st_size - MOST_BACK)
         file.seek(start)
-        data = file.read(max(0, status.st_size - start))
+        data = file.read(min(most, status.st_size - start))
+    more = start + len(data) < status.st_size
     whole = data[: _end_of_lines(data)]
+    if more and not whole:
+        whole = data
     lines = whole.splitlines()
     if skip:
         last = [index for index, line in enumerate(lines) if line.startswith(skip)][-skip_but:]
         first = last[0] if last else len(lines)
         lines = [line for index, line in enumerate(lines) if index >= first or not line.startswith(skip)]
     records = [record for line in lines if (record := metric_line(line)) is not None]
-    return News(records, Place(status.st_ino, start + len(whole)), anew=not same and place != Place())
+    return News(records, Place(status.st_ino, start + len(whole)), not same and place != Place(), more)
 
 
 def _end_of_lines(data: bytes) -> int:

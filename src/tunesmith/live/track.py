@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.checkpoint.atomic import write_json
+from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.live.tail import Place, read_new
 from tunesmith.live.track_open import Opened, open_tracker
 from tunesmith.live.track_values import settings_of, values_of
 from tunesmith.redact import redact, redact_deep
 from tunesmith.report.read import read_facts
+from tunesmith.terminal import one_line
 
 LOOK_EVERY = 1.0
 _WAITS = (2.0, 5.0, 10.0, 30.0)
@@ -83,7 +85,7 @@ class Voice:
         """Say it."""
         if not self._spoke:
             self._spoke = True
-            line = redact(f"tracker `{self._name}`: {' '.join(trouble.split())[:300]}")
+            line = one_line(redact(f"tracker `{self._name}`: {' '.join(trouble.split())[:300]}"))
             os.write(self._descriptor, f"{line}; training goes on\n".encode())
 
 
@@ -145,9 +147,9 @@ def _hand_over(post: Post, opened: Opened, place: Place) -> Place:
 def delivered_of(path: Path) -> Delivered:
     """What was written down; nothing if the file is missing or damaged."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_plain(path))
         return Delivered(**{**asdict(Delivered()), **found})
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return Delivered()
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 
+from tunesmith.checkpoint.plain_file import is_there, refuse_closed
 from tunesmith.errors import Exit, UserError
 from tunesmith.live.follow import Followed, follow
-from tunesmith.live.frame import frame
+from tunesmith.live.frame import Fit, frame
 from tunesmith.report import words
 from tunesmith.report.story import metrics_of, tell
+from tunesmith.terminal import drawing, one_line, printable
 
 LONGEST_PAUSE = 3600.0
 
@@ -34,14 +37,15 @@ def watch(run_dir: Path, *, once: bool = False, every: float = 1.0, console: Con
     Raises:
         UserError: if ``run_dir`` is a file, or ``every`` is not a time.
     """
-    if run_dir.exists() and not run_dir.is_dir():
+    refuse_closed(run_dir)
+    if is_there(run_dir) and not run_dir.is_dir():
         raise UserError(f"`{run_dir}` is not a run directory", hint="give the folder that `run.dir` names")
     if not 0.05 <= every <= LONGEST_PAUSE:
         raise UserError(f"`--every {every:g}` is no sensible time", hint="give seconds, 0.05 to 3600")
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, file=drawing(sys.stdout))
     if once:
         followed = follow(run_dir)
-        console.print(frame(followed, width=console.width))
+        console.print(Fit(frame(followed, width=console.width)))
     elif console.is_terminal:
         followed = _draw(run_dir, every, console)
     else:
@@ -55,14 +59,14 @@ def _draw(run_dir: Path, every: float, console: Console) -> Followed:
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                live.update(frame(followed, width=console.width), refresh=True)
+                live.update(Fit(frame(followed, width=console.width)), refresh=True)
                 if followed.life.phase in ("ended", "lost"):
                     break
                 time.sleep(every)
                 followed = follow(run_dir, followed)
     except KeyboardInterrupt:
         pass  # the usual way to leave; the run goes on
-    console.print(frame(followed, width=console.width))
+    console.print(Fit(frame(followed, width=console.width)))
     return followed
 
 
@@ -74,14 +78,16 @@ def _tell(run_dir: Path, every: float, console: Console) -> Followed:
         followed = follow(run_dir, followed)
         if followed.life.phase != phase:
             phase = followed.life.phase
-            console.print(f"{run_dir}: {words.printable(followed.life.told)}", markup=False, soft_wrap=True)
+            console.print(
+                f"{one_line(str(run_dir))}: {printable(followed.life.told)}", markup=False, soft_wrap=True
+            )
         for record in followed.run.evals:
             if record["step"] > told:
                 console.print(_line(record), markup=False, soft_wrap=True)
                 told = record["step"]
         if phase in ("ended", "lost"):
             if phase == "ended":
-                console.print(words.printable(tell(followed.run).headline), markup=False, soft_wrap=True)
+                console.print(printable(tell(followed.run).headline), markup=False, soft_wrap=True)
             return followed
         time.sleep(every)
 
@@ -91,4 +97,4 @@ def _line(record: object) -> str:
     verdict = record.get("verdict")
     reason = f"{verdict.get('decision')}: {verdict.get('reason')}" if isinstance(verdict, dict) else ""
     values = "  ".join(f"{name} {words.number(value)}" for name, value in metrics_of(record).items())
-    return words.printable(f"step {record['step']}  {values}  {reason}".rstrip())
+    return printable(f"step {record['step']}  {values}  {reason}".rstrip())

@@ -33,7 +33,7 @@ def _read(path: Path, asked_at: Spot, chain: tuple[Path, ...]) -> MapNode:
         raise RecipeTrouble(
             [Finding(f"`extends` runs in a circle: {circle}", asked_at, "take one `extends` away")]
         )
-    tree = _own_tree(path, asked_at)
+    tree = own_tree(_bytes(path, asked_at), path)
     entry = tree.entries.get("extends")
     if entry is None:
         return tree
@@ -49,9 +49,18 @@ def _read(path: Path, asked_at: Spot, chain: tuple[Path, ...]) -> MapNode:
     return merged
 
 
-def _own_tree(path: Path, asked_at: Spot) -> MapNode:
+def own_tree(raw: bytes, path: Path) -> MapNode:
+    """The recipe in these bytes alone, unvalidated; nothing that it extends is read.
+
+    Args:
+        raw: content of the file.
+        path: of the file, for what is said of it.
+
+    Raises:
+        RecipeTrouble: bad YAML, or no mapping.
+    """
     folder = path.parent.absolute()
-    node = parse(decode(_bytes(path, asked_at), str(path), folder), str(path), folder)
+    node = parse(decode(raw, str(path), folder), str(path), folder)
     start = Spot(str(path), folder, 1, 1)
     if node is None or (isinstance(node, ScalarNode) and node.value is None):
         raise RecipeTrouble(

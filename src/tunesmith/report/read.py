@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tunesmith.checkpoint.plain_file import MIB, MOST, is_there, read_plain, refuse_closed
 from tunesmith.errors import UserError
 from tunesmith.recipe.finding import RecipeTrouble
 from tunesmith.recipe.nodes import to_plain
-from tunesmith.recipe.read import read_tree
+from tunesmith.recipe.read import own_tree
+from tunesmith.recipe.yaml_text import MAX_BYTES
 from tunesmith.report.scores import BASELINE_SCORES, SCORES, read_scores
 from tunesmith.tasks.task import Scored
 
@@ -19,6 +21,10 @@ Record = Mapping[str, Any]
 
 TRACES = ("recipe.yaml", "metrics.jsonl", "result.json", "environment.json", "variants.json")
 """A folder that holds one of these is a run directory."""
+
+MOST_JOURNAL = 256 * MIB
+MOST_STEP = 2**53
+"""A step beyond it is no count; arithmetic with it would fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +79,7 @@ def read_run(run_dir: Path) -> RunFiles:
     _must_be_a_run(run_dir)
     facts = read_facts(run_dir)
     problems: list[str] = []
-    train, evals = read_metrics(_text(run_dir / "metrics.jsonl", problems), problems)
+    train, evals = read_metrics(_text(run_dir / "metrics.jsonl", problems, MOST_JOURNAL), problems)
     scores = [_scores(run_dir / name, problems) for name in (SCORES, BASELINE_SCORES)]
     return replace(
         facts,
@@ -88,7 +94,7 @@ def read_run(run_dir: Path) -> RunFiles:
 def read_facts(run_dir: Path) -> RunFiles:
     """Everything but what grows with the run: ``metrics.jsonl`` and the scores count as absent."""
     problems: list[str] = []
-    recipe_text = _text(run_dir / "recipe.yaml", problems)
+    recipe_text = _text(run_dir / "recipe.yaml", problems, MAX_BYTES)
     return RunFiles(
         run_dir=run_dir,
         recipe_text=recipe_text,
@@ -122,12 +128,13 @@ def _scores(path: Path, problems: list[str]) -> tuple[Scored, ...] | None:
 
 
 def _must_be_a_run(run_dir: Path) -> None:
+    refuse_closed(run_dir)
     if not run_dir.is_dir():
         raise UserError(
             f"`{run_dir}` is not a run directory: there is no such folder",
             hint="give the folder that `run.dir` names, by default `runs/<recipe name>`",
         )
-    if not any((run_dir / trace).exists() for trace in TRACES):
+    if not any(is_there(run_dir / trace) for trace in TRACES):
         raise UserError(
             f"`{run_dir}` is not a run directory: it holds none of {', '.join(TRACES)}",
             hint="give the folder that `run.dir` names, by default `runs/<recipe name>`",
@@ -169,14 +176,14 @@ def metric_line(line: str | bytes) -> Record | None:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or isinstance(record.get("step"), bool):
-        return None
-    return record if isinstance(record.get("step"), int) else None
+    step = record.get("step") if isinstance(record, dict) else None
+    whole = isinstance(step, int) and not isinstance(step, bool) and 0 <= step < MOST_STEP
+    return record if whole else None
 
 
-def _text(path: Path, problems: list[str]) -> str:
+def _text(path: Path, problems: list[str], most: int = MOST) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_plain(path, most).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -188,7 +195,10 @@ def _recipe(path: Path, text: str, problems: list[str]) -> Record:
     if not text.strip():
         return {}
     try:
-        return dict(to_plain(read_tree(path)))
+        tree = own_tree(text.encode(), path)
+        if "extends" in tree.entries:  # as written by a run it extends nothing
+            problems.append("recipe.yaml: `extends` is not followed here")
+        return dict(to_plain(tree.with_entry("extends", None)))
     except RecipeTrouble as trouble:
         problems.append(f"recipe.yaml: {trouble.findings[0].what}")
         return {}
@@ -200,7 +210,7 @@ def _json(path: Path, problems: list[str]) -> Any:
         return None
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         problems.append(f"{path.name}: not valid JSON ({error})")
         return None
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.checkpoint.atomic import allowed, finite, write_text
+from tunesmith.checkpoint.plain_file import MIB, read_plain
 from tunesmith.errors import UserError
 from tunesmith.redact import redact_deep
 from tunesmith.tasks.task import Scored
@@ -26,6 +27,8 @@ from tunesmith.tasks.task import Scored
 SCORES, BASELINE_SCORES = "scores.jsonl", "baseline_scores.jsonl"
 MOST_INPUT = 1600
 """Characters of an input that are kept; predictions and references are kept whole, as they are compared."""
+
+MOST_SCORES = 1024 * MIB
 
 
 def write_scores(path: Path, rows: Iterable[Scored], *, check: Callable[[], None] = allowed) -> None:
@@ -61,9 +64,11 @@ def read_scores(path: Path) -> tuple[Scored, ...]:
 
     Raises:
         UserError: if a line is no such record, or an example stands there twice.
+        OSError: it is not there, cannot be read, or is no plain file.
     """
     rows, seen = [], set()
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    text = read_plain(path, MOST_SCORES).decode("utf-8", "replace")
+    for number, line in enumerate(text.splitlines(), start=1):
         one = _score(line)
         if one is None or one.id in seen:
             raise UserError(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from typing import Any
 
 from tunesmith.judge import show
+from tunesmith.terminal import one_line
 
 ABSENT = "–"
 MINUS = "−"
@@ -15,7 +15,7 @@ MINUS = "−"
 def number(value: Any) -> str:
     """A metric or loss: ``0.865``, ``1.204``, ``12.3``, ``5,381``, ``1.0e-04``; ``–`` if there is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return ABSENT if value is None else str(value)
+        return ABSENT if value is None else one_line(str(value))
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else ("∞" if value > 0 else f"{MINUS}∞")
     if isinstance(value, int) or (value == int(value) and abs(value) >= 1000):
@@ -71,10 +71,3 @@ def size(num_bytes: Any) -> str:
 def phrase(name: str) -> str:
     """A key as words: ``near_duplicates`` is ``near duplicates``."""
     return name.replace("_", " ")
-
-
-def printable(text: str) -> str:
-    """Text without control characters, which could command a terminal; line breaks stay."""
-    return "".join(
-        c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else "\ufffd" for c in text
-    )

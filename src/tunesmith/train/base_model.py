@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.errors import UserError
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema import Recipe
@@ -55,8 +56,10 @@ def read_object(path: Path) -> dict[str, Any]:
         UserError: if it is not what a run writes.
     """
     try:
-        value = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+        value = json.loads(read_plain(path))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise UserError(

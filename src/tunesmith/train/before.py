@@ -12,6 +12,7 @@ import yaml
 from tunesmith.checkpoint.atomic import TEMPORARY, write_json
 from tunesmith.checkpoint.lock import own
 from tunesmith.checkpoint.manifest import checkpoints
+from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.checkpoint.private import make_private, refuse_links
 from tunesmith.checkpoint.recover import recover
 from tunesmith.errors import Exit, UserError
@@ -187,9 +188,10 @@ def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Rec
 def difference(run_dir: Path, recipe: Recipe) -> tuple[str, ...]:
     """Every key that differs from the recipe that a run directory was begun with, ``key: before -> now``."""
     path = run_dir / "recipe.yaml"
-    if not path.exists():
-        return ("unknown, since its recipe.yaml is gone",)
-    before = _flat(yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        before = _flat(yaml.safe_load(read_plain(path)))
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        return ("unknown, since its recipe.yaml is gone or cannot be read",)
     now = _flat(yaml.safe_load(to_yaml(recipe)))
     changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and key != "run.dir"]
     unknown = ("unknown: it was begun with another version",)

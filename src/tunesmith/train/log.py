@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from tunesmith.judge.measurement import Measurement, Progress, Verdict, to_plain
 from tunesmith.judge.trouble import Outcome
 from tunesmith.metrics.compute import confusion
 from tunesmith.report.scores import write_scores
+from tunesmith.terminal import drawing, printable
 from tunesmith.train.accelerator import Place
 from tunesmith.train.evaluate import Evaluation
 from tunesmith.train.setup import Setup
@@ -49,7 +51,7 @@ class Log:
         self._run_dir, self._main = run_dir, main
         self._samples, self._labels, self._device = samples, labels, device
         self._total_steps = total_steps
-        self._console = Console(quiet=not main, highlight=False, soft_wrap=True)
+        self._console = Console(file=drawing(sys.stdout), quiet=not main, highlight=False, soft_wrap=True)
         self._bar = Bar(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -73,7 +75,7 @@ class Log:
 
     def say(self, text: str) -> None:
         """Print a text, from the first process alone."""
-        self._console.print(text, markup=False)
+        self._console.print(printable(text), markup=False)
 
     def step(self, progress: Progress, result: StepResult, learning_rate: float, samples: str) -> None:
         """Record one optimiser step."""

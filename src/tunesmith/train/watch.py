@@ -27,6 +27,7 @@ from tunesmith.checkpoint.atomic import beside, make_folder, write_json
 from tunesmith.checkpoint.lock import LOCK_FILE
 from tunesmith.errors import Exit, UserError
 from tunesmith.redact import redact
+from tunesmith.terminal import printable
 from tunesmith.train.pulse import Pulse
 from tunesmith.world.environment import World
 from tunesmith.world.outcome import leave_outcome
@@ -167,7 +168,8 @@ class Watch:
         """Say what is wrong with all stacks, end what hangs, and this process with status 1."""
         threading.Timer(4 * LAST_WORDS, os._exit, [Exit.FAULT]).start()
         silent = {r for r, p in self.peers.items() if time.monotonic() - p.heard > self.deadline}
-        print(redact(f"the run hangs: {trouble}\nstacks of process {self.world.rank}:"), file=sys.__stderr__)
+        said = redact(f"the run hangs: {trouble}\nstacks of process {self.world.rank}:")
+        print(printable(said), file=sys.__stderr__)
         faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
         stacks = self.run_dir / FOLDER / f"stacks-{self.world.rank}.txt"
         with suppress(OSError), stacks.open("w") as file:

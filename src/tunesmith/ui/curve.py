@@ -23,12 +23,16 @@ def curve(run_dir: Path, place: Place) -> dict[str, Any]:
     """
     news = read_new(run_dir / "metrics.jsonl", place)
     kept: dict[str, list[Record]] = {"train": [], "eval": []}
-    for record in news.records:
+    anew, records = news.anew, list(news.records)
+    while news.more:
+        news = read_new(run_dir / "metrics.jsonl", news.place)
+        records += news.records
+    for record in records:
         add_record(kept, record)
     rows = _thinned(kept["train"])
     return {
         "place": [news.place.inode, news.place.offset],
-        "anew": news.anew,
+        "anew": anew,
         "train": {
             "step": [r["step"] for r in rows],
             **{key: [_number(r.get(key)) for r in rows] for key in TRAIN},

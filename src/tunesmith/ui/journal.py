@@ -15,20 +15,22 @@ STEP = b'{"kind": "train"'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
-    """How far a journal was read, its last training lines, and all its evaluations."""
+    """How far a journal was read, its last training lines, all its evaluations, and whether more is there."""
 
     place: Place = field(default_factory=Place)
     train: tuple[Record, ...] = ()
     evals: tuple[Record, ...] = ()
+    more: bool = False
 
 
 def advance(path: Path, before: Journal) -> Journal:
     """The journal as it is now; ``before`` is what this gave the last time."""
     news = read_new(path, before.place, skip=STEP, skip_but=LAST_STEPS)
     if not news.records and not news.anew:
-        return Journal(place=news.place, train=before.train, evals=before.evals)
+        return Journal(place=news.place, train=before.train, evals=before.evals, more=news.more)
     old = Journal() if news.anew else before
     kept: dict[str, list[Record]] = {"train": list(old.train), "eval": list(old.evals)}
     for record in news.records:
         add_record(kept, record)
-    return Journal(place=news.place, train=tuple(kept["train"][-LAST_STEPS:]), evals=tuple(kept["eval"]))
+    train, evals = tuple(kept["train"][-LAST_STEPS:]), tuple(kept["eval"])
+    return Journal(place=news.place, train=train, evals=evals, more=news.more)

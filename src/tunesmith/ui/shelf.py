@@ -73,12 +73,13 @@ class Shelf:
     def find(self, key: str) -> Path | None:
         """The folder of a run, ``None`` if there is no such run. Waits for nobody who is looking."""
         path = self._paths.get(key)
-        return Path(path) if path is not None else None
+        # A folder may have become a link since it was found.
+        return Path(path) if path is not None and os.path.realpath(path) == path else None
 
     def below(self, run_dir: Path, inner: str) -> Path | None:
         """The folder of a run inside another one, such as a variant, by its path there."""
         path = f"{run_dir}/{inner}"
-        return Path(path) if path in self._kept else None
+        return Path(path) if path in self._kept and os.path.realpath(path) == path else None
 
     def _look(self) -> None:
         if time.monotonic() - self._looked < SHORTEST_PAUSE:
@@ -96,11 +97,14 @@ class Shelf:
 
     def _update(self, path: str, stamp: Stamp) -> None:
         before, now = self._kept.get(path), time.monotonic()
-        if before and before.stamp == stamp and (before.ended or now - before.at < AGAIN):
+        still = before is not None and before.stamp == stamp and not before.journal.more
+        if before and still and (before.ended or now - before.at < AGAIN):
             return
         key = before.key if before else id_of(path, self.root)
         name = name_of(path, self.root)
         try:
+            if not any(stamp):
+                os.listdir(path)  # which says why nothing of it can be seen
             summary, journal = summarise(Path(path), name, before.journal if before else Journal())
         except Exception as error:  # one strange folder must not hide the others
             summary, journal = unreadable(name, f"{type(error).__name__}: {error}"), Journal()
@@ -144,14 +148,20 @@ def find_runs(root: str, ended: Mapping[str, Stamp]) -> tuple[list[tuple[str, St
             if stamp[PARENT] is None:
                 continue
         if depth < DEEPEST:
-            waiting += [(child, depth + 1) for child in _children(folder)]
+            children = _children(folder)
+            if children is None and not any(stamp):
+                found.append((folder, stamp))
+            waiting += [(child, depth + 1) for child in children or ()]
     return found, True
 
 
-def _children(folder: str) -> list[str]:
+def _children(folder: str) -> list[str] | None:
+    """The folders in a folder; None where it is there and may not be looked into."""
     try:
         with os.scandir(folder) as entries:
             return [e.path for e in entries if _is_open(e.name) and e.is_dir(follow_symlinks=False)]
+    except PermissionError:
+        return None
     except OSError:
         return []
 
@@ -162,7 +172,7 @@ def _is_open(name: str) -> bool:
 
 def _state(path: str) -> tuple[int, int, int] | None:
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except OSError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns

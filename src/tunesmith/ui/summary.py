@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from tunesmith.checkpoint.plain_file import open_plain
 from tunesmith.judge.best import direction
 from tunesmith.live.life import FINAL, life_of
 from tunesmith.report.read import Record, RunFiles
@@ -174,7 +175,7 @@ def _bounds(record: Record | None, metric: str) -> list[float] | None:
 
 def _start(path: Path, most: int) -> str:
     try:
-        with open(path, "rb") as file:
+        with open(open_plain(path), "rb") as file:
             return file.read(most).decode("utf-8", "replace")
     except OSError:
         return ""
