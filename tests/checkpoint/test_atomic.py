@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tunesmith.checkpoint.atomic import (
-    beside,
     make_folder,
     publish_folder,
     remove_folder,
@@ -24,6 +23,7 @@ from tunesmith.checkpoint.atomic import (
     write_text,
     writing,
 )
+from tunesmith.checkpoint.names import beside
 from tunesmith.checkpoint.recover import recover
 from tunesmith.errors import UserError
 
@@ -227,23 +227,23 @@ def test_death_at_any_operation_leaves_the_old_or_the_new(tmp_path, dies_at, cod
 def test_recovery_says_what_it_did_and_touches_nothing_else(tmp_path) -> None:
     prepared(tmp_path)
     (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "step-00000001.tmp-1-ab").mkdir()
-    (tmp_path / "checkpoints" / "step-00000001.tmp-1-ab" / "x.tmp-2-cd").write_text("x")
-    (tmp_path / "result.json.tmp-9-ff").write_text("half")
-    (tmp_path / "gone.old-12").mkdir()
-    (tmp_path / "model.old-12").mkdir()
+    (tmp_path / "checkpoints" / "step-00000001.tmp-1-abababab").mkdir()
+    (tmp_path / "checkpoints" / "step-00000001.tmp-1-abababab" / "x.tmp-2-cdcdcdcd").write_text("x")
+    (tmp_path / "result.json.tmp-9-ffffffff").write_text("half")
+    (tmp_path / "adapter.old-12121212").mkdir()
+    (tmp_path / "model.old-12121212").mkdir()
     target = tmp_path.parent / "precious"
     target.mkdir(exist_ok=True)
     (target / "file").write_text("precious")
-    (tmp_path / "link.tmp-1-aa").symlink_to(target)
+    (tmp_path / "plan.txt.tmp-1-aaaaaaaa").symlink_to(target)
     assert sorted(recover(tmp_path)) == [
-        "put back gone",
-        "removed the replaced model.old-12",
-        "removed the unfinished checkpoints/step-00000001.tmp-1-ab",
-        "removed the unfinished link.tmp-1-aa",
-        "removed the unfinished result.json.tmp-9-ff",
+        "put back adapter",
+        "removed the replaced model.old-12121212",
+        "removed the unfinished checkpoints/step-00000001.tmp-1-abababab",
+        "removed the unfinished plan.txt.tmp-1-aaaaaaaa",
+        "removed the unfinished result.json.tmp-9-ffffffff",
     ]
-    assert sorted(os.listdir(tmp_path)) == ["checkpoints", "gone", "model", "result.json"]
+    assert sorted(os.listdir(tmp_path)) == ["adapter", "checkpoints", "model", "result.json"]
     assert (target / "file").read_text() == "precious"
     assert recover(tmp_path) == []
 

@@ -191,10 +191,10 @@ def test_a_line_of_the_journal_and_a_result(place, action) -> None:
 def test_putting_things_in_order_is_itself_no_danger(bench, place, action) -> None:
     before = place / "before"
     bench.measure_and_save(before, 1, keep=2, best=1)
-    shutil.copytree(before / "checkpoints", before / "checkpoints" / "step-00000002.tmp-1-ab")
-    (before / "best" / "step-00000001").rename(before / "best" / "step-00000001.old-ab")
-    (before / "model.old-ab.tmp-1-cd").mkdir()  # half removed
-    (before / "result.json.tmp-1-ab").write_text("half")
+    shutil.copytree(before / "checkpoints", before / "checkpoints" / "step-00000002.tmp-1-abababab")
+    (before / "best" / "step-00000001").rename(before / "best" / "step-00000001.old-abababab")
+    (before / "model.old-abababab.tmp-1-cdcdcdcd").mkdir()  # half removed
+    (before / "result.json.tmp-1-abababab").write_text("half")
     for at, _, run_dir in crash_points.enumerate_points(before, recover, action, place):
         assert_sound(run_dir, (1,), at)
         assert sorted(os.listdir(run_dir)) == ["best", "checkpoints"], at

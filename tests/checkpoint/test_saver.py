@@ -1,6 +1,8 @@
 """Folders written in the background: whole or not at all, tried again, and never more than one of a kind."""
 
+import dataclasses
 import errno
+import shutil
 import threading
 import time
 
@@ -137,3 +139,34 @@ def test_older_ones_that_cannot_be_removed_do_not_undo_a_save(tmp_path):
     assert saver.wait() is None
     assert verify(tmp_path / "one") == []
     assert "no such luck" in told[0]
+
+
+def test_a_share_whose_folder_was_given_up_meanwhile_is_tried_again(tmp_path):
+    """The first process tidies what this one is writing: no fault, and the next attempt may succeed."""
+    taken = []
+
+    def write(folder):
+        if not taken:
+            taken.append(folder)
+            shutil.rmtree(folder)
+        (folder / "b").write_text("x")
+
+    job = job_of(tmp_path, "step-1", write)
+    with pytest.raises(UserError, match="gave it up"):
+        saving.write_share(job, rank=1)
+    saving.write_share(job, rank=1)
+    assert (job.folder / "b").exists()
+
+
+@pytest.mark.parametrize("error", [OSError("x"), ValueError("x"), KeyError("x")])
+def test_tidying_that_fails_is_said_and_ends_nothing(tmp_path, error):
+    told = []
+
+    def after():
+        raise error
+
+    saver = Saver(rank=0, processes=1, tell=told.append, background=False)
+    saver.submit(dataclasses.replace(job_of(tmp_path, "step-1", writing()), after=after))
+    assert saver.wait() is None
+    assert verify(tmp_path / "step-1") == []
+    assert "not removed" in told[0]

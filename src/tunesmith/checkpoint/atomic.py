@@ -5,31 +5,28 @@ flushed, because a name is data of the folder. A reader therefore sees the old c
 never a part, also after a power cut. A folder is filled under a temporary name, flushed and renamed.
 Files get mode 0600 and folders 0700, whatever the umask.
 
-Unfinished work bears ``.tmp-`` in its name, and a folder that is being replaced ``.old-``; after a
-crash ``recover.py`` puts that in order.
+Unfinished work bears ``.tmp-`` in its name, and a folder that is being replaced ``.old-`` (see
+``names.py``); after a crash ``recover.py`` puts that in order.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tunesmith.checkpoint.names import aside, beside, is_temporary, put_aside
 from tunesmith.errors import UserError
 from tunesmith.redact import redact, redact_deep
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
-TEMPORARY = ".tmp-"
-REPLACED = ".old-"
 
 _USERS_MATTER = {
     errno.ENOSPC: "no space is left on the disk",
@@ -69,11 +66,6 @@ def _errno_of(problem: Exception) -> int:
         return problem.errno or 0
     told = re.search(r"\(os error (\d+)\)", str(problem))
     return int(told[1]) if told and type(problem).__name__ == "SafetensorError" else 0
-
-
-def beside(path: Path) -> Path:
-    """A fresh temporary name next to ``path``, so that moving it there stays within one file system."""
-    return path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
 
 
 def allowed() -> None:
@@ -195,22 +187,22 @@ def publish_folder(
             return
         if not replace:
             raise FileExistsError(errno.EEXIST, "a finished folder is never overwritten", str(final))
-        for forgotten in final.parent.glob(f"{glob.escape(final.name)}{REPLACED}*"):
+        for forgotten in [path for path in final.parent.iterdir() if put_aside(path) == final]:
             remove_folder(forgotten)  # an earlier removal failed; two would leave `recover` a choice
-        aside = final.with_name(f"{final.name}{REPLACED}{secrets.token_hex(4)}")
-        final.rename(aside)
+        replaced = aside(final)
+        final.rename(replaced)
         try:
             temporary.rename(final)
         except OSError:
-            aside.rename(final)
+            replaced.rename(final)
             raise
         sync_folder(final.parent)
-        remove_folder(aside)
+        remove_folder(replaced)
 
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder so that a crash in the middle leaves rubbish, not half a folder of that name."""
-    doomed = folder if TEMPORARY in folder.name else beside(folder)
+    doomed = folder if is_temporary(folder) else beside(folder)
     if doomed != folder:
         folder.rename(doomed)
     shutil.rmtree(doomed)

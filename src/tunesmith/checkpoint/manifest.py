@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tunesmith.checkpoint.atomic import TEMPORARY, finite, remove_folder, write_text
+from tunesmith.checkpoint.atomic import finite, remove_folder, write_text
+from tunesmith.checkpoint.names import is_temporary
 
 MANIFEST = "manifest.json"
 _STEP_NAME = re.compile(r"step-(\d{8,})")
@@ -65,7 +66,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         }
     except FileNotFoundError:
         raise ValueError(f"{MANIFEST} is missing: it was never finished") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as problem:
         raise ValueError(f"{MANIFEST} cannot be read: {problem}") from problem
     if digest != _self_digest(content):
         raise ValueError(f"{MANIFEST} is damaged: its own hash differs")
@@ -181,7 +190,7 @@ def _files(folder: Path) -> Iterator[Path]:
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
-            if path != folder / MANIFEST and TEMPORARY not in name:
+            if path != folder / MANIFEST and not is_temporary(path):
                 yield path
 
 

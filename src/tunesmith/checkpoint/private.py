@@ -10,9 +10,14 @@ from pathlib import Path
 from tunesmith.checkpoint.atomic import FOLDER_MODE, make_folder, writing
 from tunesmith.errors import UserError
 
+TRACKERS = "trackers"
+"""The folder in a run directory for the files of trackers, a folder each."""
+
 
 def refuse_links(run_dir: Path) -> None:
     """Make sure that nothing but files and folders stands in a run directory; it may be a link itself.
+
+    Trackers, which keep their files in folders of their own there, may have links among those.
 
     Raises:
         UserError: if there is a link, where files would be written and read elsewhere; or a pipe, a socket or
@@ -41,14 +46,35 @@ def make_private(run_dir: Path) -> None:
             run_dir.chmod(FOLDER_MODE)
 
 
-def _odd(folder: Path) -> Iterator[tuple[Path, int]]:
-    """What is neither a file nor a folder, and its mode."""
-    for root, folders, files in os.walk(folder):
+def _odd(run_dir: Path) -> Iterator[tuple[Path, int]]:
+    """What is neither a file nor a folder, and its mode; a tracker's own links are left out."""
+    for root, folders, files in os.walk(run_dir):
+        of_a_tracker = (run_dir / TRACKERS) in Path(root).parents
         for name in (*folders, *files):
             path = Path(root, name)
             try:
                 mode = path.lstat().st_mode
             except OSError:
                 continue  # gone since
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+                continue
+            if not (of_a_tracker and stat.S_ISLNK(mode) and _stays(path, run_dir)):
                 yield path, mode
+
+
+def _stays(link: Path, run_dir: Path) -> bool:
+    """Whether a tracker's own link leads to its own files, as W&B's to its newest run does, or to its log.
+
+    One that leads nowhere does no harm: it was made where the run directory had another name.
+    """
+    try:
+        target = link.resolve()
+        if (
+            link.suffix == ".log"
+            and link.is_relative_to(run_dir / TRACKERS / "wandb")
+            and not target.is_dir()
+        ):
+            return True  # W&B keeps the log of its own process in the user's cache
+        return target.is_relative_to((run_dir / TRACKERS).resolve()) or not target.exists()
+    except (OSError, RuntimeError):
+        return False

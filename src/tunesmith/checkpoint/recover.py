@@ -5,33 +5,32 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tunesmith.checkpoint.atomic import REPLACED, TEMPORARY, sync_folder
+from tunesmith.checkpoint.atomic import sync_folder
+from tunesmith.checkpoint.names import is_temporary, put_aside, under_way
 
 
 def recover(run_dir: Path) -> list[str]:
     """Put a run directory in order after a crash; only its owner may (see ``lock.py``).
 
-    Unfinished files and folders are removed. A folder that was moved aside to be replaced goes back
-    to its place if nothing has come there.
+    Unfinished files and folders of tunesmith's own are removed. A folder that was moved aside to be
+    replaced goes back to its place if nothing has come there.
 
     Returns:
         One sentence for each thing done, for the log.
     """
     done = []
-    for aside in sorted(run_dir.rglob(f"*{REPLACED}*")):
-        if TEMPORARY in aside.name:
-            continue  # it was being removed, and may be half a folder
-        final = aside.with_name(aside.name.rpartition(REPLACED)[0])
-        if aside.is_dir() and final.name and not final.exists():
-            aside.rename(final)
+    for path in list(under_way(run_dir)):
+        final = put_aside(path)
+        if final is None or not path.is_dir() or path.is_symlink():
+            continue  # one that was being removed may be half a folder
+        if not final.exists():
+            path.rename(final)
             sync_folder(final.parent)
             done.append(f"put back {final.relative_to(run_dir)}")
-        elif aside.is_dir():
-            shutil.rmtree(aside)
-            done.append(f"removed the replaced {aside.relative_to(run_dir)}")
-    for rest in sorted(run_dir.rglob(f"*{TEMPORARY}*")):
-        if not rest.exists() and not rest.is_symlink():
-            continue  # it went with its folder
+        else:
+            shutil.rmtree(path)
+            done.append(f"removed the replaced {path.relative_to(run_dir)}")
+    for rest in filter(is_temporary, under_way(run_dir)):
         if rest.is_dir() and not rest.is_symlink():
             shutil.rmtree(rest)
         else:

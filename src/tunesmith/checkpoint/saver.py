@@ -182,7 +182,7 @@ class Saver:
         """What was saved is saved, whether or not older ones can be removed."""
         try:
             job.after()
-        except OSError as error:
+        except Exception as error:  # to tidy is not worth a run
             self._tell(f"older than {job.final.name}, and not removed: {error}")
 
     def _abandon(self, job: Job) -> None:
@@ -202,10 +202,15 @@ def write_share(job: Job, rank: int) -> None:
         make_folder(job.folder)
         with writing(job.final):
             job.write(job.folder)
+        write_json(mark, None)
     except UserError as error:
         _leave(mark, {"what": error.what, "where": error.where, "hint": error.hint})
         raise
-    write_json(mark, None)
+    except Exception as error:
+        if job.folder.is_dir():
+            raise
+        what = "the first process gave it up while this one was writing"
+        raise UserError(what, str(job.final), "nothing needs to be done: it is tried again") from error
 
 
 def gather_shares(job: Job, processes: int, *, give_up: threading.Event) -> None:
@@ -245,5 +250,5 @@ def publish(job: Job, check: Callable[[], None]) -> None:
 
 
 def _leave(mark: Path, said: Mapping[str, str]) -> None:
-    with suppress(UserError):  # if the disk is full for this, too, the first process waits
+    with suppress(UserError, FileNotFoundError):  # the disk is full for this, too, or it was given up
         write_json(mark, said)

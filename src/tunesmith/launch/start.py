@@ -16,7 +16,7 @@ from tunesmith.errors import Exit
 from tunesmith.launch.hosts import RemoteProcesses
 from tunesmith.launch.processes import children_of, end_all, send
 from tunesmith.launch.step import environment_of_step, ignore_signals, in_step, reminding
-from tunesmith.train.signals import ASKS_TO_STOP
+from tunesmith.train.signals import heard_signals
 from tunesmith.world.outcome import VARIABLE, Outcome, read_outcomes
 
 PEER_SECONDS = 20.0
@@ -109,7 +109,8 @@ def _noting_signals() -> Iterator[_Requests]:
         requests.came.append(number)
         requests.waiting.append(number)
 
-    before = {number: signal.signal(number, note) for number in ASKS_TO_STOP}
+    # Below torch's launcher we are not: SIGHUP is left off where `nohup` says so.
+    before = {number: signal.signal(number, note) for number in heard_signals({}, None)}
     try:
         yield requests
     finally:

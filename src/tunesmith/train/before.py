@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from tunesmith.checkpoint.atomic import TEMPORARY, write_json
-from tunesmith.checkpoint.lock import own
+from tunesmith.checkpoint.atomic import write_json
+from tunesmith.checkpoint.lock import LOCK_FILE, own
 from tunesmith.checkpoint.manifest import checkpoints
 from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.checkpoint.private import make_private, refuse_links
@@ -23,10 +23,11 @@ from tunesmith.train.accelerator import Place, from_main, on_main
 from tunesmith.train.base_model import finished_before, is_recipe, on_base_model, read_object
 from tunesmith.train.continuation import Terms
 from tunesmith.train.signals import Leaving
-from tunesmith.train.watch import FOLDER, clear_heartbeats, preempted_early
+from tunesmith.train.watch import clear_heartbeats, preempted_early
 
 RunRecipe = Callable[[Recipe, Path], int]
 MOST_SHOWN = 8
+_KNOWN = {"result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "slurm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +109,7 @@ def changes_of_recipe(run_dir: Path, recipe: Recipe, identity: str, terms: Terms
     """
     environment = run_dir / "environment.json"
     if not environment.exists():
-        strangers = [p.name for p in run_dir.iterdir()] if run_dir.is_dir() else []
-        known = {"owner.lock", "result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "slurm"}
-        known |= {FOLDER}
-        unknown = sorted(name for name in strangers if name not in known and TEMPORARY not in name)
-        if unknown:
-            raise UserError(
-                f"the folder holds `{unknown[0]}` and is no run directory",
-                str(run_dir),
-                "choose another one with `run.dir=...`; nothing was changed",
-            )
+        _refuse_strangers(run_dir)
         return ()
     if read_object(environment).get("recipe_hash") == identity:
         return ()
@@ -138,6 +130,26 @@ def changes_of_recipe(run_dir: Path, recipe: Recipe, identity: str, terms: Terms
             "add `--weights-only`, which goes on with the weights alone",
         )
     return changes
+
+
+def _refuse_strangers(run_dir: Path) -> None:
+    """Make sure that a folder where no run has begun to train is ours to use.
+
+    One that a run has held before is, whatever has been put there since: a request to a run that was still
+    loading, say. Else it may hold what is written before training begins, and nothing more.
+
+    Raises:
+        UserError: if something else lies there.
+    """
+    if (run_dir / LOCK_FILE).exists() or not run_dir.is_dir():
+        return
+    unknown = sorted(path.name for path in run_dir.iterdir() if path.name not in _KNOWN)
+    if unknown:
+        raise UserError(
+            f"the folder holds `{unknown[0]}` and is no run directory",
+            str(run_dir),
+            "choose another one with `run.dir=...`; nothing was changed",
+        )
 
 
 def changes_of_data(run_dir: Path, fingerprint: str, *, accept: bool) -> tuple[str, ...]:

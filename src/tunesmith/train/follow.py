@@ -17,9 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tunesmith.checkpoint.atomic import beside, make_folder, remove_folder
+from tunesmith.checkpoint.atomic import make_folder, remove_folder
 from tunesmith.checkpoint.lock import own, owner_of
 from tunesmith.checkpoint.manifest import verify
+from tunesmith.checkpoint.names import beside
 from tunesmith.checkpoint.state import read_shards
 from tunesmith.errors import Exit, UserError
 from tunesmith.fault import fault
@@ -40,6 +41,9 @@ from tunesmith.train.saving import open_saver
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import Leaving, listen
 from tunesmith.train.snapshot import put_back
+from tunesmith.train.watch import leave_at_once
+from tunesmith.world.environment import read_world
+from tunesmith.world.launcher import process_of
 
 PAUSE = 0.2
 """Seconds between two looks while there is nothing to score."""
@@ -66,8 +70,8 @@ def follow_run(run_dir: Path, *, threads: int | None = None, child_of: int | Non
     """
     quieten()
     run_dir = run_dir.absolute()
-    with listen() as flag:
-        flag.launcher = child_of
+    with listen(partial(leave_at_once, read_world(os.environ))) as flag:
+        flag.launcher = flag.launcher if child_of is None else process_of(child_of)
         pulse = Pulse(flag)
         try:
             pulse.look()
@@ -75,11 +79,13 @@ def follow_run(run_dir: Path, *, threads: int | None = None, child_of: int | Non
             if about is None:
                 return Exit.FINISHED
             recipe = _recipe_of(run_dir, about, threads)
+            flag.waiting = True
             place = take_place(recipe.run)
             with (
                 _alone(run_dir, place, patience=0.0 if child_of is None else TAKE),
                 _signs(run_dir, pulse, place),
             ):
+                flag.waiting = False
                 _score_all(run_dir, _setup_of(run_dir, recipe, about, place, pulse), pulse)
         except Leaving:
             return Exit.PREEMPTED

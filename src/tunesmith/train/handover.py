@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from tunesmith.checkpoint.atomic import beside, publish_folder, writing
+from tunesmith.checkpoint.atomic import publish_folder, writing
 from tunesmith.checkpoint.manifest import checkpoint_name
+from tunesmith.checkpoint.names import beside
 from tunesmith.errors import UserError
 from tunesmith.train import looks
 from tunesmith.train.accelerator import from_main, on_main

@@ -8,6 +8,7 @@ that scores of weights which a run has given up are never taken for those of oth
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -15,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.checkpoint.atomic import (
-    TEMPORARY,
-    beside,
     make_folder,
     publish_folder,
     remove_folder,
@@ -25,15 +24,21 @@ from tunesmith.checkpoint.atomic import (
 )
 from tunesmith.checkpoint.manifest import checkpoint_name, checkpoint_step, checkpoints, read_manifest, verify
 from tunesmith.checkpoint.manifest import write_manifest as seal
+from tunesmith.checkpoint.names import beside, is_temporary
 from tunesmith.judge.measurement import Measurement, Progress, from_plain, to_plain
 from tunesmith.judge.references import kept_from_plain, kept_to_plain
 from tunesmith.judge.scores import Scores
 from tunesmith.report.scores import read_scores, write_scores
 from tunesmith.train.evaluate import Evaluation
+from tunesmith.train.said import said_by_checkpoints, whole_numbers
 
 FOLDER, SIGN = "looks", "scorer.json"
 TEST_SCORES = "test_scores.jsonl"
 _MEASURED, _SCORES, _SCORED = "measurement.json", "scores.jsonl", "scored-"
+_FINISHED = re.compile(rf"(?:step-|{_SCORED})\d{{8,}}")
+_OURS = re.compile(
+    rf"(?:{_FINISHED.pattern}|{re.escape(SIGN)}|{TEST_SCORES}|scorer\.log|owner\.lock)(?:\.tmp-.*)?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,12 +175,15 @@ def as_beside(measurement: Measurement, look: Look) -> Measurement:
 
 
 def drop_looks(run_dir: Path, awaited: Collection[int]) -> None:
-    """Remove all looks and results but those of some steps; what is just being written is its writer's."""
+    """Remove all looks and results but those of some steps; what is just being written is its writers'.
+
+    Those may be other processes than the one that tidies: none of them waits for it.
+    """
     if not (run_dir / FOLDER).is_dir():
         return
     keep = {folder(run_dir, step) for step in awaited for folder in (look_folder, result_folder)}
     for path in (run_dir / FOLDER).iterdir():
-        if path.is_dir() and path not in keep and not is_being_scored(path):
+        if _FINISHED.fullmatch(path.name) and path not in keep and path.is_dir():
             remove_folder(path)
 
 
@@ -185,24 +193,28 @@ def drop_adopted(run_dir: Path) -> None:
         return
     saved = checkpoints(run_dir / "checkpoints")
     newest = max((checkpoint_step(folder) or 0 for folder in saved), default=-1)
-    awaited: set[int] = set()
-    for folder in saved:
-        state = folder / "state.json"
-        awaited |= set(json.loads(state.read_text()).get("awaited", ())) if state.exists() else set()
+    awaited = {step for said in said_by_checkpoints(run_dir) for step in whole_numbers(said.get("awaited"))}
     present = {checkpoint_step(folder) or 0 for folder in checkpoints(run_dir / FOLDER)}
     drop_looks(run_dir, awaited | {step for step in present if step > newest})
 
 
 def drop_all(run_dir: Path) -> None:
-    """Remove everything, when a run has ended."""
-    if (run_dir / FOLDER).is_dir():
-        with suppress(OSError):
-            remove_folder(run_dir / FOLDER)
+    """Remove everything of ours, when a run has ended."""
+    folder = run_dir / FOLDER
+    if not folder.is_dir():
+        return
+    with suppress(OSError):
+        ours = [path for path in folder.iterdir() if _OURS.fullmatch(path.name)]
+        if len(ours) == len(list(folder.iterdir())):
+            remove_folder(folder)
+            return
+        for path in ours:
+            remove_folder(path) if path.is_dir() else path.unlink()
 
 
 def is_being_scored(path: Path) -> bool:
     """Whether a path is that of a result which is not finished."""
-    return path.name.startswith(_SCORED) and TEMPORARY in path.name
+    return path.name.startswith(_SCORED) and is_temporary(path)
 
 
 def _mark_of(folder: Path) -> str | None:

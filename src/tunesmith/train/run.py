@@ -45,7 +45,7 @@ from tunesmith.train.state import State
 from tunesmith.train.surroundings import remote_code, surroundings
 from tunesmith.train.too_large import StepTooLarge, smaller, with_micro
 from tunesmith.train.trackers import refuse_missing_trackers, tracked
-from tunesmith.train.watch import LEFT_EARLY, watching
+from tunesmith.train.watch import LEFT_EARLY, leave_at_once, watching
 from tunesmith.world.environment import read_world
 
 EXACTLY = Terms()
@@ -68,12 +68,13 @@ def run_recipe(recipe: Recipe, folder: Path, terms: Terms = EXACTLY) -> int:
         UserError: for anything that the user must change.
     """
     quieten()
-    launched = read_world(os.environ).launcher != "python"
-    with listen(to_launcher=launched) as stop_flag:
+    with listen(partial(leave_at_once, read_world(os.environ))) as stop_flag:
+        stop_flag.waiting = True
         place = take_place(recipe.run, beside=int(recipe.eval.mode == "async"))
         run_dir, identity = Path(str(recipe.run.dir)), recipe_hash(recipe)
         try:
             with owned(run_dir, recipe, identity, place, terms=terms) as held:
+                stop_flag.waiting = False
                 if held.finished:
                     return Exit.FINISHED
                 refuse_missing_trackers(recipe.run.trackers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from tunesmith.checkpoint.atomic import beside
-from tunesmith.checkpoint.manifest import checkpoint_name, checkpoints, prune
+from tunesmith.checkpoint.manifest import checkpoint_name, prune
+from tunesmith.checkpoint.names import beside
 from tunesmith.checkpoint.requests import answer
 from tunesmith.checkpoint.saver import Job, Saver
 from tunesmith.checkpoint.state import shard_name, write_tensors
@@ -22,6 +21,7 @@ from tunesmith.train.accelerator import from_main
 from tunesmith.train.average import RunningMean
 from tunesmith.train.engine import Engine
 from tunesmith.train.looks import drop_adopted
+from tunesmith.train.said import said_by_checkpoints, whole_numbers
 from tunesmith.train.snapshot import own_weights, snapshot, write_snapshot
 from tunesmith.train.state import State, to_plain_state
 
@@ -135,9 +135,8 @@ def drop_older_best(run_dir: Path) -> None:
     """Keep the newest of the best, and those of which a checkpoint speaks: a run may go on from there."""
     if not (run_dir / "best").is_dir():
         return
-    states = [folder / "state.json" for folder in checkpoints(run_dir / "checkpoints")]
-    steps = [json.loads(path.read_text())["best_step"] for path in states if path.exists()]
-    spoken_of = {checkpoint_name(step) for step in steps if step is not None}
+    steps = whole_numbers([said.get("best_step") for said in said_by_checkpoints(run_dir)])
+    spoken_of = {checkpoint_name(step) for step in steps}
     prune(run_dir / "best", 1, protected=spoken_of)
 
 

@@ -191,7 +191,9 @@ def scored_beside(setup: Setup, place: Place) -> Iterator[Setup]:
 
 
 def _child_of(setup: Setup, place: Place, signs: Signs) -> Child:
-    words = [sys.executable, "-m", "tunesmith", "follow", str(setup.run_dir), "--child-of", str(os.getpid())]
+    # -P: a file `evaluate.py` where the run was started is not the library of that name
+    words = [sys.executable, "-P", "-m", "tunesmith", "follow", str(setup.run_dir)]
+    words += ["--child-of", str(os.getpid())]
     if place.accelerator.device.type == "cpu":
         words += ["--threads", str(place.threads)]
     environment = alone(os.environ, place.world.local_world_size, torch.cuda.device_count())

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tunesmith.checkpoint.atomic import make_folder
+from tunesmith.checkpoint.private import TRACKERS
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Tracker, TrackerName
 from tunesmith.train.tracking_environment import surroundings
@@ -84,7 +85,7 @@ def tracked(
 
 
 def _start(one: Tracker, run_dir: Path, patience: float) -> subprocess.Popen[bytes]:
-    folder = run_dir / "trackers"
+    folder = run_dir / TRACKERS
     make_folder(folder)
     settings = {"name": one.name, "project": one.project or "tunesmith", "address": one.address}
     return subprocess.Popen(

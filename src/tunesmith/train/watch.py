@@ -11,7 +11,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
-import shutil
+import re
 import signal
 import socket
 import sys
@@ -23,20 +23,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tunesmith.checkpoint.atomic import beside, make_folder, write_json
+from tunesmith.checkpoint.atomic import make_folder, write_json
 from tunesmith.checkpoint.lock import LOCK_FILE
+from tunesmith.checkpoint.names import beside, is_temporary
 from tunesmith.errors import Exit, UserError
 from tunesmith.redact import redact
 from tunesmith.terminal import printable
 from tunesmith.train.pulse import Pulse
+from tunesmith.train.signals import NOTICE
 from tunesmith.world.environment import World
 from tunesmith.world.outcome import leave_outcome
 
 FOLDER = "heartbeats"
+_HEARTBEAT = re.compile(r"\d+\.json|stacks-\d+\.txt")
 INTERVAL = 0.5
 """Seconds between two looks."""
-NOTICE = 10.0
-"""Seconds that a preparation, which loses nothing, may take to notice that it was asked to leave."""
 LEFT_EARLY = "stopped by a signal; run the same command to go on"
 LAST_WORDS = 5.0
 """Seconds for the others to write their stacks."""
@@ -144,9 +145,7 @@ class Watch:
         self.asked_at = self.asked_at or now
         if now - self.asked_at > NOTICE:
             self.conclude(preempted_early())
-            if self.world.is_main:
-                print(LEFT_EARLY)
-            self.quit(leave_outcome(os.environ, Exit.PREEMPTED))
+            leave_at_once(self.world)
 
     def trouble(self, now: float) -> str | None:
         """Why the run cannot go on, if so."""
@@ -168,9 +167,10 @@ class Watch:
         """Say what is wrong with all stacks, end what hangs, and this process with status 1."""
         threading.Timer(4 * LAST_WORDS, os._exit, [Exit.FAULT]).start()
         silent = {r for r, p in self.peers.items() if time.monotonic() - p.heard > self.deadline}
-        said = redact(f"the run hangs: {trouble}\nstacks of process {self.world.rank}:")
-        print(printable(said), file=sys.__stderr__)
-        faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
+        with suppress(OSError, ValueError):  # nobody may be there to read it
+            said = f"the run hangs: {trouble}\nstacks of process {self.world.rank}:"
+            print(printable(redact(said)), file=sys.__stderr__)
+            faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
         stacks = self.run_dir / FOLDER / f"stacks-{self.world.rank}.txt"
         with suppress(OSError), stacks.open("w") as file:
             faulthandler.dump_traceback(file, all_threads=True)
@@ -180,7 +180,7 @@ class Watch:
         for rank in silent:
             _kill(self.peers[rank])
         leave_outcome(os.environ, Exit.FAULT, trouble)
-        self.quit(Exit.FAULT)
+        _quit(Exit.FAULT)
 
     def conclude(self, result: Mapping[str, Any]) -> None:
         """Write ``result.json``, if the run is still ours."""
@@ -188,13 +188,6 @@ class Watch:
             self.still_ours()
             if self.world.is_main or result["status"] == "failed":
                 write_json(self.run_dir / "result.json", result)
-
-    def quit(self, status: int) -> None:
-        """End the process, whatever its main thread does."""
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
 
 
 @contextmanager
@@ -235,15 +228,36 @@ def watching(
                 clear_heartbeats(run_dir)
 
 
+def leave_at_once(world: World) -> None:
+    """End this process, which was asked to leave and loses nothing, whatever its main thread waits for."""
+    if world.is_main:
+        with suppress(OSError, ValueError):
+            print(LEFT_EARLY)
+    _quit(leave_outcome(os.environ, Exit.PREEMPTED))
+
+
 def clear_heartbeats(run_dir: Path) -> None:
     """Remove what an earlier run said of itself, or this one at its end."""
-    shutil.rmtree(run_dir / FOLDER, ignore_errors=True)
+    folder = run_dir / FOLDER
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if is_temporary(path) or _HEARTBEAT.fullmatch(path.name):
+                path.unlink()
+        folder.rmdir()
 
 
 def preempted_early() -> dict[str, Any]:
     """``result.json`` of a run that was asked to leave before it had anything new to save."""
     reason = "the run was asked to leave; the same command goes on with it"
     return {"status": "preempted", "stop": {"rule": "signal", "reason": reason}, "model": None}
+
+
+def _quit(status: int) -> None:
+    """End the process, whatever its main thread does."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
 
 
 def _read(path: Path) -> dict[str, Any]:

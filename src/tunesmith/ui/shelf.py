@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.checkpoint.atomic import REPLACED, TEMPORARY
+from tunesmith.checkpoint.names import REPLACED, TEMPORARY
 from tunesmith.report.read import TRACES
 from tunesmith.ui.journal import Journal
 from tunesmith.ui.summary import Summary, summarise, unreadable

@@ -8,6 +8,8 @@ from typing import Literal
 
 from tunesmith.errors import UserError
 
+_OF_ACCELERATE = ("ACCELERATE_MIXED_PRECISION", "ACCELERATE_USE_CPU")
+"""What `accelerate launch` always sets; a shell may have others of its variables, such as a log level."""
 Launcher = Literal["python", "accelerate", "torchrun"]
 
 
@@ -80,7 +82,7 @@ def _number(environ: Mapping[str, str], name: str, *, default: int) -> int:
 
 def _launcher(environ: Mapping[str, str]) -> Launcher:
     # Accelerate starts several processes through torch's elastic launcher, so it is asked first.
-    if any(name.startswith("ACCELERATE_") for name in environ):
+    if any(name in environ for name in _OF_ACCELERATE):
         return "accelerate"
     return "torchrun" if "TORCHELASTIC_RUN_ID" in environ else "python"
 
