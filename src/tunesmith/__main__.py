@@ -9,8 +9,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tunesmith.world.import_path import leave_script_folder
+
 
 def _main() -> int:
+    leave_script_folder()
     arguments = sys.argv[1:]
     if len(arguments) == 1 and arguments[0].startswith("@"):
         import json

@@ -14,8 +14,8 @@ OVERRIDES = ["optimizer.learning_rate=1e-4", "stop=[{budget: {steps: 4}}]"]
 def parsed(words: list[str]):
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 
-    assert words[1:3] == ["-m", "accelerate.commands.launch"]
-    return _validate_launch_command(launch_command_parser().parse_args(words[3:]))
+    assert words[1:4] == ["-P", "-m", "accelerate.commands.launch"]
+    return _validate_launch_command(launch_command_parser().parse_args(words[4:]))
 
 
 @pytest.mark.parametrize("name", [name for name in profile_names() if not name.startswith("nodes")])

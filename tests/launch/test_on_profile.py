@@ -57,7 +57,7 @@ def test_it_prints_the_command_and_runs_it(profile, processes, engine, tmp_path:
     status, out, err = run(RECIPE, *SMALL, *FOUR, f"run.dir={folder}", "--on", profile)
     assert status == 0, err
     words = command_of(out)
-    assert words[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
+    assert words[:4] == [sys.executable, "-P", "-m", "accelerate.commands.launch"]
     assert words[-len(SMALL) - 4 :] == [RECIPE, *SMALL, *FOUR, f"run.dir={folder}"]
     assert json.loads((folder / "result.json").read_text())["status"] == "completed"
     about = json.loads((folder / "environment.json").read_text())

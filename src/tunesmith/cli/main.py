@@ -107,6 +107,7 @@ def run_command(
             what = "`--processes`, `--hostfile` and `--machine` need a profile"
             raise UserError(what, hint="add `--on PROFILE`")
         main(str(recipe), arguments)
+    from tunesmith.cli.streams import outlive_reader
     from tunesmith.launch.machine import parse_machine
     from tunesmith.launch.on_profile import Request, run_on
 
@@ -114,6 +115,7 @@ def run_command(
     request = Request(
         recipe=recipe, arguments=arguments, profile=on, processes=processes, hostfile=hostfile, machine=part
     )
+    outlive_reader()
     raise typer.Exit(run_on(request))
 
 

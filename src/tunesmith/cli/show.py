@@ -53,8 +53,10 @@ def follow(
     For recipes with `eval.mode: follower`. Start it anywhere that sees the run's directory and its data.
     It ends with the run.
     """
+    from tunesmith.cli.streams import outlive_reader
     from tunesmith.train.follow import follow_run
 
+    outlive_reader()
     raise typer.Exit(follow_run(run_dir, threads=threads, child_of=child_of))
 
 

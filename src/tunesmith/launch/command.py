@@ -85,7 +85,8 @@ def launch_arguments(
     Raises:
         UserError: several machines, and neither a meeting nor a hostfile.
     """
-    words = [python, "-m", "accelerate.commands.launch", "--config_file", str(profile.path.absolute())]
+    # -P: a file `queue.py` where the command is given is not the library's
+    words = [python, "-P", "-m", "accelerate.commands.launch", "--config_file", str(profile.path.absolute())]
     if profile.deepspeed_file is not None:
         # A profile names it relative to the folder above it, and Accelerate looks where one stands.
         words += ["--deepspeed_config_file", str(profile.deepspeed_file)]
@@ -104,7 +105,7 @@ def launch_arguments(
 
 
 def _several_machines(profile: Profile, words: Sequence[str]) -> UserError:
-    by_hand = shlex.join([*words[:5], "--machine_rank", "N", "--main_process_ip", "ADDRESS", *words[5:]])
+    by_hand = shlex.join([*words[:6], "--machine_rank", "N", "--main_process_ip", "ADDRESS", *words[6:]])
     return UserError(
         f"profile `{profile.name}` is for {profile.machines} machines, and nothing says which",
         where=str(profile.path),

@@ -58,7 +58,7 @@ def check_processes(
 
 def local_command(order: Order) -> list[str]:
     """What starts the ranks of this machine."""
-    return [sys.executable, "-m", "tunesmith.launch.doctor_ranks", order.text()]
+    return [sys.executable, "-P", "-m", "tunesmith.launch.doctor_ranks", order.text()]
 
 
 def slurm_command(order: Order, machines: int) -> list[str]:

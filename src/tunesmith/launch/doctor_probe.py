@@ -26,7 +26,7 @@ def run_probe(name: str, order: Mapping[str, Any], *, seconds: float, remedy: st
         remedy: when there is no answer.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "tunesmith.launch.doctor_probe", name, json.dumps(order)],
+        [sys.executable, "-P", "-m", "tunesmith.launch.doctor_probe", name, json.dumps(order)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -34,6 +34,7 @@ _SAFE = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 # everybody on that host can read, so nothing secret is: log in to a hub there.
 _PASSED = re.compile(
     r"PATH|HOME|LANG|LC_ALL|LD_LIBRARY_PATH|VIRTUAL_ENV|CUDA_HOME|OMP_NUM_THREADS|XDG_CACHE_HOME|DS_ENV_FILE"
+    r"|PYTHONSAFEPATH"
     r"|(ACCELERATE|TUNESMITH|NCCL|GLOO|TORCH|DS|HF|PDSH)_\w+"
 )
 _SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|_KEY", re.IGNORECASE)
@@ -134,7 +135,7 @@ class RemoteProcesses:
 
         def act(numbered: tuple[int, Host]) -> int:
             place, host = numbered
-            words = [self.python, "-m", "tunesmith.launch.processes"]
+            words = [self.python, "-P", "-m", "tunesmith.launch.processes"]
             words += [str(self.folder), str(place), str(int(number))]
             done = _ssh(host.name, shlex.join(words))
             return int(done.stdout) if done is not None and done.returncode == 0 else 0

@@ -142,7 +142,9 @@ def _environment(profile: Profile, folder: Path, *, over_ssh: bool) -> dict[str,
         environ["CUDA_VISIBLE_DEVICES"] = ""
     if over_ssh:
         # DeepSpeed's launcher reads from this file what it exports on the other hosts.
-        environ = passed_environment({**environ, "DS_ENV_FILE": str(folder / "environment")})
+        # Its own process there is started in the working directory, whose modules are not to be imported.
+        further = {"DS_ENV_FILE": str(folder / "environment"), "PYTHONSAFEPATH": "1"}
+        environ = passed_environment({**environ, **further})
     return environ
 
 

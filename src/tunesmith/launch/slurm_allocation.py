@@ -111,7 +111,7 @@ def launch_words(
     recipe: Path, overrides: Sequence[str], profile: Profile, allocation: Allocation
 ) -> list[str]:
     """The command that starts the run on every node (pure, but for the first node's address)."""
-    run = [sys.executable, "-m", "tunesmith", "run", str(recipe), *overrides, "--on", str(profile.path)]
+    run = [sys.executable, "-P", "-m", "tunesmith", "run", str(recipe), *overrides, "--on", str(profile.path)]
     run += ["--processes", str(profile.processes)]
     nodes = str(allocation.nodes)
     # The first end does not kill the others: they may be saving. A peer that hangs ends a minute later.
