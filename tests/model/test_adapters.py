@@ -8,7 +8,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import LoraLayer
 
 from tunesmith.errors import UserError
-from tunesmith.model.adapters import add_adapters, target_modules
+from tunesmith.model.adapters import add_adapters
+from tunesmith.model.targets import target_modules
 from tunesmith.recipe.schema import LayerRange, Lora
 
 CLASSES = "AutoModelForSequenceClassification"

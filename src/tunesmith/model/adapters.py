@@ -1,17 +1,16 @@
-"""LoRA adapters through peft: which layers, how many, and a clear word when none match."""
+"""LoRA adapters through peft, on the chosen layers and on no others."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-import torch
-
 from tunesmith.errors import UserError
-from tunesmith.model.quantize import marked_for_peft, refuse_trained
-from tunesmith.model.select import HEADS, block_of, block_stack, is_head, select
+from tunesmith.model.quantize import is_quantized, marked_for_peft, refuse_trained
+from tunesmith.model.select import HEADS, is_head
+from tunesmith.model.target_names import WHERE
+from tunesmith.model.targets import target_modules
 from tunesmith.recipe.schema import Lora
 
 PEFT_TASKS = {
@@ -35,95 +34,108 @@ def add_adapters(
             is pretrained, only a head for classes or numbers is: adapters learn over random weights.
 
     Raises:
-        UserError: if a target or a module matches nothing.
+        UserError: if a target or a module matches nothing, or peft puts adapters elsewhere.
     """
-    from peft import LoraConfig, get_peft_model
-
     _check_modules(model, whole)
     refuse_trained(model, whole)
     saved = {*whole, *_fresh_modules(model, frozenset(fresh), auto_model)}
     targets = target_modules(model, lora, saved)
-    config = LoraConfig(
+    wrapped = _wrapped(model, _lora_config(model, lora, targets, saved, PEFT_TASKS[auto_model]))
+    _refuse_elsewhere(wrapped, targets)
+    return wrapped
+
+
+def _lora_config(model: Any, lora: Lora, targets: Sequence[str], saved: set[str], task: str | None) -> Any:
+    """What peft is told; ``targets`` by their weights where it would not leave their names alone."""
+    from peft import LoraConfig
+
+    renamed = renamed_by_peft(model, targets)
+    packed = [name for name in targets if name in renamed and is_quantized(model.get_submodule(name))]
+    if packed:
+        raise UserError(
+            f"peft cannot put an adapter on `{packed[0]}` of this model in 4 or 8 bits",
+            WHERE,
+            "name the layers of attention, such as `[q_proj, v_proj]`, or take `model.quantize` away",
+        )
+    return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha or 2 * lora.rank,
-        target_modules=targets,
+        target_modules=[name for name in targets if name not in renamed],
+        target_parameters=[f"{name}.weight" for name in targets if name in renamed] or None,
         lora_dropout=lora.dropout,
         use_dora=lora.dora,
         use_rslora=lora.rslora,
         modules_to_save=sorted(saved) or None,
-        task_type=PEFT_TASKS[auto_model],
+        task_type=task,
     )
-    with marked_for_peft(model):
-        return get_peft_model(model, config)
 
 
-def target_modules(model: Any, lora: Lora, saved: Iterable[str] = ()) -> list[str]:
-    """Full names of the linear layers that get an adapter.
+def renamed_by_peft(model: Any, targets: Iterable[str]) -> frozenset[str]:
+    """Those of the targets that peft takes for parts of a model's experts.
 
-    ``all-linear`` is every linear layer but the output layer, as peft has it; a list holds the last parts
-    of names; any other text is a regular expression over whole names. Modules that are ``saved`` whole
-    get none.
+    Where transformers holds the weights of all experts of a layer in one tensor, peft rewrites targets that
+    end like an expert's old layers (``gate_proj``) into that tensor, in all layers: also those of shared
+    experts and of plain layers, and also when a finished adapter is opened. Their weights, named as such
+    (``gate_proj.weight``), it leaves where they are.
+    """
+    from peft import LoraConfig
+    from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+
+    def stays(end: str) -> bool:
+        config = LoraConfig(target_modules=[end])
+        try:
+            convert_peft_config_for_transformers(config, model, None)
+        except (
+            ValueError
+        ):  # it is one of several layers that went into one tensor, and the others are missing
+            return False
+        return set(config.target_modules or ()) == {end} and not config.target_parameters
+
+    ends = {name: name.rsplit(".", 1)[-1] for name in targets}
+    moving = {end for end in set(ends.values()) if not stays(end)}
+    return frozenset(name for name, end in ends.items() if end in moving)
+
+
+def _wrapped(model: Any, config: Any) -> Any:
+    """The model with peft's adapters on it.
 
     Raises:
-        UserError: if nothing matches.
+        UserError: peft refuses them.
     """
-    convolutions = lora.targets != "all-linear"
-    linear = [name for name, module in model.named_modules() if _takes_adapter(module, convolutions)]
-    output = model.get_output_embeddings() if lora.targets == "all-linear" else None
-    names = [
-        name
-        for name in linear
-        if _matches(name, lora.targets) and (output is None or model.get_submodule(name) is not output)
-    ]
-    whole = tuple(saved)
-    names = [name for name in names if not any(f".{module}." in f".{name}." for module in whole)]
-    if lora.layers is not None:
-        names = _within(model, names, lora)
-    if not names:
-        raise _nothing_matches(model, lora)
-    return names
+    from peft import get_peft_model
+
+    try:
+        with marked_for_peft(model):
+            return get_peft_model(model, config)
+    except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"peft cannot put these adapters on a `{model.config.model_type}` model: {reason}",
+            "tune.lora",
+            "name other layers in `tune.lora.targets`, such as those of attention; on layers beside "
+            "experts neither `dropout` nor `dora` works",
+        ) from error
 
 
-def _nothing_matches(model: Any, lora: Lora) -> UserError:
-    able = [name for name, module in model.named_modules() if _takes_adapter(module, convolutions=True)]
-    tails = sorted({name.rsplit(".", 1)[-1] for name in able if not is_head(name)})
-    wanted = lora.targets if isinstance(lora.targets, str) else ", ".join(lora.targets)
-    near = get_close_matches(wanted, tails, n=1, cutoff=0.4)
-    guess = f"did you mean `{near[0]}`? " if near else ""
-    chosen = lora.layers.model_dump(exclude_none=True) if lora.layers is not None else {}
-    within = "".join(f" within `layers: {{{key}: {value}}}`" for key, value in chosen.items())
-    other = "" if wanted == "all-linear" else "; or write `all-linear`"
-    return UserError(
-        f"`tune.lora.targets: {wanted}` matches no layer of this model{within}",
-        hint=f"{guess}the layers that can have an adapter end in: {', '.join(tails)}{other}",
-    )
+def _refuse_elsewhere(wrapped: Any, targets: Sequence[str]) -> None:
+    """Adapters must stand on the chosen layers and on no others.
 
+    Raises:
+        UserError: peft has put them elsewhere.
+    """
+    from peft.tuners.lora import LoraLayer
 
-def _takes_adapter(module: torch.nn.Module, convolutions: bool) -> bool:
-    from transformers.pytorch_utils import Conv1D
-
-    return isinstance(module, torch.nn.Linear | Conv1D) or (
-        convolutions and isinstance(module, torch.nn.Conv2d)
-    )
-
-
-def _matches(name: str, targets: str | tuple[str, ...]) -> bool:
-    if targets == "all-linear":
-        return not is_head(name)
-    if isinstance(targets, str):
-        return re.fullmatch(targets, name) is not None or name.endswith("." + targets)
-    return any(name == target or name.endswith("." + target) for target in targets)
-
-
-def _within(model: Any, names: list[str], lora: Lora) -> list[str]:
-    assert lora.layers is not None
-    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-    chosen = select(sizes, lora.layers)
-    stack = block_stack(sizes)
-    blocks = {block_of(name, stack) for name in chosen}
-    if lora.layers.match:
-        return [name for name in names if any(param.startswith(name + ".") for param in chosen)]
-    return [name for name in names if block_of(name + ".", stack) in blocks - {None}]
+    start = "base_model.model."
+    layers = (name for name, module in wrapped.named_modules() if isinstance(module, LoraLayer))
+    found = {name.removeprefix(start) for name in layers}
+    missing, surplus = sorted(set(targets) - found), sorted(found - set(targets))
+    if missing or surplus:
+        where = [f"not on `{name}`" for name in missing[:1]] + [f"but on `{name}`" for name in surplus[:1]]
+        raise UserError(
+            f"peft puts adapters on {len(found)} layers where {len(targets)} were chosen: {', '.join(where)}",
+            WHERE,
+            "name other layers, such as those of attention: `targets: [q_proj, v_proj]`",
+        )
 
 
 def _fresh_modules(model: Any, fresh: frozenset[str], auto_model: str) -> set[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
-from tunesmith.model.select import block_of, block_stack, is_head, select
+from tunesmith.model.select import is_head, select
+from tunesmith.model.target_names import choose_targets
 from tunesmith.plan.weights import Weights, is_embedding
 from tunesmith.recipe.schema import Lora, Tune
 
@@ -65,25 +65,10 @@ def _targets(shapes: Mapping[str, Shape], lora: Lora, whole: frozenset[str]) -> 
     linear = [
         name.removesuffix(".weight")
         for name, shape in shapes.items()
-        if name.endswith(".weight") and len(shape) == 2 and not is_embedding(name) and name not in whole
+        if name.endswith(".weight") and len(shape) == 2 and not is_embedding(name)
     ]
-    names = [name for name in linear if _matches(name, lora.targets)]
-    if lora.layers is None:
-        return names
-    chosen = select({name: _count(shape) for name, shape in shapes.items()}, lora.layers)
-    if lora.layers.match:
-        return [name for name in names if any(each.startswith(name + ".") for each in chosen)]
-    stack = block_stack({name: _count(shape) for name, shape in shapes.items()})
-    blocks = {block_of(name, stack) for name in chosen} - {None}
-    return [name for name in names if block_of(name + ".", stack) in blocks]
-
-
-def _matches(name: str, targets: str | tuple[str, ...]) -> bool:
-    if targets == "all-linear":
-        return not is_head(name)
-    if isinstance(targets, str):
-        return re.fullmatch(targets, name) is not None or name.endswith("." + targets)
-    return any(name == target or name.endswith("." + target) for target in targets)
+    sizes = {name: _count(shape) for name, shape in shapes.items()}
+    return choose_targets(linear, sizes, lora, lambda name: f"{name}.weight" in whole)
 
 
 def _count(shape: Shape) -> int:
