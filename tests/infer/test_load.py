@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.infer.load import open_run, read_recipe
+from tunesmith.infer.load import Opened, open_run, read_recipe
 
 
 def unfinished(folder: Path, make, result=None, variants=None) -> Path:
@@ -82,3 +82,14 @@ def test_each_task_opens_with_what_it_needs(language_run, labels_run, images_run
     assert labels.labels() == ["ABBR", "HUM", "no"]
     assert (images.tokenizer, images.processor is None) == (None, False)
     assert not language.model.training
+
+
+def test_positions_are_the_model_s_own() -> None:
+    """A RoBERTa counts from behind its padding token: two positions fewer than its table has rows."""
+    from types import SimpleNamespace
+
+    from transformers import RobertaConfig
+
+    config = RobertaConfig(max_position_embeddings=40, pad_token_id=1)
+    opened = Opened(Path(), None, SimpleNamespace(config=config), None, None)  # type: ignore[arg-type]
+    assert opened.positions() == 38

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tunesmith.errors import UserError
-from tunesmith.model.load import Head, load_config, load_model, load_outline, positions_of, set_padding
+from tunesmith.model.load import Head, load_config, load_model, load_outline, set_padding
+from tunesmith.model.positions import positions_of
 from tunesmith.model.tune import apply_tune, needs_autocast
 from tunesmith.recipe.schema import LayerRange, Lora, Model, Tune
 

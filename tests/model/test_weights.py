@@ -6,7 +6,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, BertModel
 
 from tunesmith.errors import UserError
-from tunesmith.model.load import load_config, positions_of
+from tunesmith.model.load import load_config
+from tunesmith.model.positions import positions_of
 from tunesmith.recipe.schema import Model, TokenizerSpec
 
 

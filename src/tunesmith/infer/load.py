@@ -60,12 +60,9 @@ class Opened:
 
     def positions(self) -> int | None:
         """Longest sequence that the model can see, if it has a limit."""
-        config = self.model.config.get_text_config()
-        for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
-            value = getattr(config, name, None)
-            if isinstance(value, int) and 0 < value < 10**9:
-                return value
-        return None
+        from tunesmith.model.positions import positions_of
+
+        return positions_of(self.model.config)
 
 
 def read_recipe(run_dir: Path) -> Recipe:

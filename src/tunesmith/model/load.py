@@ -10,30 +10,15 @@ from typing import Any
 import torch
 
 from tunesmith.errors import UserError
+from tunesmith.model.attention import attention_of
 from tunesmith.model.export import output_layer
+from tunesmith.model.fitness import LANGUAGE_MODEL, refuse_seeing_ahead, refuse_unfit
 from tunesmith.model.gguf import beside_weights
 from tunesmith.model.location import Location, locate, open_location
 from tunesmith.model.quantize import quantize_frozen, require_library
 from tunesmith.model.select import block_of, block_stack, is_head
 from tunesmith.model.spelt_out import configuration, refused_by_transformers, try_out
 from tunesmith.recipe.schema import Model
-
-COUNT_FROM_PADDING = frozenset(
-    (
-        "camembert",
-        "data2vec-text",
-        "ibert",
-        "longformer",
-        "luke",
-        "mpnet",
-        "roberta",
-        "roberta-prelayernorm",
-        "xlm-roberta",
-        "xlm-roberta-xl",
-        "xmod",
-    )
-)
-"""Architectures whose first position is the one behind the padding token's index."""
 
 TASK_OF = {
     "AutoModelForCausalLM": "causal-lm",
@@ -74,7 +59,7 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
     """The transformers configuration, without weights.
 
     Raises:
-        UserError: if there is none, or a new model's configuration is refused.
+        UserError: if there is none, a new model's configuration is refused, or it does not fit the task.
     """
     from transformers import AutoConfig
 
@@ -82,6 +67,7 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
         assert model.source is not None
         config = open_location(beside_weights(locate(model.source, model)), AutoConfig.from_pretrained)
         refuse_other_tokenizer(model, config, vocab_size)
+        refuse_unfit(config, head.auto_model)
         return config
     settings = dict(model.new)
     # The ends that a configuration has by default are another tokenizer's.
@@ -90,6 +76,7 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
         settings.setdefault("vocab_size", vocab_size)
     config = configuration(settings, head.config_options(), model.image_size)
     refuse_other_tokenizer(model, config, vocab_size)
+    refuse_unfit(config, head.auto_model)
     return config
 
 
@@ -104,21 +91,13 @@ def refuse_other_tokenizer(model: Model, config: Any, vocab_size: int | None) ->
         )
 
 
-def positions_of(config: Any) -> int | None:
-    """Longest sequence that the model has positions for, if it has a limit."""
-    text = config.get_text_config()
-    for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
-        value = getattr(text, name, None)
-        if isinstance(value, int) and 0 < value < 10**9:
-            return value - (text.pad_token_id + 1 if text.model_type in COUNT_FROM_PADDING else 0)
-    return None
-
-
 def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tuple[Any, frozenset[str]]:
     """The model on the CPU, and the names of its parameters that have no pretrained values."""
     if model.quantize is not None:
         require_library()
     made, fresh = _load_plain(model, head, config, dtype)
+    if head.auto_model == LANGUAGE_MODEL:
+        refuse_seeing_ahead(made)
     if model.quantize is not None:
         quantize_frozen(made, model.quantize, dtype)
     return made, fresh
@@ -126,7 +105,10 @@ def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tup
 
 def _load_plain(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tuple[Any, frozenset[str]]:
     auto = _auto_class(head, config)
-    attention = {} if "Image" in head.auto_model else {"attn_implementation": model.attention}
+    attention = {}
+    if "Image" not in head.auto_model:
+        kind = auto._model_mapping.get(type(config), None)
+        attention = {"attn_implementation": attention_of(model.attention, kind, config.model_type)}
     if model.new is not None:
         with refused_by_transformers():
             made = auto.from_config(config, dtype=dtype, **attention)

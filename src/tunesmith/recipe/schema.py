@@ -59,7 +59,9 @@ class Model(Section):
         default=None, description="Frozen weights in 4 bits (NF4) or 8, for adapters to learn over: QLoRA."
     )
     image_size: int = Field(224, gt=0, description="Height and width in pixels, for a `new` vision model.")
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    attention: Literal["sdpa", "eager", "flash_attention_2"] = Field(
+        default="sdpa", description="`sdpa` is `eager` in architectures that have nothing else."
+    )
     trust_remote_code: Flag = Field(
         default=False, description="Run the model's own code, of the commit that `revision` names."
     )

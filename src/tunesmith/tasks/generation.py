@@ -11,7 +11,7 @@ import torch
 
 from tunesmith.fault import fault
 from tunesmith.model.end_tokens import end_tokens_of
-from tunesmith.model.load import positions_of
+from tunesmith.model.positions import positions_of
 from tunesmith.tasks.opening import can_share, opening_cache, takes_positions
 from tunesmith.tasks.packing import shared_length
 

@@ -23,16 +23,20 @@ def can_pack(config: Any, model_class: Any) -> bool:
         config: the model's configuration.
         model_class: its class; the forward method's parameters are looked at.
     """
+    parameters = inspect.signature(model_class.forward).parameters
+    return heeds_masks(config) and {"position_ids", "attention_mask", "logits_to_keep"} <= set(parameters)
+
+
+def heeds_masks(config: Any) -> bool:
+    """Whether such a model is known to mix tokens by full attention alone, as a mask and positions say.
+
+    Not where a window, a convolution or a state counts what lies between two tokens in a row.
+    """
     text = config.get_text_config()
     layers = getattr(text, "layer_types", None) or []
     window = getattr(text, "sliding_window", None) if getattr(text, "use_sliding_window", True) else None
-    parameters = inspect.signature(model_class.forward).parameters
-    return (
-        config.model_type in PACKABLE
-        and all(kind == "full_attention" for kind in layers)
-        and (bool(layers) or not window)
-        and {"position_ids", "attention_mask", "logits_to_keep"} <= set(parameters)
-    )
+    full = all(kind == "full_attention" for kind in layers)
+    return config.model_type in PACKABLE and full and (bool(layers) or not window)
 
 
 def class_of(config: Any, auto_model: str) -> Any:

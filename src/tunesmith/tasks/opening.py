@@ -9,20 +9,27 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from tunesmith.tasks.layout import heeds_masks
+
+OWN_CACHE = frozenset(("minimax",))
+"""Architectures that take no cache but their own."""
+
 
 def takes_positions(model: Any) -> bool:
     """Whether a token's place can be told apart from its column, and the past is a key-value cache."""
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
     parameters = inspect.signature(type(bare).forward).parameters
-    return {"position_ids", "past_key_values", "logits_to_keep"} <= set(parameters) and not bare._is_stateful
+    plain = not bare._is_stateful and bare.config.model_type not in OWN_CACHE
+    return plain and {"position_ids", "past_key_values", "logits_to_keep"} <= set(parameters)
 
 
 def can_share(model: Any) -> bool:
-    """Whether an opening can be held for all that follows it.
+    """Whether an opening can be held for all that follows it, also with padding in between.
 
-    A sliding window counts columns, so what stands between an opening and a token would matter.
+    A window counts columns (sliding attention, or GPT-Neo's local one), so what stands between an opening and
+    a token would matter there.
     """
-    return takes_positions(model) and not any(DynamicCache(config=model.config).is_sliding)
+    return takes_positions(model) and heeds_masks(model.config)
 
 
 def opening_cache(model: Any, tokens: Sequence[int]) -> DynamicCache:

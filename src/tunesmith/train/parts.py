@@ -18,8 +18,9 @@ from tunesmith.data.report import DataReport
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.model.images import load_image_processor
-from tunesmith.model.load import Head, load_config, positions_of
+from tunesmith.model.load import Head, load_config
 from tunesmith.model.plain_config import PlainConfig, known_or_loaded, plain_config
+from tunesmith.model.positions import positions_of
 from tunesmith.model.tokenizer import load_tokenizer
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.layout import can_pack, class_of
@@ -203,6 +204,12 @@ def _packed(recipe: Recipe, config: Any, kind: Kind) -> bool:
             "it mixes tokens by other means than full attention",
             "batch.layout",
             "set `batch.layout` to `padded` or `auto`",
+        )
+    if recipe.batch.layout == "packed" and recipe.model.attention != "sdpa":
+        raise UserError(
+            f"examples cannot be packed into one row with `model.attention: {recipe.model.attention}`",
+            "batch.layout",
+            "leave `model.attention` out, or set `batch.layout` to `padded` or `auto`",
         )
     return able and recipe.model.attention == "sdpa"
 
