@@ -7,6 +7,9 @@ library's default counts, which has changed before.
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +133,10 @@ def test_nothing_is_pickled(modules) -> None:
         if name.split(".")[0] in PICKLES
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_file_of_text_is_opened_in_an_encoding_that_is_named() -> None:
+    """In a locale that is not UTF-8, text that is not ASCII is lost or refused otherwise."""
+    command = [sys.executable, "-m", "ruff", "check", "--preview", "--select", "PLW1514", "src"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -135,3 +135,29 @@ def test_messages_are_duplicates_only_if_the_whole_conversation_is(write, load) 
     found = loaded.report.to_dict()["found"]
     assert (found["duplicates"], found["conflicts"]) == (1, 1)
     assert len(loaded.train) + len(loaded.eval) == 3
+
+
+PROGRAMS = [
+    "if a:\n    b()\nc()",
+    "if a:\n    b()\n    c()",
+    "if a:\n\tb()\nc()",
+    "if a: b() c()",
+    "if a:\r\n    b()\r\nc()",
+]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        lambda text: {"prompt": "write", "completion": text},
+        lambda text: {"text": text},
+        lambda text: {"prompt": text, "completion": "x"},
+        lambda text: {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": text}]},
+    ],
+)
+def test_indentation_and_line_ends_make_another_row(write, load, row) -> None:
+    programs = PROGRAMS if "prompt" not in row("") or row("")["prompt"] == "write" else PROGRAMS[:4]
+    rows = [row(text) for text in programs] + [row(programs[0])]
+    loaded = load({"source": write("d.jsonl", rows)}, clean={"leakage": "keep"})
+    assert loaded.report.to_dict()["dropped"]["duplicates"] == 1
+    assert len(loaded.train) + len(loaded.eval) == len(programs)

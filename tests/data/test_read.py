@@ -184,12 +184,6 @@ def test_latin_1_is_read_as_such_and_refused_as_utf_8(write) -> None:
     assert "0xe9" in read(path).skips[0].detail
 
 
-def test_a_limit_takes_the_first_rows_and_reads_no_further(write) -> None:
-    raw = read(write("m.jsonl", b'\n{"a": 1}\n{"a": 2}\n{"a": 3}\nbroken\n'), limit=2)
-    assert columns_of(raw) == [{"a": 1}, {"a": 2}]
-    assert reasons(raw) == [("1", "empty")]
-
-
 @pytest.mark.parametrize(
     "case",
     [

@@ -91,3 +91,54 @@ def test_allocation_is_exact_and_no_group_gives_more_than_it_has(sizes, data) ->
     for name, size in sizes.items():
         assert 0 <= shares[name] <= size
         assert abs(shares[name] - count * size / sum(sizes.values())) < 1
+
+
+CHATS = (frozenset({"messages"}), frozenset({"text"}))
+
+
+def shared(write, groups) -> dict:
+    """Rows with one prompt a group, and different answers."""
+    rows = [
+        {"prompt": f"p{g}", "completion": f"a{g} {n}"} for g, size in enumerate(groups) for n in range(size)
+    ]
+    return {"source": write("s.jsonl", rows)}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_prompt_that_many_rows_share_costs_no_rows_to_learn_from(write, load, seed) -> None:
+    source = shared(write, [60] + [1] * 40)
+    loaded = load(source, needs=CHATS, eval={"holdout": 0.1}, seed=seed)
+    assert (len(loaded.train), len(loaded.eval)) == (90, 10)
+    assert loaded.report.to_dict()["dropped"]["leakage"] == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_with_one_prompt_stand_on_one_side(write, load, seed) -> None:
+    source = shared(write, [1, 2, 3, 4] * 20)
+    loaded = load(source, needs=CHATS, eval={"holdout": 30}, test={"holdout": 20}, seed=seed)
+    asked = [
+        {row.fields["messages"][0]["content"] for row in part}
+        for part in (loaded.train, loaded.eval, loaded.test)
+    ]
+    assert (len(loaded.train), len(loaded.eval), len(loaded.test)) == (150, 30, 20)
+    assert len(asked[0] | asked[1] | asked[2]) == sum(len(part) for part in asked) == 80
+
+
+def test_one_prompt_alone_cannot_be_parted_unless_it_may_stand_on_both_sides(write, load) -> None:
+    for groups, words in (([60], "all rows have the same input"), ([60, 60], "2")):
+        with pytest.raises(UserError, match=words) as caught:
+            load(shared(write, groups), needs=CHATS, eval={"holdout": 0.1})
+        assert "leakage: keep" in caught.value.hint
+    kept = load(shared(write, [60]), needs=CHATS, eval={"holdout": 0.1}, clean={"leakage": "keep"})
+    assert (len(kept.train), len(kept.eval)) == (54, 6)
+
+
+def test_classes_keep_their_shares_and_none_is_held_out_whole(write, load) -> None:
+    labels = ["common"] * 80 + ["rare"] * 10 + ["lone1", "lone2"]
+    rows = [{"text": f"t{n}", "label": label} for n, label in enumerate(labels)]
+    source = {"source": write("c.jsonl", rows)}
+    for seed in range(5):
+        for count, expected in ((0.1, {"common": 8, "rare": 1}), (46, {"common": 41, "rare": 5})):
+            loaded = load(source, needs=LABELLED, eval={"holdout": count}, seed=seed)
+            assert Counter(row.fields["label"] for row in loaded.eval) == expected
+            assert {row.fields["label"] for row in loaded.train} == {"common", "rare", "lone1", "lone2"}

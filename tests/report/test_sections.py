@@ -255,3 +255,15 @@ def test_how_to_do_it_again(run_dir) -> None:
     assert steps[2][0] == "With these versions (Python 3.11.2)"
     assert "torch==2.13.0" in steps[2][1]
     assert steps[3][1].startswith("accelerate launch --num_processes 2 -m tunesmith recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [({"taken": "sample", "of": 80}, "40 of 80, a sample"), ({"taken": "first", "of": None}, "the first 40")],
+)
+def test_a_source_of_which_not_all_rows_are_used_says_so(run_dir, chosen, said) -> None:
+    data = {"sources": [{"source": "a.jsonl", "rows": 40, **chosen}], "eval": 10, "eval_of": 20}
+    (run_dir / "data.json").write_text(json.dumps(data))
+    section = data_section(read_run(run_dir))
+    assert section.sources == (("a.jsonl", said),)
+    assert ("of them measured", "a sample of 20") in section.counts

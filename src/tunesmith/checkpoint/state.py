@@ -94,7 +94,7 @@ def random_state() -> tuple[Tensors, dict[str, Any]]:
 def write_random_state(folder: Path, rank: int, state: tuple[Tensors, dict[str, Any]]) -> None:
     """Store the random state of one process."""
     write_tensors(folder / f"random-{rank}.safetensors", state[0])
-    (folder / f"random-{rank}.json").write_text(json.dumps(state[1]))
+    (folder / f"random-{rank}.json").write_text(json.dumps(state[1]), encoding="utf-8")
 
 
 def read_random_state(folder: Path, rank: int) -> None:
@@ -103,7 +103,7 @@ def read_random_state(folder: Path, rank: int) -> None:
     torch.set_rng_state(tensors["torch"])
     if "cuda" in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors["cuda"])
-    state = json.loads((folder / f"random-{rank}.json").read_text())
+    state = json.loads((folder / f"random-{rank}.json").read_text(encoding="utf-8"))
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]

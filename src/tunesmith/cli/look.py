@@ -45,7 +45,7 @@ def look(path: Path) -> DataFile:
         raise UserError(
             f"there is no data file `{path}`", hint=f"did you mean `{folder / near}`?" if near else ""
         )
-    raw = read_rows(Rows(source=str(path.absolute()), limit=LOOKED_AT))
+    raw = read_rows(Rows(source=str(path.absolute()), first=LOOKED_AT))
     rows = [row.columns for row in raw.rows]
     if not rows:
         first = next((skip.detail for skip in raw.skips if skip.reason == "malformed"), "it is empty")

@@ -34,16 +34,17 @@ def clean_duplicates(
 ) -> tuple[list[Sample], Findings]:
     """Find exact duplicates, conflicts and near duplicates among rows of one part; the first one stays.
 
-    Exact duplicates have the same input and answer after normalisation. Conflicts have the same input and
-    different answers: they are counted and kept, for they may be meant.
+    Exact duplicates have the same input, but for Unicode's form and blanks within a line, and the same answer
+    to the letter. Conflicts have the same input and different answers: they are counted and kept, for they
+    may be meant.
 
     Raises:
         UserError: there are some, and the policy is ``error``.
     """
-    first: dict[tuple[bytes, bytes], Sample] = {}
+    first: dict[bytes, Sample] = {}
     again: list[Finding] = []
     for sample in samples:
-        same = first.setdefault((sample.input_key, sample.answer_key), sample)
+        same = first.setdefault(sample.same_key, sample)
         if same is not sample:
             again.append(_finding(sample, f"the same as {same.row.id}"))
     findings = judge(findings, "duplicates", again, clean.duplicates, "duplicate rows")
@@ -57,7 +58,7 @@ def _conflicts(distinct: Sequence[Sample]) -> list[Finding]:
     found = []
     for sample in distinct:
         other = first.setdefault(sample.input_key, sample)
-        if other is not sample:
+        if other.answer_key != sample.answer_key:
             found.append(_finding(sample, f"the input of {other.row.id} with another answer"))
     return found
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
 import lzma
 import re
+import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
+from tunesmith.data.bounds import MOST_CELL, room_for_rows, too_long, too_much
+from tunesmith.data.unpack import open_bytes
 from tunesmith.errors import UserError
 from tunesmith.sources.nearest import nearest
 
-_OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _BOMS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -23,12 +24,6 @@ _BOMS = {
 }
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _NUL = "it holds a NUL byte; the file is binary or damaged, or has another `encoding`"
-
-
-def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file, through its decompressor if it ends in ``.gz``, ``.bz2`` or ``.xz``."""
-    opener = _OPENERS.get(path.suffix.lower())
-    return opener(path, "rb") if opener else path.open("rb")  # type: ignore[operator]
 
 
 def check_encoding(encoding: str, where: str = "") -> str:
@@ -49,22 +44,25 @@ def check_encoding(encoding: str, where: str = "") -> str:
     return name
 
 
-def decoded_lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
+def decoded_lines(path: Path, encoding: str, longest: int = MOST_CELL) -> Iterator[tuple[int, str]]:
     """Lines with their numbers from 1, without line ends (LF or CRLF) and without a byte-order mark.
 
     Bytes that are not of the encoding become lone surrogates, which ``undecodable`` finds, so that one
     bad line does not lose the rest. Only LF ends a line: other separators may stand inside JSON.
 
     Raises:
-        UserError: the file's byte-order mark is of another encoding, or it cannot be decoded at all.
+        UserError: the file's byte-order mark is of another encoding, it cannot be decoded at all, or holds
+            more than there is room for.
     """
     encoding = check_encoding(encoding)
-    with open_bytes(path) as file:
+    with _opened(path) as file:
         try:
             if "\n".encode(encoding) != b"\n":
-                yield from _split(file.read().decode(encoding))
+                yield from _split(_whole(file, path).decode(encoding))
                 return
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(partial(file.readline, longest + 1), b""), 1):
+                if len(line) > longest:
+                    raise too_long(str(path), number, longest)
                 text = line.decode(encoding, "surrogateescape")
                 if number == 1:
                     _refuse_other_mark(line, path, encoding)
@@ -72,10 +70,26 @@ def decoded_lines(path: Path, encoding: str) -> Iterator[tuple[int, str]]:
                 yield number, text.removesuffix("\n").removesuffix("\r")
         except UnicodeError as error:
             raise UserError(f"the file is not {encoding}: {error}", str(path), "set `encoding`") from error
-        except (EOFError, lzma.LZMAError, gzip.BadGzipFile, OSError) as error:
+        except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
             raise UserError(
                 f"the file cannot be read: {error}", str(path), "see whether it is whole"
             ) from error
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return open_bytes(path)
+    except OSError as error:
+        raise UserError(f"the file cannot be opened: {error.strerror or error}", str(path)) from error
+
+
+def _whole(file: IO[bytes], path: Path) -> bytes:
+    """All of it; an encoding whose line ends are no single bytes is not read line by line."""
+    room = room_for_rows() // 4  # it is there as bytes, as text and as rows
+    raw = file.read(room + 1)
+    if len(raw) > room:
+        raise too_much(str(path), room)
+    return raw
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:

@@ -53,7 +53,9 @@ class Findings:
 NOTHING = Findings({}, {}, {})
 
 
-def judge(findings: Findings, reason: str, more: Sequence[Finding], policy: str, what: str) -> Findings:
+def judge(
+    findings: Findings, reason: str, more: Sequence[Finding], policy: str, what: str, hint: str = ""
+) -> Findings:
     """Record further findings as the policy says.
 
     Args:
@@ -62,6 +64,7 @@ def judge(findings: Findings, reason: str, more: Sequence[Finding], policy: str,
         more: what was found now.
         policy: ``drop``, ``keep`` or ``error``.
         what: what such rows are, in the plural.
+        hint: the way out, if it is not to drop them.
 
     Raises:
         UserError: something was found, and the policy is ``error``.
@@ -72,7 +75,7 @@ def judge(findings: Findings, reason: str, more: Sequence[Finding], policy: str,
         raise UserError(
             f"{what}: {len(more)}",
             more[0].place,
-            f"mend the data, or set `data.clean.{reason}: drop`",
+            hint or f"mend the data, or set `data.clean.{reason}: drop`",
             lines + rest,
         )
     return findings.with_more(reason, more, dropped=policy == "drop")

@@ -70,7 +70,8 @@ def set_aside(
             # a share is one of all rows, whatever was held out before
             count = float(holdout_count(len(samples), section.holdout, where))
             part = section.model_copy(update={"holdout": count})
-            train, found[where] = hold_out(train, part, seed, where, together)
+            apart = data.clean.leakage == "keep"
+            train, found[where] = hold_out(train, part, seed, where, together, apart=apart)
     sets = {where.removeprefix(f"{SETS}."): rows for where, rows in found.items() if where.startswith(SETS)}
     return train, HeldOut(eval=found[EVAL], test=found.get(TEST, ()), sets=sets)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tunesmith.data.alike_labels import clean_labels
 from tunesmith.data.clean import clean_duplicates, clean_skips, looks_for_near
 from tunesmith.data.digest import rows_fingerprint
 from tunesmith.data.findings import NOTHING, Findings
@@ -76,7 +77,9 @@ def load_rows(
     own = own_sources(data, evaluation)
     labels = _labels([*data.train, *own.values()])
     sources = [
-        _load_source(rows, labels[number], number, needs, folder=folder, where=_where(data, number))
+        _load_source(
+            rows, labels[number], number, needs, folder=folder, where=_where(data, number), seed=seed
+        )
         for number, rows in enumerate(data.train)
     ]
     findings = _clean_skips(sources, data, NOTHING)
@@ -86,18 +89,20 @@ def load_rows(
     _refuse_nothing(samples, sources, "data.train")
     others: dict[str, Sequence[Sample]] = {}
     for (where, rows), label in zip(own.items(), labels[len(data.train) :], strict=True):
-        source = _load_own(rows, label, needs, folder, where)
+        source = _load_own(rows, label, needs, folder=folder, where=where, seed=seed)
         sources.append(source)
         findings = _clean_skips([source], data, findings)
         others[where], findings = clean_duplicates(source.samples, data.clean, findings)
         _refuse_nothing(others[where], [source], where)
+    every = [*samples, *(sample for rows in others.values() for sample in rows)]
+    findings = clean_labels(every, data.clean, findings)
     left, held_out = set_aside(samples, others, data, seed, evaluation.cluster)
     train, held_out, findings = keep_apart(left, held_out, data.clean, findings)
     if not train:
         raise UserError(
             "no row is left to train on: all of them are evaluated on as well",
             "data.train",
-            "give `data.eval` other rows, or hold some out with `eval: {holdout: 0.1}`",
+            "give `data.eval` rows that ask other things, or set `data.clean.leakage: keep`",
         )
     report = DataReport(
         sources=tuple(source.rows for source in sources),
@@ -130,16 +135,16 @@ def _fingerprint(train: Sequence[Sample], held_out: HeldOut) -> str:
     return rows_fingerprint((*_rows(train), *_rows(held_out.all())), str(len(train)))
 
 
-def _load_own(rows: Rows, label: str, needs: Needs, folder: Path | None, where: str) -> _Source:
+def _load_own(rows: Rows, label: str, needs: Needs, *, folder: Path | None, where: str, seed: int) -> _Source:
     if rows.weight is not None:
         raise UserError("`weight` means nothing for evaluation", where, "leave it out")
-    return _load_source(rows, label, -1, needs, folder=folder, where=where)
+    return _load_source(rows, label, -1, needs, folder=folder, where=where, seed=seed)
 
 
 def _load_source(
-    rows: Rows, label: str, number: int, needs: Needs, *, folder: Path | None, where: str
+    rows: Rows, label: str, number: int, needs: Needs, *, folder: Path | None, where: str, seed: int
 ) -> _Source:
-    raw = read_rows(rows, label=label or None, folder=folder, where=where)
+    raw = read_rows(rows, label=label or None, folder=folder, where=where, seed=seed)
     skips = list(raw.skips)
     samples: list[Sample] = []
     if raw.rows:
@@ -147,7 +152,8 @@ def _load_source(
         samples, unmapped = map_rows(raw, choose_shape(rows, raw.columns(), needs, where), number)
         skips += [_with_header_hint(skip, rows) for skip in unmapped]
     placed = [(skip, raw.where(skip.id)) for skip in skips]
-    return _Source(samples, placed, SourceRows(rows.source, len(raw.rows) + len(raw.skips)))
+    seen = SourceRows(rows.source, len(raw.rows) + len(raw.skips), raw.taken, raw.of)
+    return _Source(samples, placed, seen)
 
 
 def _with_header_hint(skip: Skip, rows: Rows) -> Skip:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tunesmith.data.row import Skip
 
@@ -34,12 +34,20 @@ class RawRows:
         folder: where relative paths inside the rows start, ``None`` if there is no such place.
         rows: in the order of the source.
         skips: blank lines (``empty``) and what could not be read (``malformed``).
+        files: where a source has several files, the beginning of a row's id to its file.
+        roots: folders of which paths inside the rows must not lead out; ``None``: they may name any file.
+        taken: how the rows were chosen, where they are not all that there are: ``sample`` or ``first``.
+        of: how many there are, if that is known.
     """
 
     place: str
     folder: Path | None
     rows: tuple[RawRow, ...]
     skips: tuple[Skip, ...]
+    files: Mapping[str, Path] = field(default_factory=dict)
+    roots: tuple[Path, ...] | None = None
+    taken: Literal["", "sample", "first"] = ""
+    of: int | None = None
 
     def columns(self) -> list[str]:
         """Every column that any row has, in order of appearance."""
@@ -54,34 +62,16 @@ class RawRows:
 
     def where(self, row_id: str) -> str:
         """The place of one row: path and line."""
-        return f"{self.place}:{row_id.rpartition(':')[2]}"
+        label, _, line = row_id.rpartition(":")
+        return f"{self.files.get(label, self.place)}:{line}"
+
+    def folder_of(self, row_id: str) -> Path | None:
+        """Where relative paths inside one row start."""
+        file = self.files.get(row_id.rpartition(":")[0])
+        return self.folder if file is None else file.parent
 
 
 Item = RawRow | Skip
-
-
-def gather(items: Iterable[Item], place: str, folder: Path | None, limit: int | None) -> RawRows:
-    """Sort what a reader yields into rows and skips, and stop after ``limit`` rows."""
-    rows: list[RawRow] = []
-    skips: list[Skip] = []
-    for item in _until(items, limit):
-        if isinstance(item, RawRow):
-            rows.append(item)
-        else:
-            skips.append(item)
-    return RawRows(place, folder, tuple(rows), tuple(skips))
-
-
-def _until(items: Iterable[Item], limit: int | None) -> Iterator[Item]:
-    if limit is None:
-        yield from items
-        return
-    taken = 0
-    for item in items:
-        yield item
-        taken += isinstance(item, RawRow)
-        if taken == limit:
-            return
 
 
 def rows_of_mappings(values: Iterable[Any], label: str, limit: int | None = None) -> Iterator[Item]:

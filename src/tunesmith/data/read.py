@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os.path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
-from tunesmith.data.raw import Item, RawRows, gather, rows_of_mappings
-from tunesmith.data.read_datasets import read_folder, read_hub, read_parquet, rows_of_dataset
+from tunesmith.data.bounds import room_for_rows, too_much
+from tunesmith.data.folder import begins_as_list, open_folder
+from tunesmith.data.gather import gather
+from tunesmith.data.inside import roots_of
+from tunesmith.data.raw import Item, RawRows, rows_of_mappings
+from tunesmith.data.read_datasets import hub_caches, read_hub, rows_of_dataset
 from tunesmith.data.read_lines import read_json, read_jsonl, read_text
+from tunesmith.data.read_parquet import read_parquet
 from tunesmith.data.read_tables import read_csv, read_tsv
+from tunesmith.data.unpack import without_packing
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Rows
 from tunesmith.sources.address import HubAddress, PythonAddress
 from tunesmith.sources.nearest import listed
+from tunesmith.sources.pattern import matching_files
 from tunesmith.sources.python_rows import call_for_rows
 from tunesmith.sources.resolve import resolve
 
@@ -28,7 +38,7 @@ _SUFFIXES = {
     ".txt": "text",
     ".text": "text",
 }
-_PACKED = frozenset({".gz", ".bz2", ".xz"})
+_ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar"})
 _SETTINGS = {
     "columns": ("csv", "tsv"),
     "pattern": ("text",),
@@ -40,7 +50,7 @@ _SETTINGS = {
 
 
 def read_rows(
-    rows: Rows, *, label: str | None = None, folder: Path | None = None, where: str = ""
+    rows: Rows, *, label: str | None = None, folder: Path | None = None, where: str = "", seed: int = 0
 ) -> RawRows:
     """Read one source.
 
@@ -49,30 +59,118 @@ def read_rows(
         label: the beginning of every row's id; default: the file's name.
         folder: the recipe's folder, for ``python:``; default: the working directory.
         where: the place in the recipe, for messages.
+        seed: decides which rows a `limit` keeps.
 
     Raises:
-        UserError: the source cannot be opened or understood at all. Rows that cannot be read are not an
-            error here; they are in ``skips``.
+        UserError: the source cannot be opened or understood at all, or holds more than there is room for.
+            Rows that cannot be read are not an error here; they are in ``skips``.
     """
+    try:
+        source = _open(rows, label, folder, where)
+        found = gather(source.items, source.place, limit=rows.limit, first=rows.first, seed=seed)
+    except MemoryError as error:
+        raise too_much(rows.source, room_for_rows()) from error
+    return RawRows(
+        source.place,
+        source.folder,
+        found.rows,
+        found.skips,
+        files=source.files,
+        roots=source.roots,
+        taken=found.taken,
+        of=found.of,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A source that is open; the fields are those of ``RawRows``."""
+
+    items: Iterable[Item]
+    place: str
+    folder: Path | None
+    files: Mapping[str, Path] = field(default_factory=dict)
+    roots: tuple[Path, ...] | None = None
+
+
+def _open(rows: Rows, label: str | None, folder: Path | None, where: str) -> _Source:
+    matched = matching_files(rows.source, where)
+    if matched is not None:
+        if rows.sha256 is not None:
+            raise UserError("`sha256` is of one file, and a pattern names several", where, "leave it out")
+        return _open_files(matched, rows, label, where, str(Path(rows.source).expanduser()))
     found = resolve(rows.source, revision=rows.revision, sha256=rows.sha256, kind="dataset", where=where)
     kind = _format(rows, found, where)
     _refuse_unused_settings(rows, kind, where)
     if isinstance(found, PythonAddress):
         name = label or f"{found.module}.{found.function}"
-        made = call_for_rows(found, rows.arguments, folder or Path.cwd(), limit=rows.limit, where=where)
-        items = rows_of_dataset(made, name) if hasattr(made, "features") else rows_of_mappings(made, name)
-        return gather(items, str(found), folder, rows.limit)
-    if isinstance(found, HubAddress):
-        return gather(
-            read_hub(found, label or found.name, rows.name, rows.split, where), str(found), None, rows.limit
+        made = call_for_rows(
+            found,
+            rows.arguments,
+            folder or Path.cwd(),
+            limit=rows.first,
+            sampled=rows.limit is not None,
+            where=where,
         )
-    items = _read_path(found, kind, rows, label or found.name, where)
-    return gather(items, str(found), found if found.is_dir() else found.parent, rows.limit)
+        items = rows_of_dataset(made, name) if hasattr(made, "features") else rows_of_mappings(made, name)
+        return _Source(items, str(found), folder)
+    if isinstance(found, HubAddress):
+        items = read_hub(found, label or found.name, rows.name, rows.split, where)
+        return _Source(items, str(found), None, roots=hub_caches())
+    if found.is_dir():
+        return _open_folder(found, rows, label, where)
+    _refuse_no_file(found, where)
+    return _Source(_read_file(found, kind, rows, label or found.name, where), str(found), found.parent)
 
 
-def _read_path(path: Path, kind: str, rows: Rows, label: str, where: str) -> Iterator[Item]:
-    if kind == "hf":
-        return read_folder(path, label, rows.name, rows.split, where)
+def _open_folder(folder: Path, rows: Rows, label: str | None, where: str) -> _Source:
+    opened = open_folder(folder, rows.name, rows.split, where)
+    name = f"{label or folder.name}[{opened.split}]" if opened.split else label or folder.name
+    if opened.files:
+        chosen = rows.model_copy(update={"name": None, "split": None})
+        source = _open_files(opened.files, chosen, label, where, str(folder), opened.kind)
+        return replace(source, roots=roots_of(folder))
+    return _Source(rows_of_dataset(opened.dataset, name), str(folder), folder, roots=roots_of(folder))
+
+
+def _open_files(
+    paths: Sequence[Path], rows: Rows, label: str | None, where: str, place: str, otherwise: str = ""
+) -> _Source:
+    """Several files as one source, each read as its name says."""
+    top = Path(os.path.commonpath([path.parent for path in paths]))
+    files = {
+        f"{label}/{path.relative_to(top)}" if label else str(path.relative_to(top)): path for path in paths
+    }
+    kinds = {name: _format_of_file(rows, path, where, otherwise) for name, path in files.items()}
+    for kind in dict.fromkeys(kinds.values()):
+        _refuse_unused_settings(rows, kind, where)
+    items = chain.from_iterable(
+        _read_file(path, kinds[name], rows, name, where) for name, path in files.items()
+    )
+    return _Source(items, place, top, files)
+
+
+def _format_of_file(rows: Rows, path: Path, where: str, otherwise: str) -> str:
+    """The format that the recipe names, or that of the name; in a folder, a list may be meant by `.json`."""
+    if rows.format not in {"auto", "hf"}:
+        return rows.format
+    kind = _SUFFIXES.get(Path(without_packing(path.name)).suffix.lower())
+    if otherwise and (kind is None or (kind == "json" and not begins_as_list(path))):
+        return "jsonl" if kind == "json" else otherwise
+    return kind or _format_of_name(path, where)
+
+
+def _refuse_no_file(path: Path, where: str) -> None:
+    """A pipe would be waited for without an end, and could be read only once."""
+    if not path.is_file():
+        raise UserError(
+            f"`{path}` is neither a file nor a folder",
+            where,
+            "write what it gives into a file, and name that",
+        )
+
+
+def _read_file(path: Path, kind: str, rows: Rows, label: str, where: str) -> Iterator[Item]:
     if kind == "parquet":
         return read_parquet(path, label)
     if kind == "json":
@@ -106,10 +204,10 @@ def _format(rows: Rows, found: Path | HubAddress | PythonAddress, where: str) ->
 
 
 def _format_of_name(path: Path, where: str) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in _PACKED:
-        suffixes.pop()
-    kind = _SUFFIXES.get(suffixes[-1]) if suffixes else None
+    suffix = Path(without_packing(path.name)).suffix.lower()
+    kind = _SUFFIXES.get(suffix)
+    if kind is None and suffix in _ARCHIVES:
+        raise UserError(f"`{path.name}` is an archive, and those are not unpacked", where, "unpack it first")
     if kind is None:
         raise UserError(
             f"the ending of `{path.name}` says nothing about its format",

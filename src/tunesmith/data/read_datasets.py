@@ -1,11 +1,12 @@
-"""Rows from Parquet, from Hugging Face data sets and from callables."""
+"""Rows from Hugging Face data sets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tunesmith.data.inside import CARDS, card_text, refuse_card
 from tunesmith.data.raw import Item, rows_of_mappings
 from tunesmith.errors import UserError
 from tunesmith.sources.address import HubAddress
@@ -14,22 +15,6 @@ from tunesmith.sources.nearest import did_you_mean, listed
 
 _PLAIN = frozenset({"arrow", "cache", "csv", "imagefolder", "json", "parquet", "text"})
 """Builders of ``datasets`` that read rows and can do nothing else."""
-
-
-def read_parquet(path: Path, label: str) -> Iterator[Item]:
-    """A Parquet file, batch by batch.
-
-    Raises:
-        UserError: it is not one.
-    """
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        batches = pyarrow.parquet.ParquetFile(path).iter_batches()
-        yield from rows_of_mappings((row for batch in batches for row in batch.to_pylist()), label)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise UserError(f"not a Parquet file: {error}"[:300], str(path), "see whether it is whole") from error
 
 
 def read_hub(
@@ -43,45 +28,47 @@ def read_hub(
     import datasets
 
     try:
-        _refuse_unplain(datasets.load_dataset_builder(address.name, name, revision=address.revision), where)
+        _refuse_card_outside(address, where)
+        builder = datasets.load_dataset_builder(address.name, name, revision=address.revision)
+        refuse_unplain(builder, where)
+        _refuse_elsewhere(builder, address, where)
         found = datasets.load_dataset(address.name, name, revision=address.revision)
     except UserError:
         raise
     except Exception as error:
         wrong = explain_hub_error(error, address)
         raise UserError(wrong.what, where, wrong.hint) from error
-    chosen, split = _choose_split(found, split, str(address), where)
+    chosen, split = choose_split(found, split, str(address), where)
     return rows_of_dataset(chosen, f"{label}[{split}]" if split else label)
 
 
-def read_folder(folder: Path, label: str, name: str | None, split: str | None, where: str) -> Iterator[Item]:
-    """A folder written by ``save_to_disk``, or one of data files that ``load_dataset`` understands.
+def _refuse_card_outside(address: HubAddress, where: str) -> None:
+    """Look at a data set's card before the library follows what stands there."""
+    import huggingface_hub
 
-    Raises:
-        UserError: it is neither, or has several splits and none is named.
-    """
-    import datasets
-
-    saved = any((folder / file).exists() for file in ("dataset_dict.json", "state.json"))
-    try:
-        if not saved:
-            _refuse_unplain(datasets.load_dataset_builder(str(folder), name), where)
-        found = datasets.load_from_disk(str(folder)) if saved else datasets.load_dataset(str(folder), name)
-    except UserError:
-        raise
-    except Exception as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(
-            f"the folder `{folder}` is not a data set: {reason[:200]}",
-            where,
-            "name one file in it, or save it with `Dataset.save_to_disk`",
-        ) from error
-    chosen, split = _choose_split(found, split, str(folder), where)
-    return rows_of_dataset(chosen, f"{label}[{split}]" if split else label)
+    for name in CARDS:
+        try:
+            card = huggingface_hub.hf_hub_download(
+                address.name, name, repo_type="dataset", revision=address.revision
+            )
+        except Exception:  # there is none, or no way to the hub, which the library explains better
+            continue
+        refuse_card(card_text(Path(card), where), f"{address}/{name}", where)
 
 
-def _refuse_unplain(builder: Any, where: str) -> None:
-    """Some formats of ``datasets`` hold pickles or call other programs; a few plain ones are enough.
+def _refuse_elsewhere(builder: Any, address: HubAddress, where: str) -> None:
+    files = [str(file) for some in (builder.config.data_files or {}).values() for file in some]
+    for file in files:
+        if not file.startswith(f"hf://datasets/{address.name}") or "::" in file:
+            raise UserError(
+                f"`{address}` names the file `{file[:120]}`, which is not its own",
+                where,
+                "name that file as a source of its own if it is wanted",
+            )
+
+
+def refuse_unplain(builder: Any, where: str) -> str:
+    """The format; some of ``datasets`` hold pickles or call other programs, and a few plain ones are enough.
 
     Raises:
         UserError: if the data set is in one of the others.
@@ -93,22 +80,38 @@ def _refuse_unplain(builder: Any, where: str) -> None:
             where,
             f"those that hold rows and nothing else are: {listed(sorted(_PLAIN))}",
         )
+    return kind
 
 
 def rows_of_dataset(dataset: Any, label: str) -> Iterator[Item]:
-    """Rows of a ``datasets.Dataset``; numbers of a ``ClassLabel`` become the names they stand for."""
-    names = {
+    """Rows of a ``datasets.Dataset``; numbers of a ``ClassLabel`` become the names they stand for.
+
+    Pictures stay as they are stored, bytes or a path: the library would open every format that there is.
+    """
+    names = class_names(dataset.features or {})
+    rows = _stored_rows(dataset)
+    return rows_of_mappings((with_names(row, names) for row in rows) if names else rows, label)
+
+
+def _stored_rows(dataset: Any) -> Iterator[Mapping[str, Any]]:
+    if not hasattr(dataset, "__len__"):  # one that is made on the way
+        yield from dataset.decode(False) if hasattr(dataset, "decode") else dataset
+        return
+    for table in dataset.with_format("arrow").iter(batch_size=256):
+        yield from table.to_pylist()
+
+
+def class_names(features: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Column to the names that its numbers stand for."""
+    return {
         column: list(feature.names)
-        for column, feature in (dataset.features or {}).items()
+        for column, feature in features.items()
         if type(feature).__name__ == "ClassLabel"
     }
-    rows: Iterable[Mapping[str, Any]] = (
-        dataset.with_format(None) if hasattr(dataset, "with_format") else dataset
-    )
-    return rows_of_mappings((_with_names(row, names) for row in rows) if names else rows, label)
 
 
-def _with_names(row: Mapping[str, Any], names: Mapping[str, list[str]]) -> dict[str, Any]:
+def with_names(row: Mapping[str, Any], names: Mapping[str, list[str]]) -> dict[str, Any]:
+    """A row with names in place of numbers; a number without a name becomes nothing."""
     named = dict(row)
     for column, labels in names.items():
         value = named[column]
@@ -116,7 +119,25 @@ def _with_names(row: Mapping[str, Any], names: Mapping[str, list[str]]) -> dict[
     return named
 
 
-def _choose_split(found: Any, split: str | None, source: str, where: str) -> tuple[Any, str | None]:
+def hub_caches() -> tuple[Path, ...]:
+    """Where the hub's libraries keep what they have brought."""
+    import datasets
+    import huggingface_hub
+
+    places = (
+        datasets.config.HF_CACHE_HOME,
+        datasets.config.HF_DATASETS_CACHE,
+        huggingface_hub.constants.HF_HUB_CACHE,
+    )
+    return tuple(Path(place).resolve() for place in places)
+
+
+def choose_split(found: Any, split: str | None, source: str, where: str) -> tuple[Any, str | None]:
+    """The rows of the split that is asked for, or of the only one, and its name.
+
+    Raises:
+        UserError: there is no such split, or there are several and none is named.
+    """
     if not isinstance(found, Mapping):
         if split is not None:
             raise UserError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tunesmith.data.bounds import room_for_rows, too_much
 from tunesmith.data.decode import decoded_lines, problem_of
 from tunesmith.data.raw import Item, RawRow, not_a_mapping
 from tunesmith.data.row import Skip
@@ -56,7 +58,7 @@ def read_json(path: Path, label: str, encoding: str) -> list[Any]:
     Raises:
         UserError: it is not JSON, or not a list.
     """
-    text = "\n".join(line for _, line in decoded_lines(path, encoding))
+    text = _bounded_text(path, encoding)
     if not text.strip():
         return []
     if (problem := problem_of(text, encoding)) is not None:
@@ -75,6 +77,17 @@ def read_json(path: Path, label: str, encoding: str) -> list[Any]:
     inside = [key for key, part in value.items() if isinstance(part, list)] if isinstance(value, dict) else []
     hint = f"write the list under `{inside[0]}` into a file of its own" if inside else "use JSON Lines"
     raise UserError("the file is not a list of rows", str(path), f"{hint}, or make the file one list")
+
+
+def _bounded_text(path: Path, encoding: str) -> str:
+    """A whole file as text; a JSON list may stand on one line, so that only all of it is bounded."""
+    room, used, lines = room_for_rows() // 4, 0, []
+    for _, line in decoded_lines(path, encoding, longest=room):
+        used += sys.getsizeof(line)
+        if used > room:
+            raise too_much(str(path), room)
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def read_text(path: Path, label: str, encoding: str, pattern: str | None, where: str = "") -> Iterator[Item]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tunesmith.data.bounds import MOST_CELL
 from tunesmith.data.decode import decoded_lines, problem_of
 from tunesmith.data.raw import Item, RawRow
 from tunesmith.data.row import Skip
@@ -80,7 +81,7 @@ class _Numbered:
 @contextmanager
 def _long_cells() -> Iterator[None]:
     """Lift csv's limit of 128 KiB a cell, which is the whole process's, for as long as we read."""
-    before = csv.field_size_limit(2**31 - 1)
+    before = csv.field_size_limit(MOST_CELL)
     try:
         yield
     finally:

@@ -30,10 +30,19 @@ class SourceRows:
     Attributes:
         source: as the recipe writes it.
         rows: read from it, those that could not be used included.
+        taken: how they were chosen, where they are not all that there are: ``sample`` or ``first``.
+        of: how many there are, if that is known.
     """
 
     source: str
     rows: int
+    taken: str = ""
+    of: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As ``data.json`` holds it."""
+        chosen = {"taken": self.taken, "of": self.of} if self.taken else {}
+        return {"source": self.source, "rows": self.rows, **chosen}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ class DataReport:
         fingerprint: SHA-256 over all rows that are left, in order.
         test: rows of the test split; 0 if there is none.
         sets: rows of each further evaluation set.
+        eval_of: how many evaluation rows there were, where `eval.limit` took a sample of them.
     """
 
     sources: tuple[SourceRows, ...]
@@ -71,6 +81,7 @@ class DataReport:
     tokens: Tokens | None = None
     test: int = 0
     sets: Mapping[str, int] = field(default_factory=dict)
+    eval_of: int | None = None
 
     def with_encoding(
         self,
@@ -79,6 +90,7 @@ class DataReport:
         train: int,
         eval: int,
         truncated: Sequence[str] = (),
+        changed: Sequence[tuple[str, str]] = (),
         lengths: Sequence[int] = (),
         supervised: int = 0,
     ) -> DataReport:
@@ -89,6 +101,7 @@ class DataReport:
             train: encoded rows to learn from.
             eval: encoded rows to evaluate on.
             truncated: ids of rows whose prompt was cut; they are kept.
+            changed: ids of pictures that were changed before they were seen, and how.
             lengths: tokens of each training row.
             supervised: tokens that carry loss, over all training rows.
         """
@@ -98,10 +111,28 @@ class DataReport:
             findings = findings.with_more(reason, more, dropped=True)
         cut = [Finding(row_id, row_id, "its start was cut") for row_id in truncated]
         findings = findings.with_more("truncated", cut, dropped=False)
+        if changed:
+            noted = [Finding(row_id, row_id, note) for row_id, note in changed]
+            findings = findings.with_more("changed", noted, dropped=False)
         tokens = None
         if lengths:
             tokens = Tokens(sum(lengths), supervised, max(lengths), float(statistics.median(lengths)))
         return replace(self, train=train, eval=eval, findings=findings, tokens=tokens)
+
+    def chosen(self, seed: int) -> tuple[str, ...]:
+        """Sentences about rows of which not all are used."""
+        said = []
+        for source in self.sources:
+            if source.taken == "sample":
+                drawn = f"a sample, drawn evenly with seed {seed}"
+                said.append(f"{source.source}: {source.rows:,} of {source.of:,} rows, {drawn}")
+            elif source.taken == "first":
+                said.append(f"{source.source}: the first {source.rows:,} rows alone")
+        if self.eval_of is not None:
+            said.append(
+                f"evaluation: {self.eval:,} of {self.eval_of:,} rows, a sample drawn with seed {seed}"
+            )
+        return tuple(said)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as ``data.json`` holds it; near duplicates are absent where they were not sought."""
@@ -111,9 +142,10 @@ class DataReport:
             del found["near_duplicates"], dropped["near_duplicates"]
         tokens = self.tokens
         return {
-            "sources": [{"source": source.source, "rows": source.rows} for source in self.sources],
+            "sources": [source.to_dict() for source in self.sources],
             "train": self.train,
             "eval": self.eval,
+            **({"eval_of": self.eval_of} if self.eval_of is not None else {}),
             **({"test": self.test} if self.test else {}),
             **({"sets": dict(self.sets)} if self.sets else {}),
             "found": found,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 from tunesmith.data.digest import content_digest
 from tunesmith.data.messages import Message, normalise_messages, split_answer
+from tunesmith.data.pictures import picture_of
 from tunesmith.data.raw import RawRow, RawRows
 from tunesmith.data.row import Row, Skip
 from tunesmith.data.shapes import Shape
 from tunesmith.data.template import Template
-from tunesmith.data.text import BadRow, comparable, to_number
+from tunesmith.data.text import BadRow, comparable, comparable_lines, exactly, to_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,10 @@ class Sample:
         place: path and line, for messages.
         source: number of its source in the recipe.
         columns: the row as read, for ``stratify``.
-        input_key: digest of what the model is given, after normalisation.
-        answer_key: digest of what it is to learn from it.
+        input_key: digest of what the model is given, with every run of blanks one blank: rows with the same
+            one belong on the same side of a split.
+        answer_key: digest of what it is to learn from it, as it stands there.
+        same_key: digest of both, with indentation and line ends; rows with the same one are duplicates.
         input_words: what the row itself says in the input: the words of templates and system prompts,
             which all rows share, are left out.
         answer_words: the same of the answer; labels and numbers are left out.
@@ -40,6 +42,7 @@ class Sample:
     columns: Mapping[str, Any]
     input_key: bytes
     answer_key: bytes
+    same_key: bytes
     input_words: str
     answer_words: str
 
@@ -60,24 +63,31 @@ def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> Sa
     fields: dict[str, Any] = {}
     inputs: list[str] = []
     answers: list[str] = []
+    exact: list[str] = []
     input_words = answer_words = ""
     if shape.chat:
         fields["messages"], input_words, answer_words = _conversation(raw.columns, shape)
         before, after = split_answer(fields["messages"])
-        inputs.append(_spelled(before))
-        answers.append(_spelled(after))
+        inputs.append(_spelled(before, comparable))
+        answers.append(_spelled(after, exactly))
+        exact.append(_spelled(before, comparable_lines))
     if "text" in shape.fields:
         fields["text"], words = shape.fields["text"].render(raw.columns)
         _refuse_blank(fields["text"], "text")
         inputs.append(comparable(fields["text"]))
+        # text without an answer is itself what is learnt
+        alone = not {"label", "target"} & set(shape.fields)
+        exact.append((exactly if alone else comparable_lines)(fields["text"]))
         input_words = f"{input_words} {words}".strip()
     if "image" in shape.fields:
-        fields["image"] = _image(raw.columns, shape, source_rows.folder)
-        inputs.append(content_digest(fields["image"]).hex())
+        fields["image"] = _image(raw.columns, shape, source_rows, raw.id)
+        inputs.append(_image_digest(fields["image"]))
+        exact.append(inputs[-1])
     if "label" in shape.fields:
-        fields["label"] = shape.fields["label"].render(raw.columns)[0].strip()
+        # one spelling of what looks and means the same: composed Unicode, single blanks
+        fields["label"] = comparable(shape.fields["label"].render(raw.columns)[0])
         _refuse_blank(fields["label"], "label")
-        answers.append(comparable(fields["label"]))
+        answers.append(fields["label"])
     if "target" in shape.fields:
         fields["target"] = _target(raw.columns, shape)
         answers.append(fields["target"].hex())
@@ -88,6 +98,7 @@ def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> Sa
         raw.columns,
         input_key=_key(inputs),
         answer_key=_key(answers),
+        same_key=_key([*exact, *answers]),
         input_words=input_words,
         answer_words=answer_words,
     )
@@ -139,40 +150,11 @@ def _target(columns: Mapping[str, Any], shape: Shape) -> float:
     )
 
 
-def _image(columns: Mapping[str, Any], shape: Shape, folder: Path | None) -> Any:
+def _image(columns: Mapping[str, Any], shape: Shape, source_rows: RawRows, row_id: str) -> Any:
     template = shape.fields["image"]
     slot = template.column
     value = slot.value(columns) if slot else template.render(columns)[0]
-    if isinstance(value, Mapping) and value.get("bytes") is None:
-        value = value.get("path")  # as datasets stores an image that it has not opened
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise BadRow("empty", "`image` is empty")
-    if not isinstance(value, str | Path):
-        return _pixels(value)
-    try:
-        path = (folder or Path()) / Path(value).expanduser()
-        found = path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, the home of nobody
-        raise BadRow("malformed", f"the image `{str(value)[:80]}` is no path: {error}"[:300]) from None
-    if not found:
-        raise BadRow("malformed", f"the image `{path}` does not exist")
-    return str(path)
-
-
-def _pixels(value: Any) -> Any:
-    import numpy as np
-
-    if isinstance(value, bytes | Mapping):
-        return value
-    try:
-        numeric = np.asarray(value).dtype.kind in "biuf"
-    except ValueError:
-        numeric = False
-    if not numeric:
-        raise BadRow(
-            "malformed", f"the image is a {type(value).__name__}, not a path, an array or a PIL image"
-        )
-    return value
+    return picture_of(value, source_rows.folder_of(row_id), source_rows.roots)
 
 
 def _refuse_blank(text: str, field: str) -> None:
@@ -184,8 +166,18 @@ def _words(messages: Sequence[Message]) -> str:
     return " ".join(turn["content"] for turn in messages if turn["role"] != "system")
 
 
-def _spelled(messages: Sequence[Message]) -> str:
-    return json.dumps([[turn["role"], comparable(turn["content"])] for turn in messages], ensure_ascii=False)
+def _image_digest(image: Any) -> str:
+    """Of a picture that Pillow opened elsewhere its pixels count, and they may not be readable."""
+    try:
+        return content_digest(image).hex()
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise what they like
+        raise BadRow("malformed", f"the image cannot be read: {error}"[:300]) from None
+
+
+def _spelled(messages: Sequence[Message], spell: Callable[[str], str]) -> str:
+    return json.dumps([[turn["role"], spell(turn["content"])] for turn in messages], ensure_ascii=False)
 
 
 def _key(parts: Sequence[str]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
@@ -12,43 +12,109 @@ from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Holdout
 from tunesmith.sources.nearest import did_you_mean
 
+MOST_CLASSES = 100
+"""Labels up to which each keeps its share of the rows that are held out."""
+
 
 def hold_out(
-    samples: Sequence[Sample], holdout: Holdout, seed: int, where: str = "", together: str | None = None
+    samples: Sequence[Sample],
+    holdout: Holdout,
+    seed: int,
+    where: str = "",
+    together: str | None = None,
+    *,
+    apart: bool = False,
 ) -> tuple[list[Sample], list[Sample]]:
     """Part rows into those for training and those for evaluation; both keep their order.
 
     A row's side hangs on a hash of its input and the seed, so that rows added later move few others, and
-    rows with the same input stand together (but for the last place).
+    rows with the same input stand on one side. An input that has more rows than are wanted stays in training,
+    so that it may be a few rows less.
 
     Args:
         samples: rows without duplicates.
-        holdout: how many, or which share; from which column the shares are kept.
+        holdout: how many, or which share; from which column the shares are kept (default: the label).
         seed: another seed holds out other rows.
         where: the place in the recipe, for messages.
         together: a column; rows with the same value there stand on one side, all of them, so that somewhat
             more rows than asked for may be held out.
+        apart: rows with the same input may be parted, for they may stand on both sides.
 
     Raises:
-        UserError: nothing would be left to train on, or the count is not whole, or a column is not there.
+        UserError: nothing would be left to train on, or the count is not whole, or a column is not there, or
+            most rows have the same input.
     """
     count = holdout_count(len(samples), holdout.holdout, where)
-    strata = [_stratum(sample, holdout.stratify, where) for sample in samples]
+    strata = _strata(samples, holdout.stratify, where)
     families = [family_of(sample, together) for sample in samples]
-    chosen: set[int] = set()
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, stratum in enumerate(strata):
-        groups[stratum].append(index)
-    shares = allocate({stratum: len(group) for stratum, group in groups.items()}, count)
-    for stratum, group in groups.items():
-        ranked = sorted(group, key=lambda index: (_rank(families[index], seed), index))
-        chosen.update(ranked[: shares[stratum]])
+    shares = allocate(dict(Counter(strata)), count)
+    if holdout.stratify is None:
+        shares = _leaving_one(shares, Counter(strata))
+    if together is not None or apart:
+        chosen = _ranked(strata, families, shares, seed)
+    else:
+        chosen = _whole_families(strata, families, shares, seed)
+        if 2 * len(chosen) < count:
+            raise _few_families(families, count, len(chosen), where)
     if together is not None:
         whole = {families[index] for index in chosen}
         chosen = {index for index, family in enumerate(families) if family in whole}
         _refuse_all(len(chosen), len(samples), together, where)
     train = [sample for index, sample in enumerate(samples) if index not in chosen]
     return train, [samples[index] for index in sorted(chosen)]
+
+
+def _ranked(
+    strata: Sequence[str], families: Sequence[bytes], shares: Mapping[str, int], seed: int
+) -> set[int]:
+    """Of each stratum so many rows as its share, by their family's rank."""
+    chosen: set[int] = set()
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, stratum in enumerate(strata):
+        groups[stratum].append(index)
+    for stratum, group in groups.items():
+        ranked = sorted(group, key=lambda index: (_rank(families[index], seed), index))
+        chosen.update(ranked[: shares[stratum]])
+    return chosen
+
+
+def _whole_families(
+    strata: Sequence[str], families: Sequence[bytes], shares: Mapping[str, int], seed: int
+) -> set[int]:
+    """Families by their rank, each whole or not at all.
+
+    First those are taken for whose rows every stratum has room, then those for which there is room anywhere.
+    """
+    members: dict[bytes, list[int]] = defaultdict(list)
+    for index, family in enumerate(families):
+        members[family].append(index)
+    ranked = sorted(members, key=lambda family: (_rank(family, seed), members[family]))
+    left, chosen = dict(shares), set[int]()
+    for family in ranked:
+        wanted = Counter(strata[index] for index in members[family])
+        if all(left[stratum] >= number for stratum, number in wanted.items()):
+            chosen.update(members[family])
+            for stratum, number in wanted.items():
+                left[stratum] -= number
+    rest = sum(left.values())
+    for family in ranked if rest else ():
+        if members[family][0] not in chosen and len(members[family]) <= rest:
+            chosen.update(members[family])
+            rest -= len(members[family])
+    return chosen
+
+
+def _few_families(families: Sequence[bytes], count: int, found: int, where: str) -> UserError:
+    sizes = sorted(Counter(families).values())
+    asked = (
+        f"there are only {len(sizes)} different inputs" if len(sizes) > 1 else "all rows have the same input"
+    )
+    return UserError(
+        f"{count} rows should be held out, and {found} can be: rows with the same input stay together, "
+        f"{asked}, and the largest group has {sizes[-1]} of the {len(families)} rows",
+        where,
+        "give it rows of its own, or set `data.clean.leakage: keep`: an input may then stand on both sides",
+    )
 
 
 def holdout_count(rows: int, holdout: float, where: str = "") -> int:
@@ -101,8 +167,23 @@ def _refuse_all(chosen: int, rows: int, together: str, where: str) -> None:
         )
 
 
-def _stratum(sample: Sample, column: str | None, where: str) -> str:
-    return "" if column is None else column_text(sample, column, "stratify", where)
+def _strata(samples: Sequence[Sample], column: str | None, where: str) -> list[str]:
+    """Values of a column; without one, of the label, as long as labels are classes that come again."""
+    if column is not None:
+        return [column_text(sample, column, "stratify", where) for sample in samples]
+    labels = [str(sample.row.fields.get("label", "")) for sample in samples]
+    return labels if len(set(labels)) <= MOST_CLASSES else [""] * len(labels)
+
+
+def _leaving_one(shares: Mapping[str, int], sizes: Mapping[str, int]) -> dict[str, int]:
+    """The same sum, with a row of every class left to learn from where that can be."""
+    left = dict(shares)
+    for name in sorted(name for name in left if left[name] == sizes[name]):
+        roomy = max(left, key=lambda other: (sizes[other] - left[other], other))
+        if sizes[roomy] - left[roomy] > 1:
+            left[name] -= 1
+            left[roomy] += 1
+    return left
 
 
 def column_text(sample: Sample, column: str, key: str, where: str = "") -> str:

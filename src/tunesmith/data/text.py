@@ -74,8 +74,19 @@ def plain(value: Any) -> Any:
 
 
 def comparable(text: str) -> str:
-    """Text for the search for duplicates: Unicode in composed form (NFC), every run of blanks one blank."""
-    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+    """Text for the search for leaks: Unicode in composed form (NFC), every run of blanks one blank."""
+    return " ".join(exactly(text).split())
+
+
+def comparable_lines(text: str) -> str:
+    """Text for the search for duplicates: as ``comparable``, but lines and their indentation stay."""
+    lines = exactly(text).split("\n")
+    return "\n".join(line[: len(line) - len(line.lstrip())] + " ".join(line.split()) for line in lines)
+
+
+def exactly(text: str) -> str:
+    """Text with nothing changed but Unicode in composed form (NFC) and blanks around it taken away."""
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
 
 
 def _storable(text: str, column: str) -> str:

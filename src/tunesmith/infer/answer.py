@@ -127,7 +127,7 @@ def _open_image(question: Question) -> Any:
 
     try:
         return open_image(question.image)
-    except (OSError, ValueError, TypeError) as error:
+    except ValueError as error:
         raise UserError(f"row `{question.id}` is no image: {error}", hint="mend or delete the row") from error
 
 

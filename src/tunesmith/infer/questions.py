@@ -9,10 +9,12 @@ from typing import Any
 
 from tunesmith.data.held_out import own_sources
 from tunesmith.data.messages import Message, normalise_messages, split_answer
+from tunesmith.data.pictures import picture_of
 from tunesmith.data.raw import RawRow, RawRows
 from tunesmith.data.read import read_rows
 from tunesmith.data.template import Template, parse_field
 from tunesmith.data.text import BadRow, plain
+from tunesmith.data.unpack import PACKED
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Recipe, Rows
 from tunesmith.sources.nearest import listed
@@ -88,7 +90,7 @@ def read_questions(path: Path, recipe: Recipe) -> list[Question]:
 def _read(path: Path) -> RawRows:
     if not path.is_file():
         raise UserError(f"there is no file `{path}`", hint="check the path after `--input`")
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in {".gz", ".bz2", ".xz"}]
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
     known = bool(suffixes) and suffixes[-1] in _SUFFIXES
     raw = read_rows(Rows(source=str(path.absolute()), format="auto" if known else "jsonl"))
     malformed = [skip for skip in raw.skips if skip.reason == "malformed"]
@@ -202,14 +204,8 @@ def _image_question(
     name: str, field: Template, columns: Mapping[str, Any], folder: Path | None, right: Any
 ) -> Question:
     value = field.column.value(columns) if field.column else field.render(columns)[0]
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise BadRow("empty", "`image` is empty")
-    if not isinstance(value, str | Path):
-        return Question(name, None, name, value, right)
-    path = (folder or Path()) / Path(value).expanduser()
-    if not path.is_file():
-        raise BadRow("malformed", f"the image `{path}` does not exist")
-    return Question(name, None, str(path), str(path), right)
+    picture = picture_of(value, folder)
+    return Question(name, None, picture if isinstance(picture, str) else name, picture, right)
 
 
 def _text(field: Template, columns: Mapping[str, Any], name: str) -> str:

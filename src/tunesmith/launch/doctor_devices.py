@@ -109,7 +109,7 @@ def _precision_cpu(precision: str, fast: bool) -> list[Finding]:
 
 def _driver() -> str:
     try:
-        words: Any = _DRIVER.read_text().split()
+        words: Any = _DRIVER.read_text(encoding="utf-8").split()
     except OSError:
         return "unknown"
     return next((word for word in words if word.count(".") >= 1 and word[0].isdigit()), "unknown")

@@ -101,6 +101,6 @@ def _threads(needs: Needs, environ: Mapping[str, str]) -> Finding:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""

@@ -36,7 +36,7 @@ def check_shared(run_dir: Path, *, mounts: Path = Path("/proc/self/mounts")) -> 
 def file_system_of(folder: Path, mounts: Path) -> str | None:
     """Kind of the file system that holds a folder: that of the longest mount point above it."""
     try:
-        rows = [line.split() for line in mounts.read_text().splitlines()]
+        rows = [line.split() for line in mounts.read_text(encoding="utf-8").splitlines()]
     except OSError:
         return None
     real = Path(os.path.realpath(folder))

@@ -124,10 +124,14 @@ def _is_alive(pid: int, start: str) -> bool:
 
 def _start_of(pid: int) -> float | None:
     try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        after_name = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         if after_name[0] == "Z":
             return float("inf")  # ended, and only not yet collected by its parent
-        boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+        boot = next(
+            line
+            for line in Path("/proc/stat").read_text(encoding="utf-8").splitlines()
+            if line.startswith("btime")
+        )
         return int(boot.split()[1]) + int(after_name[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, StopIteration):
         return None

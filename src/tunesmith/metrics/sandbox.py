@@ -82,7 +82,7 @@ def run(program: str, limits: Limits) -> Ran:
 def can_be_apart() -> bool:
     """Whether this system lets a program have no network and a process tree of its own."""
     with tempfile.TemporaryDirectory(prefix="tunesmith-code-") as folder:
-        Path(folder, "program.py").write_text("")
+        Path(folder, "program.py").write_text("", encoding="utf-8")
         return _run_in(folder, subprocess.DEVNULL, Limits(seconds=20), apart=True)
 
 

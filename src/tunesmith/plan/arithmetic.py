@@ -28,6 +28,7 @@ class Arithmetic:
         device: what computes.
         layout: how samples lie in a batch.
         learning: optimiser and schedule in words.
+        chosen: sentences about sources of which not all rows are used.
     """
 
     task: str
@@ -48,6 +49,7 @@ class Arithmetic:
     learning: str
     evaluation: str
     stops: tuple[str, ...]
+    chosen: tuple[str, ...] = ()
 
     @property
     def epochs(self) -> float:
@@ -62,6 +64,7 @@ def text_of(plan: Arithmetic) -> str:
     lines = [
         f"data       {plan.train_examples:,} examples to learn from, {plan.eval_examples:,} to evaluate on",
     ]
+    lines += [f"chosen     {line}" for line in plan.chosen]
     if unit == "tokens":
         lines.append(
             f"tokens     {plan.tokens:,} an epoch, {plan.supervised_tokens:,} of them ({share:.0%}) carry "

@@ -65,7 +65,7 @@ def _holdout(holdout: Holdout, path: Path) -> Iterator[Problem]:
 
 def _too_many(data: Data) -> Iterator[Problem]:
     """Rows held out against the limits of the sources, shares of them included."""
-    limits = [rows.limit for rows in data.train]
+    limits = [rows.limit or rows.first for rows in data.train]
     total = sum(limit for limit in limits if limit is not None)
     if None in limits:
         return
@@ -119,6 +119,9 @@ def _shape(given: list[str], path: Path) -> Iterator[Problem]:
 
 def _settings(rows: Rows, path: Path) -> Iterator[Problem]:
     kind = kind_of(rows.source)
+    if rows.limit is not None and rows.first is not None:
+        what = "`limit` (a sample of all rows) and `first` (those at the start) are both given"
+        yield Problem((*path, "first"), what, "keep one of them", "key")
     if rows.arguments and kind != "python":
         what = "`arguments` are for a `python:` source"
         yield Problem((*path, "arguments"), what, "take them away", "key")

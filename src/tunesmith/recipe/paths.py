@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os.path
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from tunesmith.recipe.finding import Finding, nearest, shorten
 from tunesmith.recipe.nodes import Node, ScalarNode, dotted, leaves, replace_at
 from tunesmith.recipe.nodes import Path as NodePath
-from tunesmith.recipe.source_syntax import kind_of, source_problem
+from tunesmith.recipe.source_syntax import has_pattern, kind_of, source_problem
 
 _SOURCES = {
     ("model", "source"),
@@ -74,6 +75,12 @@ def _is_template_path(node: ScalarNode) -> bool:
 
 def _missing(path: NodePath, node: ScalarNode, must_be_file: bool) -> Iterator[Finding]:
     wanted = Path(str(node.value))
+    if not must_be_file and has_pattern(str(wanted)) and not wanted.exists():
+        if next(glob.iglob(str(wanted), recursive=True), None) is None:
+            yield Finding(
+                f"`{dotted(path)}`: the pattern matches no file: {shorten(str(wanted), 120)}", node.spot
+            )
+        return
     try:
         if wanted.is_file() if must_be_file else wanted.exists():
             return

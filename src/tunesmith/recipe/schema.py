@@ -94,7 +94,10 @@ class Rows(Section):
     weight: Number | None = Field(
         default=None, gt=0, description="Share in a mixture; default: all rows once."
     )
-    limit: Whole | None = Field(default=None, gt=0, description="Use at most this many rows.")
+    limit: Whole | None = Field(
+        default=None, gt=0, description="Use at most this many rows: a sample of all, drawn with the seed."
+    )
+    first: Whole | None = Field(default=None, gt=0, description="Read this many rows, the first ones.")
     values: dict[str, dict[str, str]] = Field(
         default_factory=dict, description="Per column: how its values are rewritten."
     )
@@ -139,6 +142,9 @@ class Clean(Section):
         default=0.85, gt=0, le=1, description="Jaccard similarity of word 3-grams."
     )
     leakage: Literal["drop", "keep", "error"] = "drop"
+    alike_labels: Literal["error", "keep"] = Field(
+        default="error", description="Labels that differ in case, blanks or Unicode form alone."
+    )
 
 
 def _as_list(value: object) -> object:
@@ -294,7 +300,11 @@ class Eval(Section):
         default=2, gt=0, description="Evaluations under way beside training before it waits for one."
     )
     batch_size: Whole = Field(default=64, gt=0)
-    limit: Whole | None = Field(default=None, gt=0, description="Evaluate on at most this many rows.")
+    limit: Whole | None = Field(
+        default=None,
+        gt=0,
+        description="Evaluate on at most this many rows: a sample with all labels' shares.",
+    )
     subset: Literal["all", "auto"] = Field(
         default="all", description="`auto`: as many rows as the decision needs; all of them to confirm."
     )

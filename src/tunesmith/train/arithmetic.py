@@ -42,7 +42,11 @@ def describe(
         tokens=sum(lengths),
         supervised_tokens=supervised,
         longest=max(lengths),
-        left_out={**found["dropped"], "truncated (kept)": found["found"].get("truncated", 0)},
+        left_out={
+            **found["dropped"],
+            "truncated (kept)": found["found"].get("truncated", 0),
+            "pictures changed (kept)": found["found"].get("changed", 0),
+        },
         division=division_of(parts, processes),
         steps=steps_of(parts),
         trained=grouped({name: size for name, (size, learns) in sizes.items() if learns}),
@@ -54,6 +58,7 @@ def describe(
         learning=_learning_words(recipe, steps_of(parts)),
         evaluation=_evaluation_words(parts),
         stops=rules_in_words(recipe.stop),
+        chosen=report.chosen(recipe.run.seed),
     )
 
 

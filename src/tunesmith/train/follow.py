@@ -158,7 +158,9 @@ def _signs(run_dir: Path, pulse: Pulse, place: Place) -> Iterator[None]:
             said = {"beats": pulse.beats, "pid": os.getpid(), "host": socket.gethostname()}
             temporary = beside(path)
             with suppress(OSError):
-                temporary.write_text(json.dumps(said | {"phase": pulse.phase, "step": pulse.step}))
+                temporary.write_text(
+                    json.dumps(said | {"phase": pulse.phase, "step": pulse.step}), encoding="utf-8"
+                )
                 temporary.replace(path)
 
     thread = threading.Thread(target=tell, name="signs", daemon=True)

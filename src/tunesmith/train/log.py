@@ -160,7 +160,9 @@ class Log:
 
     def _write_samples(self, evaluation: Evaluation, *, first: bool, is_best: bool) -> None:
         path = self._run_dir / "samples.json"
-        known = {one["id"]: one for one in json.loads(path.read_text())} if path.exists() else {}
+        known = (
+            {one["id"]: one for one in json.loads(path.read_text(encoding="utf-8"))} if path.exists() else {}
+        )
         for name in ("baseline_scores.jsonl",) * first + ("scores.jsonl",) * is_best:
             write_scores(self._run_dir / name, evaluation.scored, check=self._still_ours)
         shown = evaluation.scored[: self._samples]

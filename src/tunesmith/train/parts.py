@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tunesmith.data.clean import clean_skips
 from tunesmith.data.encode import Encoded, encode_rows
+from tunesmith.data.findings import NOTHING
 from tunesmith.data.held_out import Marks
 from tunesmith.data.mixture import Mixture, make_mixture
 from tunesmith.data.prepare import LoadedRows, load_rows
@@ -26,6 +28,7 @@ from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.layout import can_pack, class_of
 from tunesmith.tasks.table import TASKS, Kind
 from tunesmith.tasks.task import Example, Task
+from tunesmith.train.limited import limited
 
 UNLIMITED = 10**9
 
@@ -79,11 +82,21 @@ def prepare(
     Raises:
         UserError: for anything that the user must change.
     """
+    try:
+        return _prepare(recipe, folder, plain=plain, look=look)
+    except MemoryError as error:
+        raise UserError(
+            "the rows do not fit into memory",
+            "data",
+            "take some of them with `limit` or `first`, or use a machine with more memory",
+        ) from error
+
+
+def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], None]) -> Parts:
     kind = TASKS[recipe.task]
     rows = load_rows(recipe.data, kind.needs, recipe.run.seed, folder=folder, evaluation=recipe.eval)
     look()
-    if recipe.eval.limit is not None:
-        rows = replace(rows, eval=rows.eval[: recipe.eval.limit])
+    rows = limited(rows, recipe.eval.limit, recipe.run.seed)
     bare = Head(kind.auto_model)
     config_of = known_or_loaded if plain else load_config
     early = plain_config(recipe.model, bare, None) if plain and recipe.model.new is None else None
@@ -127,10 +140,13 @@ def _encode(
     train, held_out = encode(rows.train), encode(rows.eval)
     test = encode(rows.test)
     sets = {name: encode(each) for name, each in rows.sets.items()}
+    others = [skip for encoded in (held_out, test, *sets.values()) for skip in encoded.skipped]
+    # what only the task can see to be unreadable, such as a picture, is judged like a line that is no JSON
+    unreadable = [(skip, skip.id) for skip in (*train.skipped, *others) if skip.reason == "malformed"]
+    clean_skips(unreadable, recipe.data.clean, NOTHING)
     _refuse_unusable({"data.train": train, "data.eval": held_out})
     _refuse_unusable({"data.test": test} if rows.test else {})
     _refuse_unusable({f"eval.sets.{name}": encoded for name, encoded in sets.items()})
-    others = [skip for encoded in (held_out, test, *sets.values()) for skip in encoded.skipped]
     kept = {example["id"] for example in train.examples}
     source_of = [source for row, source in zip(rows.train, rows.source_of, strict=True) if row.id in kept]
     report = rows.report.with_encoding(
@@ -138,6 +154,7 @@ def _encode(
         train=len(train.examples),
         eval=len(held_out.examples),
         truncated=[e["id"] for e in train.examples if e.get("truncated")],
+        changed=[(e["id"], note) for e in train.examples for note in e.get("notes", ())],
         lengths=[] if images else [e["length"] for e in train.examples],
         supervised=sum(sum(e["supervised"]) if "supervised" in e else 1 for e in train.examples),
     )

@@ -92,7 +92,7 @@ def write_snapshot(taken: Snapshot, folder: Path) -> None:
         write_tensors(folder / shard_name("mean", taken.rank), taken.mean)
     write_random_state(folder, taken.rank, taken.random)
     if taken.rank == 0:
-        (folder / "state.json").write_text(json.dumps(taken.plain))
+        (folder / "state.json").write_text(json.dumps(taken.plain), encoding="utf-8")
 
 
 def restore(
@@ -109,7 +109,7 @@ def restore(
         UserError: if it was written for other weights.
     """
     restore_weights(folder, engine, model)
-    plain: dict[str, Any] = json.loads((folder / "state.json").read_text())
+    plain: dict[str, Any] = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     if weights_only:
         return plain
     engine.put_moments(unflatten_moments(read_shards(folder, "optimizer")))

@@ -128,7 +128,7 @@ class Watch:
             return mine
         path = self.run_dir / FOLDER / f"{self.world.rank}.json"
         temporary = beside(path)
-        temporary.write_text(json.dumps(mine))
+        temporary.write_text(json.dumps(mine), encoding="utf-8")
         temporary.replace(path)
         return mine
 
@@ -172,7 +172,7 @@ class Watch:
             print(printable(redact(said)), file=sys.__stderr__)
             faulthandler.dump_traceback(sys.__stderr__ or 2, all_threads=True)
         stacks = self.run_dir / FOLDER / f"stacks-{self.world.rank}.txt"
-        with suppress(OSError), stacks.open("w") as file:
+        with suppress(OSError), stacks.open("w", encoding="utf-8") as file:
             faulthandler.dump_traceback(file, all_threads=True)
         time.sleep(min(LAST_WORDS, self.deadline))
         if self.world.rank == min(set(range(self.world.world_size)) - silent):
@@ -283,7 +283,7 @@ def _state(peer: Peer) -> str:
     """What the system says of a process on this machine, e.g. that it is stopped."""
     with suppress(OSError, IndexError):
         if _here(peer):
-            status = Path(f"/proc/{peer.said['pid']}/status").read_text()
+            status = Path(f"/proc/{peer.said['pid']}/status").read_text(encoding="utf-8")
             return (
                 ", " + next(line for line in status.split("\n") if line.startswith("State:")).split("\t")[1]
             )

@@ -75,13 +75,13 @@ def device_meter(uuid: str, library: str = "libnvidia-ml.so.1") -> Meter | None:
 
 def _is_counter(folder: Path) -> bool:
     try:
-        return (folder / "name").read_text().strip().startswith(_DOMAINS)
+        return (folder / "name").read_text(encoding="utf-8").strip().startswith(_DOMAINS)
     except OSError:
         return False
 
 
 def _number(path: Path) -> int | None:
     try:
-        return int(path.read_text())
+        return int(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

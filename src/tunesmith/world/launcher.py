@@ -95,7 +95,8 @@ def _command(pid: int) -> list[str]:
 def _stat(pid: int) -> _Stat | None:
     try:
         # The name in parentheses may hold blanks and parentheses; after it: state, parent, and so on.
-        after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        after_name = stat.rpartition(")")[2].split()
         return _Stat(after_name[0], int(after_name[1]), int(after_name[19]))
     except (OSError, ValueError, IndexError):
         return None

@@ -43,6 +43,6 @@ def _group_limits(root: Path) -> list[int | None]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError:
         return ""

@@ -119,7 +119,7 @@ def _ratio(quota: str, period: str) -> float | None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError:
         # No such file on this kernel, in this container, or on a system that is not Linux.
         return ""
