@@ -34,7 +34,7 @@ def test_it_always_goes_on_and_ends_at_the_end(total, cost) -> None:
 def test_often_early_rarely_late() -> None:
     steps = [one.step for one in looks(1000, cost=0.0)]
     gaps = [after - before for before, after in pairwise(steps)]
-    assert steps[:3] == [0, 10, 20]
+    assert steps[:3] == [0, 20, 30], "none before there can be a difference"
     assert max(gaps) == 50
     assert sum(step <= 200 for step in steps) > sum(step > 800 for step in steps)
     assert len(steps) in range(21, 40)
@@ -58,3 +58,18 @@ def test_small_changes_of_the_clock_do_not_move_the_looks() -> None:
     ours = [one.step for one in looks(5000, cost=10.0)]
     theirs = [one.step for one in looks(5000, cost=10.4)]
     assert ours == theirs
+
+
+@pytest.mark.parametrize("total", [10, 60, 324, 2000])
+@pytest.mark.parametrize("cost", [0.0, 4.0, 500.0])
+def test_a_run_of_known_length_is_looked_at_some_five_times_whatever_it_costs(total, cost) -> None:
+    steps = [one.step for one in looks(total, cost=cost, step=0.5)]
+    assert len(steps) >= 6, steps
+    assert steps[1] >= min(20, total / 5), "none before there can be a difference"
+    assert max(after - before for before, after in pairwise(steps)) <= total / 5 + 1
+
+
+def test_the_first_look_comes_after_the_warm_up() -> None:
+    assert next_look((), 1000, warmup=60) == 60
+    assert next_look((), 1000, warmup=600) == 200, "but in time for five"
+    assert next_look((), None, warmup=7) == 7

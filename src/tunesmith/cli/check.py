@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tunesmith.errors import UserError
+from tunesmith.judge.planned import Length, looks_of, silent_rules
 from tunesmith.recipe.launchable import LAST_LINE, LAUNCH_KEY, LAUNCH_LINE, is_launchable, make_launchable
+from tunesmith.recipe.leaves import binding
 from tunesmith.recipe.load import load_recipe, variants
+from tunesmith.recipe.schema import Recipe
 from tunesmith.recipe.yaml_text import MAX_BYTES
 
 
@@ -28,7 +31,18 @@ def check_file(path: Path, overrides: Sequence[str]) -> str:
     words = [f"task {recipe.task}", f"run directory {recipe.run.dir}"]
     words += [f"{count} variants"] if count else []
     words += [] if launchable else [f"`tunesmith launchable {path}` would let `accelerate launch` run it"]
-    return f"{path}: good ({', '.join(words)})"
+    return "\n".join(
+        [f"{path}: good ({', '.join(words)})", *(f"  warning: {each}" for each in _silent(recipe))]
+    )
+
+
+def _silent(recipe: Recipe) -> list[str]:
+    """Rules that wait for more evaluations than are planned, as far as the recipe tells without its data."""
+    steps = [
+        rule.budget.steps for rule in binding(recipe.stop) if rule.budget is not None and rule.budget.steps
+    ]
+    looks = looks_of(recipe.eval.every, Length(steps=min(steps, default=None)), baseline=recipe.eval.baseline)
+    return [one.words for one in silent_rules(recipe.stop, looks)] if looks is not None else []
 
 
 def make_file_launchable(path: Path) -> str:

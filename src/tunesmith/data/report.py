@@ -45,6 +45,23 @@ class SourceRows:
         return {"source": self.source, "rows": self.rows, **chosen}
 
 
+Counts = Mapping[str, int]
+"""Class or answer to a number of rows, the commonest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutModel:
+    """What is reached on the evaluation rows without any model, such as ``always ham``.
+
+    Attributes:
+        name: what is always said.
+        metrics: what that scores.
+    """
+
+    name: str
+    metrics: Mapping[str, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """Lengths of the encoded training rows, in tokens."""
@@ -70,6 +87,8 @@ class DataReport:
         test: rows of the test split; 0 if there is none.
         sets: rows of each further evaluation set.
         eval_of: how many evaluation rows there were, where `eval.limit` took a sample of them.
+        classes: rows of each class, by part (``train``, ``eval``); empty where there are no classes.
+        without_model: what is reached without any.
     """
 
     sources: tuple[SourceRows, ...]
@@ -82,6 +101,8 @@ class DataReport:
     test: int = 0
     sets: Mapping[str, int] = field(default_factory=dict)
     eval_of: int | None = None
+    classes: Mapping[str, Counts] = field(default_factory=dict)
+    without_model: tuple[WithoutModel, ...] = ()
 
     def with_encoding(
         self,
@@ -148,6 +169,8 @@ class DataReport:
             **({"eval_of": self.eval_of} if self.eval_of is not None else {}),
             **({"test": self.test} if self.test else {}),
             **({"sets": dict(self.sets)} if self.sets else {}),
+            **({"classes": {part: dict(one) for part, one in self.classes.items()}} if self.classes else {}),
+            "without_model": [{"name": one.name, "metrics": dict(one.metrics)} for one in self.without_model],
             "found": found,
             "dropped": dropped,
             "examples_of": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from tunesmith.judge.choosing import choosing
 from tunesmith.judge.measurement import History, Measurement
 from tunesmith.judge.paired import p_worse
 from tunesmith.metrics.table import Direction, metric_direction
@@ -37,19 +38,8 @@ def known(measurement: Measurement, metric: str) -> float | None:
 
 
 def primary_metric(rules: Sequence[StopRule]) -> str:
-    """The metric that decides which weights are kept.
-
-    The first target's first, else the first plateau's, forecast's or overfitting rule's, else ``loss``.
-    """
-    single = list(leaves(rules))
-    for rule in single:
-        if rule.target:
-            return next(iter(rule.target))
-    for kind in ("plateau", "forecast", "overfitting"):
-        for rule in single:
-            if (section := getattr(rule, kind)) is not None:
-                return str(section.metric)
-    return "loss"
+    """The metric that decides which weights are kept; see ``choosing``."""
+    return choosing(rules).metric
 
 
 def meets_target(measurement: Measurement, target: dict[str, float]) -> bool:
@@ -61,7 +51,9 @@ def meets_target(measurement: Measurement, target: dict[str, float]) -> bool:
     )
 
 
-def best_index(history: History, rules: Sequence[StopRule]) -> int:
+def best_index(
+    history: History, rules: Sequence[StopRule], *, guarded: bool = True, held: bool = True
+) -> int:
     """Index of the measurement whose weights are kept.
 
     A measurement within all guards beats one outside; then one that meets a whole target beats one that
@@ -69,7 +61,14 @@ def best_index(history: History, rules: Sequence[StopRule]) -> int:
     ``primary_metric`` wins, then the earlier. Where one of two saw a part of the evaluation set only, their
     comparison on the same examples says which is better; and one that saw the whole set takes the place
     of one that saw a part, unless it is surely worse: from then on, all of it can be compared.
-    One whose metric or loss is not finite never wins, unless there is no other: then it is 0.
+    One whose metric or loss is not finite, or whose weights are gone, never wins, unless there is no other:
+    then it is the first whose weights are there.
+
+    Args:
+        history: all measurements, oldest first.
+        rules: the recipe's ``stop``.
+        guarded: whether guards count; without, the best is found that they may have barred.
+        held: whether weights must be there; without, the best is found that may be gone.
 
     Raises:
         ValueError: if nothing has been measured.
@@ -77,14 +76,22 @@ def best_index(history: History, rules: Sequence[StopRule]) -> int:
     if not history:
         raise ValueError("nothing has been measured, so nothing is best")
     metric = primary_metric(rules)
+    counting = rules if guarded else without_guards(rules)
+    there = [not (held and measurement.lost) for measurement in history]
     best: Measurement | None = None
-    index = 0
+    index = there.index(True) if any(there) else 0
     for position, measurement in enumerate(history):
-        if known(measurement, metric) is None or not math.isfinite(measurement.metrics.get("loss", 0.0)):
+        sound = math.isfinite(measurement.metrics.get("loss", 0.0))
+        if not there[position] or not sound or known(measurement, metric) is None:
             continue
-        if best is None or _beats(measurement, best, history[0], metric, rules):
+        if best is None or _beats(measurement, best, history[0], metric, counting):
             best, index = measurement, position
     return index
+
+
+def without_guards(rules: Sequence[StopRule]) -> tuple[StopRule, ...]:
+    """All single rules that are no guards."""
+    return tuple(rule for rule in leaves(rules) if rule.guard is None)
 
 
 def _beats(
@@ -103,7 +110,7 @@ def _beats(
 
 def within_guards(measurement: Measurement, first: Measurement, rules: Sequence[StopRule]) -> bool:
     """Whether no guarded metric has fallen too far below the first measurement."""
-    return all(_within(measurement, first, rule.guard) for rule in leaves(rules) if rule.guard is not None)
+    return all(within(measurement, first, rule.guard) for rule in leaves(rules) if rule.guard is not None)
 
 
 def _rank(measurement: Measurement, first: Measurement, rules: Sequence[StopRule]) -> tuple[bool, bool]:
@@ -114,6 +121,9 @@ def _rank(measurement: Measurement, first: Measurement, rules: Sequence[StopRule
     return guarded, measurement.whole and any(meets_target(measurement, target) for target in targets)
 
 
-def _within(measurement: Measurement, first: Measurement, rule: Guard) -> bool:
+def within(measurement: Measurement, first: Measurement, rule: Guard) -> bool:
+    """Whether one guarded metric has not fallen too far; with nothing to compare with, nothing is barred."""
     value, start = known(measurement, rule.metric), known(first, rule.metric)
-    return value is not None and start is not None and -gain(rule.metric, value, start) <= rule.max_drop
+    if start is None:
+        return True
+    return value is not None and -gain(rule.metric, value, start) <= rule.max_drop

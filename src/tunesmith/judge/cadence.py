@@ -1,4 +1,4 @@
-"""When to look next: often early, rarely late, and never for more than a share of the time."""
+"""When to look next: often early, rarely late, for a bounded share of the time, but some five times."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ WIDEST = 0.05
 """… or this share of the budget later, if that is sooner: a curve near its end must not be lost."""
 
 
-def next_look(history: History, total_steps: int | None, *, overhead: float = OVERHEAD) -> int:
+LEAST = 5
+"""Looks after the baseline that a run of known length has, whatever they cost: fewer show no curve."""
+EARLIEST = 20
+"""Steps before which hardly anything is learnt: the first look waits for them where there are many."""
+
+
+def next_look(
+    history: History, total_steps: int | None, *, overhead: float = OVERHEAD, warmup: int = 0
+) -> int:
     """The step of the next evaluation.
 
     On a power law ``c + a t**-b`` equal ratios of time bring equal shares of what is left to gain, so
@@ -24,14 +32,18 @@ def next_look(history: History, total_steps: int | None, *, overhead: float = OV
     before, but at most 5 % of the budget apart. Where one evaluation costs more than
     ``overhead * (training since the one before)``, they are spread so far that it does not:
     ``gap >= cost / (overhead * seconds a step)``, rounded up to a power of two, so that small changes of
-    the clock do not move the looks. Costs come from the measurements themselves, hence from the history
-    that a checkpoint holds: a continued run looks at the same steps.
+    the clock do not move the looks. But they are never further apart than a fifth of the budget: a short run
+    pays more for looking than ``overhead``, since without some five looks no rule can speak. The first comes
+    after the warm-up and ``EARLIEST`` steps, before which there can be no difference. Costs come from the
+    measurements themselves, hence from the history that a checkpoint holds: a continued run looks at the
+    same steps.
 
     Args:
         history: all measurements so far.
         total_steps: of the whole budget; ``None`` if only time, energy or money bounds the run: then looks
             begin at the first step, and only the ratio and the cost space them.
         overhead: largest share of time.
+        warmup: steps over which the learning rate rises.
 
     Returns:
         A step after the newest measurement, ``total_steps`` at most.
@@ -43,7 +55,11 @@ def next_look(history: History, total_steps: int | None, *, overhead: float = OV
     cost = _cost_in_steps(history)
     if cost is not None and cost > 0 and overhead > 0:
         gap = max(gap, 2 ** math.ceil(math.log2(cost / overhead)))
-    return now + gap if total_steps is None else max(now + 1, min(total_steps, now + gap))
+    if now == 0:
+        gap = max(gap, warmup, EARLIEST if total_steps is not None else 1)
+    if total_steps is None:
+        return now + gap
+    return max(now + 1, min(total_steps, now + min(gap, math.ceil(total_steps / LEAST))))
 
 
 def _cost_in_steps(history: History) -> float | None:

@@ -6,11 +6,12 @@ The recipe's own check knows the metrics of its task by name; this one knows wha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from tunesmith.judge.best import direction
 from tunesmith.judge.chances import spend
-from tunesmith.metrics.names import bare_metric
+from tunesmith.metrics.names import WORST, bare_metric, slice_of, split_name
 from tunesmith.metrics.table import METRICS
 from tunesmith.recipe.leaves import paths
 from tunesmith.recipe.problem import Problem
@@ -36,26 +37,34 @@ def check_rules(rules: Sequence[StopRule], available_metrics: Sequence[str]) -> 
     return [problem for path, rule in paths(rules) for problem in _check(path, rule, available_metrics)]
 
 
-def check_evidence(rules: Sequence[StopRule], examples: int) -> list[Problem]:
+def check_evidence(
+    rules: Sequence[StopRule], examples: int, apart: Mapping[str, int] = MappingProxyType({})
+) -> list[Problem]:
     """Targets that so few evaluation examples can never make sure of.
 
     Even if every one of ``examples`` is right, the chance of that at a true share of ``wanted`` is
     ``wanted ** examples``; it must be at most the first look's share of ``1 - sure``.
+
+    Args:
+        rules: the recipe's ``stop``.
+        examples: of the evaluation set.
+        apart: of what is measured apart: each further set, and each slice, ``[column=value]``.
     """
     return [
         Problem(
             (*path, "target", metric),
-            f"{examples:,} evaluation examples can never make sure of `{metric}: {wanted:g}`",
+            f"{rows:,} evaluation examples can never make sure of `{metric}: {wanted:g}`",
             f"hold out {math.ceil(math.log(spend(1 - rule.sure, 1)) / math.log(wanted)):,} or more, "
             "lower the target or `sure`, or use `confirm: 3` instead",
         )
         for path, rule in paths(rules)
         for metric, wanted in (rule.target or {}).items()
-        if rule.sure is not None
-        and metric in METRICS
-        and METRICS[metric].proportion
+        if (rows := {"": examples, **apart}.get(split_name(metric).where)) is not None
+        and rule.sure is not None
+        and bare_metric(metric) in METRICS
+        and METRICS[bare_metric(metric)].proportion
         and 0 < wanted < 1
-        and wanted**examples > spend(1 - rule.sure, 1)
+        and wanted**rows > spend(1 - rule.sure, 1)
     ]
 
 
@@ -83,7 +92,14 @@ def _check(path: Path, rule: StopRule, available: Sequence[str]) -> Iterator[Pro
 def _unmeasured(path: Path, metric: str, available_metrics: Sequence[str]) -> Iterator[Problem]:
     if metric in available_metrics:
         return
-    if metric in METRICS:
+    part = slice_of(metric)
+    if part is not None:
+        apart = [name for name in available_metrics if (one := slice_of(name)) and one[:2] == part[:2]]
+        shown = ", ".join(f"`{name}`" for name in apart[:6]) or f"no `{part.metric}` by `{part.column}`"
+        hint = f"measured apart: {shown}; values of a column in too few rows are not, see `eval.slices`"
+    elif split_name(metric).where == WORST and split_name(metric).metric in available_metrics:
+        hint = "all rows of each slice have one label or target, over which it means nothing; name another"
+    elif metric in METRICS:
         hint = (
             f"add it to `eval.metrics` if the task can give it; measured here: {', '.join(available_metrics)}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tunesmith.judge.best import best_index, direction, known, primary_metric
+from tunesmith.judge.best import best_index, direction, known, primary_metric, within_guards
 from tunesmith.judge.budget import spent, spent_of
 from tunesmith.judge.measurement import History, Verdict
 from tunesmith.judge.rules.divergence import divergence
@@ -79,7 +79,10 @@ def judge(rule: StopRule, history: History, rules: Sequence[StopRule]) -> Verdic
 
 def _single(rule: StopRule, history: History, rules: Sequence[StopRule]) -> Verdict | None:
     if rule.target:
-        return target(history, rule.target, sure=rule.sure, confirm=rule.confirm)
+        verdict = target(history, rule.target, sure=rule.sure, confirm=rule.confirm)
+        # what a guard bars is not kept, so it is not good enough either
+        barred = not within_guards(history[-1], history[0], rules)
+        return None if barred and verdict is not None and verdict.stop else verdict
     if rule.plateau is not None:
         return plateau(history, rule.plateau)
     if rule.overfitting is not None:

@@ -10,6 +10,7 @@ from tunesmith.judge.best import direction, gain, known
 from tunesmith.judge.chances import binomial_tail, normal_quantile, student_tail
 from tunesmith.judge.measurement import History, Measurement
 from tunesmith.judge.paired import Paired
+from tunesmith.metrics.names import HARNESS, WORST, split_name
 from tunesmith.metrics.table import METRICS
 
 _HALF = NormalDist().inv_cdf(0.975)
@@ -57,9 +58,11 @@ def p_short(measurement: Measurement, metric: str, wanted: float) -> float | Non
     value = known(measurement, metric)
     if value is None:
         return None
-    spec = METRICS.get(metric)
+    where, bare = split_name(metric)
+    spec = METRICS.get(bare) if where not in (WORST, HARNESS) else None
     if spec is not None and spec.proportion and measurement.clusters is None:
-        return binomial_tail(round(value * measurement.examples), measurement.examples, wanted)
+        rows = measurement.seen(metric)
+        return binomial_tail(round(value * rows), rows, wanted)
     ends = measurement.intervals.get(metric)
     if ends is None:
         return None

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from tunesmith.judge.paired import Paired, pair_from_plain, pair_to_plain
-from tunesmith.metrics.names import split_name
+from tunesmith.metrics.names import WORST, split_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,8 @@ class Measurement:
         of: size of the whole evaluation set, if only ``examples`` of it were seen.
         sets: further evaluation sets that were measured on, and their sizes.
         beside: whether it was made beside training, which went on meanwhile.
+        slices: parts of the evaluation set that were measured apart, ``[column=value]``, and their sizes.
+        lost: whether its weights are gone, so that they cannot be kept any more.
     """
 
     progress: Progress
@@ -61,6 +63,8 @@ class Measurement:
     of: int | None = None
     sets: Mapping[str, int] = field(default_factory=dict)
     beside: bool = False
+    slices: Mapping[str, int] = field(default_factory=dict)
+    lost: bool = False
 
     @property
     def step(self) -> int:
@@ -73,8 +77,11 @@ class Measurement:
         return self.of is None or self.examples >= self.of
 
     def seen(self, metric: str) -> int:
-        """Examples on which a metric was measured; of the worst slice, at most so many."""
-        return self.sets.get(split_name(metric).where, self.examples)
+        """Examples on which a metric was measured; of the worst slice, as many as the smallest one has."""
+        where = split_name(metric).where
+        if where == WORST:
+            return min(self.slices.values(), default=self.examples)
+        return self.slices.get(where, self.sets.get(where, self.examples))
 
     def against(self, metric: str, step: int) -> Paired | None:
         """The comparison of a metric with the measurement of an earlier step, if it was made."""
@@ -108,6 +115,8 @@ def to_plain(measurement: Measurement) -> dict[str, object]:
         "of": measurement.of,
         "sets": dict(measurement.sets) or None,
         "beside": measurement.beside or None,
+        "slices": dict(measurement.slices) or None,
+        "lost": measurement.lost or None,
     }
     return {
         "progress": {name: value for name, value in asdict(progress).items() if value is not None},
@@ -134,4 +143,6 @@ def from_plain(plain: Mapping[str, Any]) -> Measurement:
         of=plain.get("of"),
         sets=plain.get("sets", {}),
         beside=plain.get("beside", False),
+        slices=plain.get("slices", {}),
+        lost=plain.get("lost", False),
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tunesmith.judge.barred import passed_over
 from tunesmith.judge.best import at_least_as_good, best_index, gain, known, primary_metric
+from tunesmith.judge.delivered import Delivered
 from tunesmith.judge.measurement import History, Measurement, Verdict
+from tunesmith.judge.notes import met_before
 from tunesmith.judge.show import better_word, duration, show
 from tunesmith.metrics.names import WORST, split_name
 from tunesmith.recipe.leaves import leaves
@@ -25,21 +28,26 @@ _OPENING = {
 }
 
 
-def explain(history: History, verdict: Verdict, rules: Sequence[StopRule]) -> str:
+def explain(
+    history: History, verdict: Verdict, rules: Sequence[StopRule], delivered: Delivered | None = None
+) -> str:
     """Why the run ended, what was gained, and which weights are kept.
 
     Args:
         history: all measurements, oldest first; the first at step 0 is the baseline.
         verdict: the last one.
         rules: the recipe's ``stop``.
+        delivered: the weights that were written; default: the best of the history.
     """
-    sentences = [_why(verdict)]
     if not history:
-        return f"{sentences[0]} Nothing was measured."
-    best = history[best_index(history, rules)]
+        return f"{_why(verdict)} Nothing was measured."
+    given = delivered or Delivered(measurement=history[best_index(history, rules)])
+    best, nothing = given.measurement, met_before(history, rules)
+    sentences = [_why(verdict), f"{nothing[0].upper()}{nothing[1:]}." if nothing else ""]
     sentences += [
-        _gain(history, best, primary_metric(rules)),
-        _kept(best, history[-1]),
+        _gain(history, given, primary_metric(rules)),
+        "" if given.average else _kept(best, history[-1]),
+        *passed_over(history, rules),
         *_doubts(best, rules),
     ]
     if verdict.rule != "target":
@@ -56,19 +64,22 @@ def _why(verdict: Verdict) -> str:
     return f"{opening}: {verdict.reason}."
 
 
-def _gain(history: History, best: Measurement, metric: str) -> str:
-    value, baseline = known(best, metric), known(history[0], metric)
+def _gain(history: History, given: Delivered, metric: str) -> str:
+    first, best = history[0], given.measurement
+    value, baseline = known(best, metric), known(first, metric)
     if value is None:
         return f"No finite value of {metric} was ever measured."
-    if history[0].progress.step:
+    if first.step:
         return f"The best {metric} is {_with_interval(best, metric)}; no baseline was measured."
-    if best is history[0] or baseline is None or gain(metric, value, baseline) <= 0:
+    untrained = best.step == 0 and not given.average
+    if untrained or baseline is None or gain(metric, value, baseline) <= 0:
         before = "unknown" if baseline is None else show(baseline)
         return f"Against the baseline ({metric} {before}) nothing was gained."
+    few = "" if first.whole or untrained else f" (over {first.examples:,} of {first.of:,} rows)"
     took = duration(best.progress.seconds)
     return (
-        f"{metric} went from {show(baseline)} before the first step to {_with_interval(best, metric)} "
-        f"in {best.progress.step} steps and {took}."
+        f"{metric} went from {show(baseline)}{few} before the first step to {_with_interval(best, metric)} "
+        f"in {best.step} steps and {took}."
     )
 
 

@@ -116,7 +116,8 @@ def _metrics(run: RunFiles, width: int) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     for index, name in enumerate(metric_names(run, run.evals)[:MOST_METRICS]):
         value, top = metrics_of(last).get(name), metrics_of(kept).get(name)
-        at = f" @{(kept or {}).get('step')}" if top is not None else ""
+        step = (kept or {}).get("step")
+        at = "" if top is None else " (average)" if step is None else f" @{step}"
         goal = goals.get(name)
         cells: list[str | Text] = [
             words.number(metrics_of(first).get(name)),

@@ -18,7 +18,7 @@ class Measured(NamedTuple):
     """A metric and what it is measured on; ``where`` is empty for the whole of the evaluation set.
 
     Attributes:
-        where: name of a further evaluation set, or ``worst``.
+        where: name of a further evaluation set, ``worst``, or a slice: ``[topic=art]``.
         metric: name as it stands in the table of metrics.
     """
 
@@ -26,8 +26,25 @@ class Measured(NamedTuple):
     metric: str
 
 
+class Slice(NamedTuple):
+    """A metric over the rows with one value of a column."""
+
+    metric: str
+    column: str
+    value: str
+
+
+def slice_of(name: str) -> Slice | None:
+    """Take ``f1[topic=art]`` apart; ``None`` if it is no name of a slice."""
+    match = _SLICE.fullmatch(name)
+    return None if match is None else Slice(match["metric"], match["column"], match["value"])
+
+
 def split_name(name: str) -> Measured:
-    """Take ``set/metric`` apart; names of the hub have strokes of their own."""
+    """Take ``set/metric`` or ``metric[column=value]`` apart; names of the hub have strokes of their own."""
+    part = slice_of(name)
+    if part is not None:
+        return Measured(slice_part(part.column, part.value), part.metric)
     if name.startswith(HUB_PREFIXES) or "/" not in name:
         return Measured("", name)
     where, _, metric = name.partition("/")
@@ -36,10 +53,14 @@ def split_name(name: str) -> Measured:
 
 def bare_metric(name: str) -> str:
     """The metric without what it is measured on: ``loss`` of ``general/loss`` and of ``loss[topic=art]``."""
-    match = _SLICE.fullmatch(name)
-    return match["metric"] if match is not None else split_name(name).metric
+    return split_name(name).metric
 
 
 def slice_name(metric: str, column: str, value: str) -> str:
     """``f1[topic=art]``: a metric over the rows with one value of a column."""
-    return f"{metric}[{column}={value}]"
+    return f"{metric}{slice_part(column, value)}"
+
+
+def slice_part(column: str, value: str) -> str:
+    """``[topic=art]``: the rows with one value of a column."""
+    return f"[{column}={value}]"

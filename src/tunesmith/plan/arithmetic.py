@@ -29,6 +29,10 @@ class Arithmetic:
         layout: how samples lie in a batch.
         learning: optimiser and schedule in words.
         chosen: sentences about sources of which not all rows are used.
+        classes: rows of each class in words, by part.
+        baselines: what is reached without any model, in words.
+        kept: by what the weights that are kept are chosen, in words.
+        warnings: what can hardly be meant.
     """
 
     task: str
@@ -50,6 +54,10 @@ class Arithmetic:
     evaluation: str
     stops: tuple[str, ...]
     chosen: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
+    kept: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def epochs(self) -> float:
@@ -65,6 +73,7 @@ def text_of(plan: Arithmetic) -> str:
         f"data       {plan.train_examples:,} examples to learn from, {plan.eval_examples:,} to evaluate on",
     ]
     lines += [f"chosen     {line}" for line in plan.chosen]
+    lines += [f"classes    {line}" for line in plan.classes]
     if unit == "tokens":
         lines.append(
             f"tokens     {plan.tokens:,} an epoch, {plan.supervised_tokens:,} of them ({share:.0%}) carry "
@@ -78,7 +87,10 @@ def text_of(plan: Arithmetic) -> str:
     lines += [f"frozen     {line}" for line in _groups(plan.frozen, plan)] or ["frozen     nothing"]
     lines.append(f"numbers    {plan.dtype}; {plan.device}, {plan.threads} threads a process")
     lines.append(f"evaluation {plan.evaluation}")
+    lines += [f"baseline   {line}" for line in plan.baselines]
     lines += [f"stops      {line}" for line in plan.stops]
+    lines += [f"keeps      {plan.kept}"] if plan.kept else []
+    lines += [f"warning    {line}" for line in plan.warnings]
     return "\n".join(lines)
 
 

@@ -6,9 +6,18 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from tunesmith.metrics.names import HARNESS, WORST, split_name
+from tunesmith.metrics.names import HARNESS, WORST, Slice, slice_name, slice_of, split_name
 from tunesmith.recipe.finding import any_of, nearest, shorten
-from tunesmith.recipe.metric_names import GENERATION, GRADED, TASK_METRICS, is_from_hub, is_pinned
+from tunesmith.recipe.metric_names import (
+    GENERATION,
+    GRADED,
+    OVER_CLASSES,
+    TASK_METRICS,
+    is_from_hub,
+    is_pinned,
+    is_position,
+    label_columns,
+)
 from tunesmith.recipe.problem import Problem
 from tunesmith.recipe.schema import Recipe
 
@@ -23,12 +32,16 @@ def check_rule_metric(
     """The same for a metric that a rule names, which may be one of a further set, or of the worst slice."""
     where, metric = split_name(name)
     sets, task = list(recipe.eval.sets), recipe.task
-    if where == WORST and not recipe.eval.columns:
+    if (part := slice_of(name)) is not None:
+        yield from _slice(name, part, path, recipe, at)
+    elif where == WORST and not recipe.eval.columns:
         what = f"`{shorten(name)}` needs `eval.slices`, the column whose values are measured apart"
         yield Problem(path, what, "add `eval: {slices: COLUMN}`", at)
     elif where == WORST and recipe.eval.subset == "auto":
         what = f"`{shorten(name)}` needs every row, and `eval.subset: auto` measures on few of them"
         yield Problem(path, what, "take `eval.subset` away", at)
+    elif where == WORST and metric in OVER_CLASSES and set(recipe.eval.columns) <= label_columns(recipe):
+        yield _of_one_label(name, metric, recipe.eval.columns[0], path, at)
     elif where == HARNESS:
         if not recipe.eval.harness:
             what = f"`{shorten(name)}` needs `eval.harness`, the tasks of lm-evaluation-harness"
@@ -40,6 +53,35 @@ def check_rule_metric(
         yield Problem(path, what, hint, at)
     else:
         yield from check_metric(metric, path, task, at)
+
+
+def _slice(
+    name: str, part: Slice, path: Path, recipe: Recipe, at: Literal["key", "value"]
+) -> Iterator[Problem]:
+    columns = recipe.eval.columns
+    if recipe.eval.positions and is_position(name):
+        return
+    if part.column not in columns:
+        near = nearest(part.column, columns)
+        what = f"`{shorten(name)}` needs `{shorten(part.column)}` among `eval.slices`, the columns told apart"
+        guess = f"did you mean `{slice_name(part.metric, near, part.value)}`?" if near else ""
+        yield Problem(path, what, guess or f"add `eval: {{slices: {shorten(part.column)}}}`", at)
+    elif recipe.eval.subset == "auto":
+        what = f"`{shorten(name)}` needs every row, and `eval.subset: auto` measures on few of them"
+        yield Problem(path, what, "take `eval.subset` away", at)
+    elif part.metric in OVER_CLASSES and part.column in label_columns(recipe):
+        yield _of_one_label(name, part.metric, part.column, path, at)
+    else:
+        yield from check_metric(part.metric, path, recipe.task, at)
+
+
+def _of_one_label(name: str, metric: str, column: str, path: Path, at: Literal["key", "value"]) -> Problem:
+    what = (
+        f"`{shorten(name)}` means nothing: all rows of a slice by `{shorten(column)}` have the same label or "
+        f"target, and {metric} is made of how well different ones are told apart"
+    )
+    instead = f"`accuracy[{column}=VALUE]` is that label's recall" if metric == "macro_f1" else "`mse` can be"
+    return Problem(path, what, f"slice by another column, or ask for another metric: {instead}", at)
 
 
 def check_set_name(name: str) -> str | None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 
-from tunesmith.metrics.names import HARNESS, WORST, bare_metric, split_name
+from tunesmith.metrics.names import HARNESS, WORST, bare_metric, slice_name, slice_of, split_name
 from tunesmith.recipe.leaves import leaves, metrics_in
 from tunesmith.recipe.schema import Recipe
 
@@ -24,6 +25,9 @@ TASK_METRICS: dict[str, tuple[str, ...]] = {
     "regression": ("loss", "mse", "pearson"),
     "image-classification": ("loss", "accuracy", "macro_f1", "ece", "brier"),
 }
+
+OVER_CLASSES = ("macro_f1", "pearson")
+"""Metrics that mean nothing over rows of one label, or of one target: each is made of their differences."""
 
 _PINNED = re.compile(r"(?:hub|evaluate):(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*@[0-9a-f]{40}")
 _LIMITS = {
@@ -61,7 +65,7 @@ def stop_metrics(recipe: Recipe) -> tuple[str, ...]:
 def asked_metrics(recipe: Recipe) -> tuple[str, ...]:
     """Metrics of the evaluation set itself that the recipe names, in ``eval.metrics`` or in a rule."""
     parts = [split_name(name) for name in stop_metrics(recipe)]
-    named = [part.metric for part in parts if part.where in ("", WORST)]
+    named = [part.metric for part in parts if part.where in ("", WORST) or part.where.startswith("[")]
     return tuple(dict.fromkeys((*recipe.eval.metrics, *named)))
 
 
@@ -72,9 +76,36 @@ def set_metrics(recipe: Recipe, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(("loss", *recipe.eval.sets[name].metrics, *named)))
 
 
-def all_metrics(recipe: Recipe, own: tuple[str, ...]) -> tuple[str, ...]:
-    """Everything that a rule may look at, given what is measured on the evaluation set itself."""
+def label_columns(recipe: Recipe) -> set[str]:
+    """Columns that are the label or the target of training rows."""
+    fields = [field for rows in recipe.data.train for field in (rows.label, rows.target) if field]
+    return {field[1:-1] if field.startswith("{") and field.endswith("}") else field for field in fields}
+
+
+def all_metrics(
+    recipe: Recipe, own: tuple[str, ...], slices: Mapping[tuple[str, str], bool]
+) -> tuple[str, ...]:
+    """Everything that a rule may look at.
+
+    Args:
+        recipe: names sets, columns and rules.
+        own: what is measured on the evaluation set itself.
+        slices: column and value of each slice, and whether its rows have one label or target.
+    """
     sets = [f"{name}/{metric}" for name in recipe.eval.sets for metric in set_metrics(recipe, name)]
-    worst = [f"{WORST}/{name}" for name in dict.fromkeys(("loss", *asked_metrics(recipe)))]
-    harness = [name for name in stop_metrics(recipe) if split_name(name).where == HARNESS]
-    return (*own, *sets, *(worst if recipe.eval.columns else []), *harness)
+    asked = dict.fromkeys(("loss", *asked_metrics(recipe)))
+    parts = [(name, *part) for part, one in slices.items() for name in asked if not one or _tells(name)]
+    worst = [f"{WORST}/{name}" for name in dict.fromkeys(name for name, _, _ in parts)]
+    known = [name for name in stop_metrics(recipe) if split_name(name).where == HARNESS]
+    known += [name for name in stop_metrics(recipe) if recipe.eval.positions and is_position(name)]
+    return (*own, *sets, *worst, *(slice_name(*part) for part in parts), *known)
+
+
+def _tells(name: str) -> bool:
+    return name not in OVER_CLASSES
+
+
+def is_position(name: str) -> bool:
+    """Whether a metric is that of ``eval.positions``: ``perplexity[position=5-8]``."""
+    part = slice_of(name)
+    return part is not None and (part.metric, part.column) == ("perplexity", "position")

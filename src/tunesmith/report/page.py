@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tunesmith.report.chosen import chosen_by, classes, without_model
 from tunesmith.report.confusion import confusion
 from tunesmith.report.data_report import data_section
 from tunesmith.report.flips import flips
@@ -74,6 +75,9 @@ def _sections(run: RunFiles) -> dict[str, Any]:
         "kept": "kept model" if run.result else "best so far",
         "gains": gains(run),
         "fewer_rows": fewer_rows(run),
+        "chosen_by": chosen_by(run),
+        "without_model": without_model(run),
+        "classes": classes(run),
         "tested": tested(run),
         "averages": averages(run),
         "figures": figures(run),

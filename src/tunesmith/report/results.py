@@ -212,6 +212,7 @@ class VerdictRow:
     decision: str
     rule: str
     reason: str
+    notes: tuple[str, ...]
     kept: bool
 
 
@@ -258,5 +259,6 @@ def _verdict_row(record: Record, columns: Sequence[str], kept_step: int | None) 
         decision=str(verdict.get("decision") or words.ABSENT),
         rule=str(verdict.get("rule") or ""),
         reason=str(verdict.get("reason") or ""),
+        notes=tuple(str(note) for note in record.get("notes") or ()),
         kept=record["step"] == kept_step,
     )

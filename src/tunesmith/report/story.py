@@ -66,6 +66,8 @@ def tell(run: RunFiles) -> Story:
         tone, opening = RULES.get(_rule_key(rule), (tone, opening))
         if tone == "plain" and targets(run.recipe):
             tone, opening = "warn", f"Not good enough yet. {opening}"
+        if rule == "target" and stop.get("step") == 0:
+            tone, opening = "warn", "The target asks for nothing"
     reason = str(stop.get("reason") or run.result.get("error") or "")
     return Story(
         tone=tone, headline=_headline(opening, stop.get("step"), reason), detail=_detail(run, status)
@@ -87,7 +89,7 @@ def _headline(opening: str, step: Any, reason: str) -> str:
 def _detail(run: RunFiles, status: str) -> str:
     if status == "preempted":
         return "Run the same command again and it goes on from its last checkpoint."
-    if status == "failed":
+    if status == "failed" and not (run.result or {}).get("delivered"):
         return "No finished model came of it. Once mended, the same command goes on from the last checkpoint."
     _, _, rest = str((run.result or {}).get("explanation") or "").partition(". ")
     if rest:  # its first sentence says what the headline says
@@ -95,7 +97,8 @@ def _detail(run: RunFiles, status: str) -> str:
     kept = best(run)
     if kept is None:
         return ""
-    name, sentence = chief_metric(run), f"The model kept is the one of step {kept['step']}"
+    which = f"the one of step {kept['step']}" if kept.get("step") is not None else "an average of weights"
+    name, sentence = chief_metric(run), f"The model kept is {which}"
     value = metrics_of(kept).get(name)
     if value is None:
         return f"{sentence}."
@@ -177,11 +180,22 @@ def baseline(run: RunFiles) -> Record | None:
 
 
 def best(run: RunFiles) -> Record | None:
-    """The measurement whose weights were kept; of a run that goes on, the best so far."""
-    kept = _measured((run.result or {}).get("best"), step=None)
+    """What the finished model has and scores; of a run that goes on, the best so far.
+
+    Its scores are those on all rows, which may be more than the evaluation of that step saw. An average of
+    weights is of no step.
+    """
+    result = run.result or {}
+    given = _measured(result.get("delivered"), step=None)
+    kept = given or _measured(result.get("best"), step=None)
+    if kept is not None and given and given.get("average"):
+        return {**kept, "step": None}
     if kept is not None:
-        same = [record for record in run.evals if record["step"] == kept.get("step")]
-        return same[0] if same else kept
+        same = next((record for record in run.evals if record["step"] == kept.get("step")), {})
+        return {**same, **kept}
+    so_far = next((record["kept"] for record in reversed(run.evals) if "kept" in record), None)
+    if so_far is not None:
+        return next((record for record in run.evals if record["step"] == so_far), None)
     name = keeping_metric(run)
     sign = 1 if direction(name) == "max" else -1
     scored = [record for record in run.evals if _finite(metrics_of(record).get(name))]

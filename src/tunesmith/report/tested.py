@@ -26,9 +26,10 @@ class TestRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tested:
-    """The table of the test split, and how many rows it is of."""
+    """The table of the test split, how many rows it is of, and whether decisions may have seen it."""
 
     examples: str
+    seen: str
     rows: tuple[TestRow, ...]
 
 
@@ -53,7 +54,20 @@ def tested(run: RunFiles) -> Tested | None:
         return None
     return Tested(
         examples=words.number(test.get("examples")),
+        seen=_seen(test),
         rows=tuple(_row(name, test) for name in metrics),
+    )
+
+
+def _seen(test: Record) -> str:
+    before = test.get("told_before")
+    steps = [str(step) for step in before] if isinstance(before, list) else []
+    if not steps:
+        return "rows that no decision saw, scored once, when everything was decided."
+    at = f"step {steps[0]}" if len(steps) == 1 else f"steps {', '.join(steps)}"
+    return (
+        f"rows whose scores were told before, when the run had ended at {at}: whoever let it go on had seen "
+        "them, so they are no longer unseen."
     )
 
 

@@ -25,10 +25,17 @@ def afterwords(chosen: Chosen, rules: Sequence[StopRule]) -> Iterator[str]:
     value, ends = chosen.test.metrics.get(name), chosen.test.intervals.get(name)
     if value is not None:
         between = f"95 % interval {show(ends[0])} to {show(ends[1])} over " if ends is not None else ""
-        yield (
-            f"On the test split, which no decision saw, {name} is {show(value)} "
-            f"({between}{chosen.test.examples:,} examples)."
-        )
+        unseen = seen_words(chosen.test_before)
+        rows = f"{between}{chosen.test.examples:,} examples"
+        yield f"On the test split, {unseen}, {name} is {show(value)} ({rows})."
+
+
+def seen_words(before: Sequence[int]) -> str:
+    """Whether decisions may have seen the test split: they have where the run had told its scores before."""
+    if not before:
+        return "which no decision saw"
+    steps = f"step {before[0]}" if len(before) == 1 else f"steps {', '.join(map(str, before))}"
+    return f"whose scores were told when the run had ended at {steps}, so that going on was decided by them"
 
 
 def steps_beyond(state: State) -> int:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tunesmith.judge.budget import step_limit, total_steps
+from tunesmith.judge.choosing import choice_words, choosing, few_rows_words
+from tunesmith.judge.planned import Length, looks_of, silent_rules
 from tunesmith.judge.rule_words import rules_in_words
+from tunesmith.metrics.names import WORST, split_name
 from tunesmith.plan.arithmetic import Arithmetic, grouped
 from tunesmith.plan.division import Division, divide
-from tunesmith.recipe.metric_names import asked_metrics
+from tunesmith.recipe.metric_names import OVER_CLASSES, asked_metrics
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Task
+from tunesmith.train.aside import set_aside
 from tunesmith.train.parts import Parts
 from tunesmith.train.schedule import warmup_steps
+from tunesmith.train.without_model import PARTS, baseline_words, counts_words, easy_targets
 
 Size = tuple[int, bool]
 
@@ -59,7 +64,38 @@ def describe(
         evaluation=_evaluation_words(parts),
         stops=rules_in_words(recipe.stop),
         chosen=report.chosen(recipe.run.seed),
+        classes=tuple(f"{PARTS[part]}: {counts_words(one)}" for part, one in report.classes.items()),
+        baselines=tuple(map(baseline_words, report.without_model)),
+        kept=f"weights with {choice_words(choosing(recipe.stop))}",
+        warnings=tuple(_warnings(parts)),
     )
+
+
+def _warnings(parts: Parts) -> Iterator[str]:
+    """What of the goal can hardly be meant: few rows, rules that cannot speak, targets that ask nothing."""
+    recipe, metric = parts.recipe, choosing(parts.recipe.stop).metric
+    few = few_rows_words(metric, rows_of(parts, metric))
+    yield from [few] if few else []
+    yield from easy_targets(recipe, parts.report.without_model)
+    steps, batch = steps_of(parts), recipe.batch.size
+    length = Length(
+        steps=steps,
+        epoch_steps=parts.mixture.size / batch,
+        step_tokens=batch * sum(example["length"] for example in parts.train) / len(parts.train),
+        warmup=warmup_steps(steps, recipe.optimizer.warmup),
+    )
+    if steps is not None and (looks := looks_of(recipe.eval.every, length, baseline=recipe.eval.baseline)):
+        yield from (one.words for one in silent_rules(recipe.stop, looks))
+
+
+def rows_of(parts: Parts, metric: str) -> int | None:
+    """Rows on which a metric is measured; of the worst slice, as many as the smallest has."""
+    where = split_name(metric).where
+    if not where:
+        return len(parts.eval)
+    aside = set_aside(parts)[1]
+    slices = [len(places) for places in aside.slices.values()]
+    return min(slices, default=None) if where == WORST else aside.sizes.get(where)
 
 
 def division_of(parts: Parts, processes: int) -> Division:
@@ -102,6 +138,10 @@ def _evaluation_words(parts: Parts) -> str:
     words += ["as many rows as the decision needs"] if section.subset == "auto" else []
     words += [f"rows with the same {section.cluster} together"] if section.cluster is not None else []
     words += [f"by {', '.join(section.columns)}"] if section.columns else []
+    words += [
+        f"rows of one {column} have one label, so that {', '.join(OVER_CLASSES)} mean nothing there"
+        for column in sorted(set_aside(parts)[1].telling if section.columns else ())
+    ]
     words += [f"{name}: {len(rows):,} rows" for name, rows in parts.sets.items()]
     words += [f"test: {len(parts.test):,} rows, once at the end"] if parts.test else []
     return "; ".join(words)

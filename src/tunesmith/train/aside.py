@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tunesmith.data.held_out import Marks
 from tunesmith.errors import UserError
 from tunesmith.judge.subset import nested_order
+from tunesmith.metrics.names import slice_part
 from tunesmith.recipe.schema import Eval
 from tunesmith.tasks.task import Example
 from tunesmith.train.parts import Parts
@@ -32,14 +33,33 @@ class Aside:
     Attributes:
         clusters: number of each evaluation example's cluster; ``None``: each stands alone.
         slices: column and value to the places of their evaluation examples.
+        telling: columns whose every slice has rows of one label or target only.
         sets: further evaluation sets by their names.
         test: scored once, at the end.
     """
 
     clusters: Indices | None = None
     slices: Mapping[tuple[str, str], Indices] = field(default_factory=dict)
+    telling: frozenset[str] = frozenset()
     sets: Mapping[str, Sequence[Example]] = field(default_factory=dict)
     test: Sequence[Example] = ()
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Examples of each further set, and of each slice, ``[column=value]``."""
+        slices = {slice_part(*part): len(places) for part, places in self.slices.items()}
+        return {name: len(rows) for name, rows in self.sets.items()} | slices
+
+    def places(self, where: str) -> Indices | None:
+        """Places of the examples of a slice, by its name: ``[column=value]``; ``None`` if there is none."""
+        return next((places for part, places in self.slices.items() if where == slice_part(*part)), None)
+
+    def clusters_of(self, where: str) -> Indices | None:
+        """Clusters of the examples that a metric is measured on; those of further sets stand alone."""
+        if not where or self.clusters is None:
+            return self.clusters
+        places = self.places(where)
+        return None if places is None else self.clusters[places]
 
 
 def set_aside(parts: Parts) -> tuple[Sequence[Example], Aside]:
@@ -53,12 +73,27 @@ def set_aside(parts: Parts) -> tuple[Sequence[Example], Aside]:
         order = nested_order(strata(examples), parts.recipe.run.seed)
         examples = [examples[index] for index in order]
     ids = [str(example["id"]) for example in examples]
+    slices = _slices(ids, section, parts.marks)
     return examples, Aside(
         clusters=_clusters(ids, section.cluster, parts.marks),
-        slices=_slices(ids, section, parts.marks),
+        slices=slices,
+        telling=_telling(examples, slices),
         sets=parts.sets,
         test=parts.test,
     )
+
+
+def _telling(examples: Sequence[Example], slices: Mapping[tuple[str, str], Indices]) -> frozenset[str]:
+    """Columns that tell the label, since no slice by them has two labels or two targets."""
+    field = next((name for name in ("label", "target") if name in examples[0]), None)
+    if field is None:
+        return frozenset()
+    mixed = {
+        column
+        for (column, _), places in slices.items()
+        if len({examples[place][field] for place in places}) > 1
+    }
+    return frozenset(column for column, _ in slices) - mixed
 
 
 def strata(examples: Sequence[Example]) -> list[Hashable]:

@@ -11,6 +11,7 @@ from tunesmith.judge.measurement import Verdict
 from tunesmith.judge.trouble import returned
 from tunesmith.train.loading import load_checkpoint
 from tunesmith.train.looks import drop_looks
+from tunesmith.train.rechosen import judged_again
 from tunesmith.train.saving import settle
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State
@@ -50,6 +51,7 @@ def go_back(setup: Setup, wrong: WentWrong) -> State:
         return replace(
             wrong.state, verdict=broke_down(f"{wrong.reason}; there is no checkpoint to go back to")
         )
+    state, _ = judged_again(setup, state)  # other rules may have written the checkpoint
     to = state.progress.step
     return replace(state, trouble=returned(state.trouble, trouble, setup.recipe.safety, to=to, at=at))
 

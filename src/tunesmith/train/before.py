@@ -28,6 +28,7 @@ from tunesmith.train.watch import clear_heartbeats, preempted_early
 RunRecipe = Callable[[Recipe, Path], int]
 MOST_SHOWN = 8
 _KNOWN = {"result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "slurm"}
+OTHER_ROWS = "data: other rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ def changes_of_data(run_dir: Path, fingerprint: str, *, accept: bool) -> tuple[s
             "bring back the rows it began with, start over in a new directory with `--fresh`, or go on "
             "with the new ones by `--accept-changes`",
         )
-    return ("data: other rows",)
+    return (OTHER_ROWS,)
 
 
 def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Recipe:

@@ -62,9 +62,9 @@ def build(
     if deepspeed:
         keep_transformers_out()
     metrics = metrics_of(recipe, parts.task)
-    refuse_rules(recipe, metrics, len(parts.eval), deepspeed=deepspeed)
-    load_metrics([*metrics, *(each for name in recipe.eval.sets for each in set_metrics(recipe, name))])
     examples, aside = set_aside(parts)
+    refuse_rules(recipe, metrics, len(parts.eval), aside, deepspeed=deepspeed)
+    load_metrics([*metrics, *(each for name in recipe.eval.sets for each in set_metrics(recipe, name))])
     harness = _from_outside(recipe, accelerator)
     # Every process must begin with the same weights, also where they are made up.
     seed_everything(recipe.run.seed, 0)

@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
+from tunesmith.checkpoint.journal import append_record, read_journal
 from tunesmith.judge.best import primary_metric, within_guards
+from tunesmith.judge.delivered import Delivered
 from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.paired import Paired, compare, p_better
 from tunesmith.judge.scores import Scores
@@ -20,9 +22,10 @@ from tunesmith.report.scores import read_scores, write_scores
 from tunesmith.tasks.task import Scored
 from tunesmith.train.accelerator import from_main
 from tunesmith.train.average import soup
+from tunesmith.train.base_model import read_object
 from tunesmith.train.evaluate import Evaluation, summarise
 from tunesmith.train.loading import restore_best
-from tunesmith.train.log import Log
+from tunesmith.train.log import SCORES_OF, Log
 from tunesmith.train.look import look, score_with
 from tunesmith.train.rules import comparable, scores_of_metric
 from tunesmith.train.setup import Setup
@@ -31,6 +34,8 @@ from tunesmith.train.state import State
 CHANCE = 0.05
 """Of taking an average that is no better, over all that are tried."""
 TEST_BASELINE, TEST_SCORES = "baseline_test_scores.jsonl", "test_scores.jsonl"
+TEST_TOLD = "test_told.jsonl"
+"""A line for each end of the run at which the test split's scores were told."""
 Values = Mapping[str, torch.Tensor]
 
 
@@ -61,6 +66,7 @@ class Chosen:
         test: of the weights used, on the test split; ``None`` if there is none.
         test_baseline: the same before the first step.
         test_paired: gains on the test split over the baseline.
+        test_before: steps at which the run had ended before, and told what it scored there.
     """
 
     best: Measurement | None = None
@@ -68,6 +74,15 @@ class Chosen:
     test: Measurement | None = None
     test_baseline: Mapping[str, float] = field(default_factory=dict)
     test_paired: tuple[Paired, ...] = ()
+    test_before: tuple[int, ...] = ()
+
+    @property
+    def delivered(self) -> Delivered | None:
+        """The weights that the finished model has; ``None`` if nothing was measured."""
+        used = next((one for one in self.tried if one.used), None)
+        if used is not None:
+            return Delivered(measurement=used.measurement, average=used.name)
+        return None if self.best is None else Delivered(measurement=self.best)
 
 
 def choose(setup: Setup, state: State, log: Log) -> Chosen:
@@ -76,9 +91,10 @@ def choose(setup: Setup, state: State, log: Log) -> Chosen:
     The best measured ones, unless an average is better on the same examples by a paired test. If they were
     measured on a part of the evaluation set, they are measured on all of it first.
     """
+    before = from_main(setup.accelerator, told_before(setup.run_dir, setup.recipe_hash, state.progress.step))
     best = next((one for one in state.history if one.step == state.best_step), None)
     if best is None:
-        return Chosen(test=_test(setup, state, log))
+        return Chosen(test=_test(setup, state, log), test_before=before)
 
     def put_best() -> None:
         if state.best_step is not None:
@@ -88,20 +104,35 @@ def choose(setup: Setup, state: State, log: Log) -> Chosen:
         put_best()
     tried = bool(setup.recipe.run.average)
     scores = _known_scores(setup, state)
-    if not best.whole or (tried and scores is None):
+    named = Delivered(measurement=best).weights
+    stale = from_main(setup.accelerator, _scores_of(setup.run_dir) != named)
+    if not best.whole or stale or (tried and scores is None):
         evaluation, newest = look(setup, best.progress, whole=True)
         best, scores = (
             _as_measured(best, evaluation),
             newest.get(comparable(primary_metric(setup.recipe.stop))),
         )
-        log.kept(evaluation)
+        log.kept(evaluation, named)
     averages = _try_averages(setup, state, scores, log, put_best) if tried else ()
     chosen = Chosen(best=best, tried=averages)
     test = _test(setup, state, log)
     if test is None:
         return chosen
     baseline, paired = _against_baseline(setup, test)
-    return replace(chosen, test=test, test_baseline=baseline, test_paired=paired)
+    return replace(chosen, test=test, test_baseline=baseline, test_paired=paired, test_before=before)
+
+
+def told_before(run_dir: Path, recipe_hash: str, step: int) -> tuple[int, ...]:
+    """Steps at which a run told what it scores on its test split, before the end that it has now."""
+    told = [(str(one["recipe"]), int(one["step"])) for one in read_journal(run_dir / TEST_TOLD)]
+    return tuple(at for recipe, at in dict.fromkeys(told) if (recipe, at) != (recipe_hash, step))
+
+
+def tell_test(run_dir: Path, recipe_hash: str, chosen: Chosen, step: int) -> None:
+    """Note that the test split's scores are told now: what is decided after that has seen them."""
+    if chosen.test is not None:
+        record = {"recipe": recipe_hash, "step": step, "metrics": dict(chosen.test.metrics)}
+        append_record(run_dir / TEST_TOLD, record, durable=True)
 
 
 def score_test_baseline(setup: Setup, path: Path) -> float:
@@ -126,6 +157,12 @@ def score_test_baseline(setup: Setup, path: Path) -> float:
 def _as_measured(before: Measurement, evaluation: Evaluation) -> Measurement:
     now = evaluation.measurement
     return replace(before, metrics=now.metrics, intervals=now.intervals, examples=now.examples, of=None)
+
+
+def _scores_of(run_dir: Path) -> str | None:
+    """Which weights the scores are of that stand in the run directory; the first process's answer counts."""
+    path = run_dir / SCORES_OF
+    return str(read_object(path).get("weights")) if path.exists() else None
 
 
 def _known_scores(setup: Setup, state: State) -> Scores | None:
@@ -154,7 +191,7 @@ def _try_averages(
     for name, values in candidates.items():
         setup.engine.put_weights(values)
         evaluation, newest = look(setup, state.progress, whole=True)
-        clusters = None if split_name(metric).where else setup.aside.clusters
+        clusters = setup.aside.clusters_of(split_name(metric).where)
         known = metric in newest and best is not None
         pair = compare(metric, newest[metric], best, clusters) if known and best is not None else None
         tried.append(Tried(name=name, measurement=evaluation.measurement, pair=pair))
@@ -171,8 +208,9 @@ def _try_averages(
             put_best()
         return tuple(tried)
     _, winner = min(sure)
+    used = Delivered(measurement=tried[winner].measurement, average=tried[winner].name)
     setup.engine.put_weights(candidates[tried[winner].name])
-    log.kept(evaluations[winner])
+    log.kept(evaluations[winner], used.weights)
     return tuple(replace(one, used=index == winner) for index, one in enumerate(tried))
 
 
@@ -218,6 +256,7 @@ def plain_chosen(chosen: Chosen) -> dict[str, Any]:
             "examples": chosen.test.examples,
             "metrics": dict(chosen.test.metrics),
             "intervals": {name: list(ends) for name, ends in chosen.test.intervals.items()},
+            "told_before": list(chosen.test_before),
             "baseline": dict(chosen.test_baseline),
             "gains": {pair.metric: _plain_pair(pair) for pair in chosen.test_paired},
         }

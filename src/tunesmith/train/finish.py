@@ -12,7 +12,9 @@ import torch
 from tunesmith.checkpoint.atomic import writing
 from tunesmith.checkpoint.journal import read_journal
 from tunesmith.fault import fault
+from tunesmith.judge.choosing import choosing, few_rows_words
 from tunesmith.judge.decide import unjudged
+from tunesmith.judge.delivered import Delivered
 from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.words import explain
 from tunesmith.model.export import export_model, fold_target_scale
@@ -21,6 +23,7 @@ from tunesmith.sources.address import HubAddress, parse_address
 from tunesmith.tasks.regression import Regression
 from tunesmith.train.accelerator import Place
 from tunesmith.train.afterwords import afterwords, left_behind, steps_beyond
+from tunesmith.train.base_model import read_object
 from tunesmith.train.build import outline
 from tunesmith.train.choose import Chosen, choose, plain_chosen
 from tunesmith.train.log import Log
@@ -117,8 +120,11 @@ def status_of(state: State) -> Status:
 def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[str, Any]:
     """The content of ``result.json``."""
     history, rules = state.history, setup.recipe.stop
-    words = [explain(history, state.verdict, rules), *left_behind(state), *afterwords(chosen, rules)]
-    best = chosen.best or next((m for m in history if m.progress.step == state.best_step), None)
+    kept = next((m for m in history if m.step == state.best_step), None)
+    delivered = chosen.delivered or (Delivered(measurement=kept) if kept is not None else None)
+    best = chosen.best or kept
+    why = explain(history, state.verdict, rules, delivered)
+    words = [why, *left_behind(state), *afterwords(chosen, rules)]
     training, evaluating = seconds_of(state)
     resumed = [r for r in read_journal(setup.run_dir / "metrics.jsonl") if r["kind"] == "resume"]
     return {
@@ -128,6 +134,9 @@ def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[
         "unknown": unjudged(history, rules),
         "baseline": _metrics(history[0]) if history and history[0].progress.step == 0 else None,
         "best": _metrics(best) if best else None,
+        "chosen_by": _chosen_by(setup, best),
+        "without_model": _read_list(setup.run_dir / "data.json", "without_model"),
+        "delivered": _delivered(chosen),
         "final": _metrics(history[-1]) if history else None,
         **plain_chosen(chosen),
         "throughput": {
@@ -178,6 +187,28 @@ def _stop(state: State) -> dict[str, Any]:
     return {"rule": rule, "reason": reason, "step": step, **({"steps_beyond": beyond} if beyond else {})}
 
 
+def _read_list(path: Path, key: str) -> list[Any]:
+    found = read_object(path).get(key) if path.exists() else None
+    return found if isinstance(found, list) else []
+
+
+def _chosen_by(setup: Setup, best: Measurement | None) -> dict[str, Any]:
+    """The metric that chose the weights, the rule that names it, and on how many rows it rests."""
+    choice = choosing(setup.recipe.stop)
+    rows = best.seen(choice.metric) if best is not None else None
+    warning = few_rows_words(choice.metric, rows)
+    said = {"metric": choice.metric, "rule": choice.rule or None, "where": choice.where or None, "rows": rows}
+    return said | ({"warning": warning} if warning else {})
+
+
+def _delivered(chosen: Chosen) -> dict[str, Any] | None:
+    """Which weights ``model/`` holds and what they score; ``None`` if nothing was measured or written."""
+    given = chosen.delivered
+    if given is None:
+        return None
+    return {"weights": given.weights, "average": given.average or None, **_metrics(given.measurement)}
+
+
 def _metrics(measurement: Measurement) -> dict[str, Any]:
     return {
         "step": measurement.progress.step,
@@ -188,15 +219,13 @@ def _metrics(measurement: Measurement) -> dict[str, Any]:
 
 
 def _card(recipe: Recipe, state: State, chosen: Chosen) -> str:
-    used = next((one for one in chosen.tried if one.used), None)
-    measured = used.measurement if used is not None else chosen.best
-    values = {
-        name: value for name, value in (measured.metrics if measured else {}).items() if "[" not in name
-    }
+    given = chosen.delivered
+    measured = given.measurement.metrics if given is not None else {}
+    values = {name: value for name, value in measured.items() if "[" not in name}
     rows = [f"| {name} | {value:.4f} |" for name, value in values.items()]
     tested = chosen.test.metrics if chosen.test is not None else {}
     rows += [f"| {name}, on a test split | {value:.4f} |" for name, value in tested.items()]
-    weights = f"step {state.best_step}" if used is None else f"an average, {used.name}"
+    weights = given.weights if given is not None else f"step {state.progress.step}"
     lines = [
         "---",
         "library_name: transformers",

@@ -7,7 +7,6 @@ some steps beyond the end, which are left out.
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import time
@@ -22,6 +21,7 @@ from tunesmith.train import looks
 from tunesmith.train.accelerator import from_main, on_main
 from tunesmith.train.beside import Handover, NotScored
 from tunesmith.train.pulse import everybodys
+from tunesmith.train.rechosen import link_or_copy
 from tunesmith.train.saving import save_weights
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State
@@ -102,17 +102,9 @@ def keep_look(setup: Setup, step: int) -> None:
         folder = beside(final)
         with writing(final):
             final.parent.mkdir(exist_ok=True)
-            shutil.copytree(looks.look_folder(setup.run_dir, step), folder, copy_function=_link)
+            shutil.copytree(looks.look_folder(setup.run_dir, step), folder, copy_function=link_or_copy)
             publish_folder(folder, final, replace=True)
     setup.accelerator.wait_for_everyone()
-
-
-def _link(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system that cannot
-        shutil.copy2(source, target)
-    return target
 
 
 def take_up(setup: Setup, state: State) -> tuple[State, list[str]]:

@@ -58,6 +58,12 @@ def saved_facts(run_dir: Path, step: int) -> Mapping[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
+def saved_recipe(run_dir: Path, step: int) -> str | None:
+    """The hash of the recipe by which a checkpoint was written."""
+    found = read_manifest(run_dir / "checkpoints" / checkpoint_name(step)).get("recipe")
+    return None if found is None else str(found)
+
+
 def restore_best(run_dir: Path, engine: Engine, model: Any, step: int) -> None:
     """Put the weights of the best measurement back into the model.
 

@@ -29,7 +29,9 @@ from tunesmith.train.spending import memory_bytes
 from tunesmith.train.step import StepResult
 
 QUIET_SECONDS = 10.0
-EVIDENCE = ("train_loss", "paired", "clusters", "of", "sets", "beside")
+SCORES_OF = "scores_of.json"
+"""Says of which weights the scores, samples and confusions are that stand in the run directory."""
+EVIDENCE = ("train_loss", "paired", "clusters", "of", "sets", "slices", "beside")
 """What an evaluation's line holds beside its values, where it is known: enough to judge it again."""
 
 
@@ -126,8 +128,11 @@ class Log:
         yield
         self._bar.update(self._task, description="train")
 
-    def measurement(self, evaluation: Evaluation, verdict: Verdict, *, is_best: bool) -> None:
-        """Record one evaluation, its verdict, and, if it is the best, its samples."""
+    def measurement(
+        self, evaluation: Evaluation, verdict: Verdict, *, best_step: int, notes: Sequence[str] = ()
+    ) -> None:
+        """Record one evaluation, its verdict and notes, and, if it is the best, its samples."""
+        is_best = evaluation.measurement.step == best_step
         measured = evaluation.measurement
         if not measured.beside:
             self._last = (measured.progress.tokens, measured.progress.seconds + measured.seconds)
@@ -147,19 +152,27 @@ class Log:
             "at": round(measured.progress.seconds, 3),
             **{name: plain[name] for name in EVIDENCE if name in plain},
             "verdict": asdict(verdict),
+            "kept": best_step,
+            **({"notes": list(notes)} if notes else {}),
         }
         append_record(self._run_dir / "metrics.jsonl", record, durable=True)
-        self._write_samples(evaluation, first=measured.progress.step == 0, is_best=is_best)
+        best = f"step {best_step}" if is_best else ""
+        self._write_samples(evaluation, first=measured.progress.step == 0, best=best)
         self.say(_in_words(measured, is_best=is_best))
         self.say(f"  {verdict.decision}: {verdict.reason}")
+        for note in notes:
+            self.say(f"  note: {note}")
 
-    def kept(self, evaluation: Evaluation) -> None:
-        """The weights kept are these: their scores and samples stand in the run directory."""
+    def kept(self, evaluation: Evaluation, weights: str) -> None:
+        """The weights kept are these, named so: their scores and samples stand in the run directory."""
         if self._main:
-            self._write_samples(evaluation, first=False, is_best=True)
+            self._write_samples(evaluation, first=False, best=weights)
 
-    def _write_samples(self, evaluation: Evaluation, *, first: bool, is_best: bool) -> None:
+    def _write_samples(self, evaluation: Evaluation, *, first: bool, best: str) -> None:
+        is_best = bool(best)
         path = self._run_dir / "samples.json"
+        if is_best:
+            (self._run_dir / SCORES_OF).unlink(missing_ok=True)  # until all of them are written
         known = (
             {one["id"]: one for one in json.loads(path.read_text(encoding="utf-8"))} if path.exists() else {}
         )
@@ -177,6 +190,8 @@ class Log:
             counts = confusion(self._labels, guessed, truth)
             content = {"labels": list(self._labels), "counts": counts}
             write_json(self._run_dir / "confusion.json", content, check=self._still_ours)
+        if is_best:
+            write_json(self._run_dir / SCORES_OF, {"weights": best}, check=self._still_ours)
 
 
 def open_log(setup: Setup, place: Place, still_ours: Callable[[], None]) -> Log:

@@ -11,9 +11,9 @@ from tunesmith.judge.paired import Paired
 from tunesmith.judge.references import Kept, comparisons
 from tunesmith.judge.scores import Scores
 from tunesmith.judge.subset import next_size, sizes
-from tunesmith.metrics.names import WORST, slice_name, split_name
+from tunesmith.metrics.names import WORST, slice_name, slice_part, split_name
 from tunesmith.metrics.table import metric_direction
-from tunesmith.recipe.metric_names import asked_metrics, set_metrics
+from tunesmith.recipe.metric_names import OVER_CLASSES, asked_metrics, set_metrics, stop_metrics
 from tunesmith.tasks.task import Example, Scored
 from tunesmith.train.accelerator import from_main
 from tunesmith.train.aside import Aside
@@ -58,7 +58,8 @@ def look(
     while size is not None:
         scored += score_with(setup, setup.eval[len(scored) : size], setup.metrics)
         measurement = _measurement(setup, scored, others, progress, harness)
-        newest = scores_by_metric(setup.recipe, {"": scored, **others}, progress.step)
+        by_set = {"": scored, **others, **_by_slice(scored, setup)}
+        newest = scores_by_metric(setup.recipe, by_set, progress.step)
         measurement = replace(measurement, paired=paired(kept or {}, newest, setup.aside))
         # processes must go on together, whatever their arithmetic makes of the last bit
         size = (
@@ -116,7 +117,19 @@ def _measurement(
         clusters=len(set(clusters.tolist())) if clusters is not None else None,
         of=rows if seen < rows else None,
         sets={name: len(rows) for name, rows in others.items()},
+        slices={slice_part(*part): len(places) for part, places in aside.slices.items()},
     )
+
+
+def _by_slice(scored: Sequence[Scored], setup: Setup) -> dict[str, list[Scored]]:
+    """The examples of each slice that a rule names, once all rows have been scored."""
+    if len(scored) < len(setup.eval):
+        return {}
+    named = dict.fromkeys(split_name(name).where for name in stop_metrics(setup.recipe))
+    found = {where: setup.aside.places(where) for where in named if where.startswith("[")}
+    return {
+        where: [scored[place] for place in places] for where, places in found.items() if places is not None
+    }
 
 
 def _of_set(name: str, scored: Sequence[Scored], metrics: Sequence[str]) -> tuple[Values, Intervals]:
@@ -134,7 +147,8 @@ def _of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: Aside) -
     worst: dict[str, tuple[float, str]] = {}
     for (column, value), places in aside.slices.items():
         clusters = aside.clusters[places] if aside.clusters is not None else None
-        part, bounds = summarise([scored[place] for place in places], metrics, clusters)
+        own = [name for name in metrics if column not in aside.telling or name not in OVER_CLASSES]
+        part, bounds = summarise([scored[place] for place in places], own, clusters)
         for metric, number in part.items():
             name = slice_name(metric, column, value)
             values[name] = number
@@ -150,10 +164,9 @@ def _of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: Aside) -
 
 
 def paired(kept: Kept, newest: Mapping[str, Scores], aside: Aside) -> tuple[Paired, ...]:
-    """Comparisons with what is kept.
-
-    Clusters are those of the evaluation set, and rows of the other sets stand alone.
-    """
-    own = {name: scores for name, scores in newest.items() if not split_name(name).where}
-    others = {name: scores for name, scores in newest.items() if name not in own}
-    return (*comparisons(kept, own, aside.clusters), *comparisons(kept, others))
+    """Comparisons with what is kept; clusters are those of the examples that each metric is measured on."""
+    return tuple(
+        pair
+        for name, scores in newest.items()
+        for pair in comparisons(kept, {name: scores}, aside.clusters_of(split_name(name).where))
+    )

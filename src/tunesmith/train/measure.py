@@ -10,6 +10,7 @@ from tunesmith.judge.best import best_index
 from tunesmith.judge.cadence import next_look
 from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Progress
+from tunesmith.judge.notes import notes
 from tunesmith.judge.references import keep
 from tunesmith.judge.scores import Scores
 from tunesmith.report.scores import read_scores, write_scores
@@ -21,7 +22,7 @@ from tunesmith.train.log import Log
 from tunesmith.train.look import look, paired
 from tunesmith.train.looks import Result
 from tunesmith.train.saving import keep_best
-from tunesmith.train.schedule import due
+from tunesmith.train.schedule import due, warmup_steps
 from tunesmith.train.setup import Setup
 from tunesmith.train.signals import Leaving
 from tunesmith.train.state import State
@@ -105,8 +106,9 @@ def _judged(
     best = state.history[best_index(state.history, rules)].step
     if best == step:
         keep_as_best(step)
-    log.measurement(evaluation, state.verdict, is_best=best == step)
-    return replace(state, best_step=best, look=_next_look(setup, state))
+    said = notes(state.history, rules)
+    log.measurement(evaluation, state.verdict, best_step=best, notes=said)
+    return replace(state, best_step=best, look=planned_look(setup, state))
 
 
 def is_due(setup: Setup, state: State, before: Progress) -> bool:
@@ -114,15 +116,16 @@ def is_due(setup: Setup, state: State, before: Progress) -> bool:
     every = setup.recipe.eval.every
     if not every.auto:
         return due(every, before, state.progress)
-    planned = state.look if state.look is not None else _next_look(setup, state)
+    planned = state.look if state.look is not None else planned_look(setup, state)
     return planned is not None and state.progress.step >= planned
 
 
-def _next_look(setup: Setup, state: State) -> int | None:
+def planned_look(setup: Setup, state: State) -> int | None:
     """The step of the next evaluation, where the judge chooses it; it is stored with the state.
 
     It hangs on measured times, so the first process chooses for all.
     """
     if not setup.recipe.eval.every.auto:
         return None
-    return int(from_main(setup.accelerator, next_look(state.history, setup.total_steps)))
+    warmup = warmup_steps(setup.total_steps, setup.recipe.optimizer.warmup)
+    return int(from_main(setup.accelerator, next_look(state.history, setup.total_steps, warmup=warmup)))

@@ -29,6 +29,7 @@ from tunesmith.tasks.layout import can_pack, class_of
 from tunesmith.tasks.table import TASKS, Kind
 from tunesmith.tasks.task import Example, Task
 from tunesmith.train.limited import limited
+from tunesmith.train.without_model import counts_of, without_model
 
 UNLIMITED = 10**9
 
@@ -160,6 +161,7 @@ def _encode(
     )
     measured = {name: len(encoded.examples) for name, encoded in sets.items()}
     report = replace(report, test=len(test.examples), sets=measured)
+    report = _with_classes(report, recipe, getattr(task, "labels", ()), train.examples, held_out.examples)
     return Parts(
         recipe=recipe,
         processor=processor,
@@ -175,6 +177,19 @@ def _encode(
         sets={name: encoded.examples for name, encoded in sets.items()},
         marks=rows.marks,
     )
+
+
+def _with_classes(
+    report: DataReport,
+    recipe: Recipe,
+    labels: Sequence[str],
+    train: Sequence[Example],
+    held_out: Sequence[Example],
+) -> DataReport:
+    """The report with the rows of each class, and what is reached without any model."""
+    counts = {"train": counts_of(train, labels), "eval": counts_of(held_out, labels)}
+    easy = without_model(recipe, train, held_out, labels)
+    return replace(report, classes=counts if counts["train"] else {}, without_model=easy)
 
 
 def _refuse_unusable(parts: Mapping[str, Encoded]) -> None:

@@ -12,19 +12,24 @@ from tunesmith.tasks.task import Example
 from tunesmith.train.base_model import on_base_model
 from tunesmith.train.parts import Parts, prepare
 from tunesmith.train.quiet import quieten
+from tunesmith.train.without_model import PARTS, counts_words
 
 PREVIEWED = 4
 
 
-def preview_rows(path: Path, overrides: Sequence[str] = (), count: int = PREVIEWED) -> list[dict[str, Any]]:
-    """The first training examples of a recipe, without loading weights.
+def preview_rows(
+    path: Path, overrides: Sequence[str] = (), count: int = PREVIEWED
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The first training examples of a recipe, and how many rows each class has; no weights are loaded.
 
     Raises:
         UserError: for anything that the user must change.
     """
     quieten()
     path = Path(path)
-    return preview(prepare(on_base_model(load_recipe(path, overrides)), path.resolve().parent), count)
+    parts = prepare(on_base_model(load_recipe(path, overrides)), path.resolve().parent)
+    classes = [f"{PARTS[part]}: {counts_words(one)}" for part, one in parts.report.classes.items()]
+    return preview(parts, count), classes
 
 
 def preview(parts: Parts, count: int = PREVIEWED) -> list[dict[str, Any]]:

@@ -14,17 +14,28 @@ from tunesmith.recipe.metric_names import all_metrics, stop_metrics
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.compared import compared
 from tunesmith.tasks.task import Scored
+from tunesmith.train.aside import Aside
 
 
-def refuse_rules(recipe: Recipe, metrics: Sequence[str], examples: int, *, deepspeed: bool) -> None:
+def refuse_rules(
+    recipe: Recipe, metrics: Sequence[str], examples: int, aside: Aside, *, deepspeed: bool = False
+) -> None:
     """Make sure that every rule can be judged by what will be measured.
+
+    Args:
+        recipe: names rules.
+        metrics: of the evaluation set.
+        examples: of the evaluation set.
+        aside: slices that are measured apart.
+        deepspeed: whether that trains.
 
     Raises:
         UserError: for the first that cannot.
     """
+    slices = {part: part[0] in aside.telling for part in aside.slices}
     problems = [
-        *check_rules(recipe.stop, all_metrics(recipe, ("loss", *metrics))),
-        *check_evidence(recipe.stop, examples),
+        *check_rules(recipe.stop, all_metrics(recipe, ("loss", *metrics), slices)),
+        *check_evidence(recipe.stop, examples, aside.sizes),
     ]
     if problems:
         first = problems[0]

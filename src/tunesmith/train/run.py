@@ -14,7 +14,6 @@ from tunesmith.checkpoint.journal import append_record, keep_evaluations, trunca
 from tunesmith.checkpoint.requests import Requests, answer
 from tunesmith.errors import Exit
 from tunesmith.fault import fault
-from tunesmith.judge.decide import decide
 from tunesmith.plan.arithmetic import text_of
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema import Recipe
@@ -23,20 +22,22 @@ from tunesmith.train import looks
 from tunesmith.train.accelerator import Place, on_main, take_place
 from tunesmith.train.asked import listener
 from tunesmith.train.back import WentWrong, forget_what_came_after, go_back
-from tunesmith.train.before import Held, changes_of_data, make_base_models, owned
+from tunesmith.train.before import OTHER_ROWS, Held, changes_of_data, make_base_models, owned
 from tunesmith.train.beside import NotScored
 from tunesmith.train.build import arithmetic_of, build, dtype_of
-from tunesmith.train.choose import Chosen
+from tunesmith.train.choose import Chosen, tell_test
 from tunesmith.train.continuation import Terms, continuation_of, in_words
 from tunesmith.train.finish import finish, resources_of, result_of, status_of
 from tunesmith.train.handover import take_up
-from tunesmith.train.loading import load_checkpoint, saved_facts
-from tunesmith.train.log import Log, open_log
+from tunesmith.train.loading import load_checkpoint, saved_facts, saved_recipe
+from tunesmith.train.log import SCORES_OF, Log, open_log
 from tunesmith.train.loop import save, train
+from tunesmith.train.measure import planned_look
 from tunesmith.train.parts import Parts, prepare
 from tunesmith.train.preview import preview
 from tunesmith.train.pulse import Pulse
 from tunesmith.train.quiet import quieten
+from tunesmith.train.rechosen import judged_again
 from tunesmith.train.saving import open_saver, settle
 from tunesmith.train.scorer import scored_beside
 from tunesmith.train.setup import Setup
@@ -184,9 +185,14 @@ def _continue(setup: Setup, place: Place, terms: Terms, changes: Sequence[str]) 
     state, left_out = take_up(setup, state)
     step = state.progress.step
     begun = bool(step or state.history)
-    if begun and changes and state.history:  # other rules may judge otherwise
-        state = replace(state, verdict=decide(state.history, setup.recipe.stop))
+    # other rules may have written it, also where a run that accepted them was cut off before it saved
+    if begun and (changes or saved_recipe(setup.run_dir, step) != setup.recipe_hash):
+        state, chosen = judged_again(setup, state)
+        left_out += chosen
+        state = replace(state, look=planned_look(setup, state))
     if place.world.is_main:
+        if OTHER_ROWS in changes:
+            (setup.run_dir / SCORES_OF).unlink(missing_ok=True)
         journal = setup.run_dir / "metrics.jsonl"
         truncate_after(journal, step if begun else -1)
         keep_evaluations(journal, {one.step for one in state.history})
@@ -220,6 +226,7 @@ def _conclude(
     still_ours: Callable[[], None],
 ) -> None:
     result, resources = result_of(setup, state, place, chosen), resources_of(setup, state, place)
+    tell_test(setup.run_dir, setup.recipe_hash, chosen, state.progress.step)
     for name, content in (("environment.json", {**about, "resources": resources}), ("result.json", result)):
         write_json(setup.run_dir / name, content, check=still_ours)
     still_ours()

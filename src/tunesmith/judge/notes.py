@@ -1,0 +1,33 @@
+"""What is said of a measurement beside its verdict: barred weights, targets that ask for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tunesmith.judge.barred import barred_now
+from tunesmith.judge.best import meets_target
+from tunesmith.judge.measurement import History
+from tunesmith.judge.show import show
+from tunesmith.recipe.leaves import leaves
+from tunesmith.recipe.stop_rules import StopRule
+
+
+def notes(history: History, rules: Sequence[StopRule]) -> list[str]:
+    """Sentences to say with the newest measurement, without a full stop; most have none."""
+    if not history:
+        return []
+    asks_for_nothing = met_before(history, rules) if len(history) == 1 else ""
+    return [*([asks_for_nothing] if asks_for_nothing else []), *barred_now(history, rules)]
+
+
+def met_before(history: History, rules: Sequence[StopRule]) -> str:
+    """That a target was met before the first step, and so asks for nothing; empty if none was."""
+    if not history or history[0].step:
+        return ""
+    first = history[0]
+    for rule in leaves(rules):
+        if rule.target and meets_target(first, rule.target):
+            had = " and ".join(f"{name} was {show(first.metrics[name])}" for name in rule.target)
+            wanted = " and ".join(f"{name} {show(value)}" for name, value in rule.target.items())
+            return f"the target {wanted} asks for nothing: {had} before the first step; set it beyond that"
+    return ""
