@@ -16,7 +16,7 @@ Edit = tuple[int, int, str]
 """From, to, and what to put there; positions in the text."""
 
 
-def replace_scalars(text: str, change: Callable[[tuple[str, ...], str], str | None]) -> str:
+def replace_scalars(text: str, change: Callable[[tuple[str, ...], str], str | float | None]) -> str:
     """Replace single values.
 
     Args:
@@ -89,7 +89,7 @@ def _flow(values: Mapping[str, object]) -> str:
     return "{" + ", ".join(f"{key}: {scalar_text(value)}" for key, value in values.items()) + "}"
 
 
-def _over(node: yaml.Node, new: str) -> Edit:
+def _over(node: yaml.Node, new: str | float) -> Edit:
     block = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
     return node.start_mark.index, node.end_mark.index, scalar_text(new) + ("\n" if block else "")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.cli.fill import fill_rows, replace_scalars, set_value
+from tunesmith.cli.goal import above_baseline
 from tunesmith.cli.guess import Guess, guesses
 from tunesmith.cli.look import LOOKED_AT, DataFile, look
 from tunesmith.cli.templates import choose, fitting, listing, templates
@@ -45,13 +46,14 @@ def start_recipe(template: str | None, data: Path | None, out: Path | None, *, f
         hint = "give another name with `--out FILE`, or replace it with `--force`"
         raise UserError(f"`{target}` is there already, and nothing was changed", hint=hint)
     text = _adapted(source, target)
-    guess = None
+    guess: Guess | None = None
+    goal: list[str] = []
     if seen is not None:
         task = str(to_plain(read_tree(source)).get("task"))
         guess = fitting(found, task, source.stem, seen)
-        text = _fitted(text, seen, guess, target)
+        text, goal = above_baseline(_fitted(text, seen, guess, target), guess, seen.rows)
     _write(target, text)
-    return _story(target, source, seen, guess)
+    return _story(target, source, seen, guess, goal)
 
 
 def _adapted(source: Path, target: Path) -> str:
@@ -114,12 +116,14 @@ def _write(target: Path, text: str) -> None:
         ) from error
 
 
-def _story(target: Path, source: Path, seen: DataFile | None, guess: Guess | None) -> str:
+def _story(
+    target: Path, source: Path, seen: DataFile | None, guess: Guess | None, goal: Sequence[str]
+) -> str:
     lines = [f"{target}: from recipe `{source.stem}`" + (f", for {seen.path}" if seen is not None else "")]
     checks = ["`data.train`: name your own rows"]
     if seen is not None and guess is not None:
         lines += ["", *_saw(seen, guess)]
-        checks = [*guess.doubts, "`stop`: its target was measured on the recipe's own data"]
+        checks = [*guess.doubts, *goal, "`stop`: its target was measured on the recipe's own data"]
     checks += _modules(target, source)
     problem = _problem(target)
     checks += [f"this first: {problem}"] if problem else []
