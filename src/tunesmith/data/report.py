@@ -170,7 +170,7 @@ class DataReport:
             **({"test": self.test} if self.test else {}),
             **({"sets": dict(self.sets)} if self.sets else {}),
             **({"classes": {part: dict(one) for part, one in self.classes.items()}} if self.classes else {}),
-            "without_model": [{"name": one.name, "metrics": dict(one.metrics)} for one in self.without_model],
+            **({"without_model": [_plain(one) for one in self.without_model]} if self.without_model else {}),
             "found": found,
             "dropped": dropped,
             "examples_of": {
@@ -186,6 +186,10 @@ class DataReport:
             },
             "fingerprint": self.fingerprint,
         }
+
+
+def _plain(one: WithoutModel) -> dict[str, Any]:
+    return {"name": one.name, "metrics": dict(one.metrics)}
 
 
 def _counts(counts: Mapping[str, int]) -> dict[str, int]:

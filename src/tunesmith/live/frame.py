@@ -18,7 +18,7 @@ from tunesmith.live.plot import LABEL, plot
 from tunesmith.report import words
 from tunesmith.report.read import Record, RunFiles
 from tunesmith.report.results import metric_names
-from tunesmith.report.story import baseline, best, chief_metric, metrics_of, targets, tell
+from tunesmith.report.story import baseline, best, chief_metric, metrics_of, notes_of, targets, tell
 from tunesmith.report.thin import smooth, thin
 from tunesmith.terminal import printable
 
@@ -85,7 +85,8 @@ def _last_verdict(run: RunFiles) -> Text:
         return Text("nothing measured yet", "dim")
     decision, reason = str(verdict.get("decision") or ""), str(verdict.get("reason") or "")
     style = {"stop": "bold green", "unknown": "bold yellow"}.get(decision, "bold")
-    return Text.assemble((printable(decision), style), f": {printable(reason)}")
+    notes = "".join(f"\nnote: {printable(note)}" for note in notes_of(run.evals[-1]))
+    return Text.assemble((printable(decision), style), f": {printable(reason)}", (notes, "yellow"))
 
 
 def _progress(now: Outlook, width: int, *, ended: bool) -> RenderableType:

@@ -14,7 +14,7 @@ from tunesmith.errors import Exit, UserError
 from tunesmith.live.follow import Followed, follow
 from tunesmith.live.frame import Fit, frame
 from tunesmith.report import words
-from tunesmith.report.story import metrics_of, tell
+from tunesmith.report.story import metrics_of, notes_of, tell
 from tunesmith.terminal import drawing, one_line, printable
 
 LONGEST_PAUSE = 3600.0
@@ -97,4 +97,5 @@ def _line(record: object) -> str:
     verdict = record.get("verdict")
     reason = f"{verdict.get('decision')}: {verdict.get('reason')}" if isinstance(verdict, dict) else ""
     values = "  ".join(f"{name} {words.number(value)}" for name, value in metrics_of(record).items())
-    return printable(f"step {record['step']}  {values}  {reason}".rstrip())
+    notes = "".join(f"\n  note: {note}" for note in notes_of(record))
+    return printable(f"step {record['step']}  {values}  {reason}".rstrip() + notes)

@@ -14,7 +14,7 @@ from tunesmith.report import words
 from tunesmith.report.curves import Chart, Mark, draw, dumbbell
 from tunesmith.report.read import Record, RunFiles
 from tunesmith.report.slices import is_slice
-from tunesmith.report.story import baseline, best, chief_metric, metrics_of, targets
+from tunesmith.report.story import baseline, best, chief_metric, metrics_of, notes_of, targets
 from tunesmith.report.thin import Point, smooth, thin
 
 MOST_VERDICTS = 120
@@ -259,6 +259,6 @@ def _verdict_row(record: Record, columns: Sequence[str], kept_step: int | None) 
         decision=str(verdict.get("decision") or words.ABSENT),
         rule=str(verdict.get("rule") or ""),
         reason=str(verdict.get("reason") or ""),
-        notes=tuple(str(note) for note in record.get("notes") or ()),
+        notes=tuple(notes_of(record)),
         kept=record["step"] == kept_step,
     )

@@ -214,6 +214,11 @@ def metrics_of(record: Record | None) -> dict[str, float]:
     return {str(name): value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
+def notes_of(record: Record) -> list[str]:
+    """What is said of a measurement beside its verdict, such as which guard bars it."""
+    return [str(note) for note in _sequence(record.get("notes"))]
+
+
 def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 

@@ -47,7 +47,7 @@ def table_of(rows: Sequence[dict[str, Any]]) -> Table:
 
 def _row(name: str, run_dir: Path) -> dict[str, Any]:
     result = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
-    best = result["best"] or {}
+    best = result.get("delivered") or result["best"] or {}
     environment = json.loads((run_dir / "environment.json").read_text(encoding="utf-8"))
     return {
         "name": name,
