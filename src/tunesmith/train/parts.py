@@ -159,8 +159,7 @@ def _encode(
         lengths=[] if images else [e["length"] for e in train.examples],
         supervised=sum(sum(e["supervised"]) if "supervised" in e else 1 for e in train.examples),
     )
-    measured = {name: len(encoded.examples) for name, encoded in sets.items()}
-    report = replace(report, test=len(test.examples), sets=measured)
+    report = replace(report, test=len(test.examples), sets={n: len(e.examples) for n, e in sets.items()})
     report = _with_classes(report, recipe, getattr(task, "labels", ()), train.examples, held_out.examples)
     return Parts(
         recipe=recipe,
