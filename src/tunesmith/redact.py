@@ -21,14 +21,16 @@ BLOT = "********"
 _SHORTEST = 8
 """Characters; a shorter value of an environment variable stands in too much text by chance."""
 
+# Text is anybody's, and of any length: no pattern here may look at one stretch of it again and again. So each
+# begins where a stretch begins, takes all of it, or is bounded; a second look is a function's.
 _SHAPE = re.compile(
-    r"""\b(?:hf_[A-Za-z0-9]{16,} | api_org_[A-Za-z0-9]{16,}      # model hub
-        | sk-(?:(?:proj|ant|or|svcacct)-|(?=[\w-]*\d))[\w-]{16,} | (?:gsk|r8|npm)_[A-Za-z0-9]{30,}
+    r"""\b(?:hf_(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{16,} | api_org_[A-Za-z0-9]{16,}      # model hub
+        | (?:gsk|r8|npm)_[A-Za-z0-9]{30,}
         | nvapi-[\w-]{20,}
         | (?:AKIA|ASIA)[0-9A-Z]{16}\b | AIza[\w-]{35} | ya29\.[\w-]{20,}   # clouds
         | gh[pousr]_[A-Za-z0-9]{20,} | github_pat_\w{20,} | gl(?:pat|dt|rt|cbt|ptt)-[\w-]{16,}
         | xox[abeoprs]-[A-Za-z0-9-]{10,} | pypi-AgEI[\w-]{30,} | dckr_pat_[\w-]{16,} | wandb_v\d_\w{20,}
-        | SG\.[\w-]{16,}\.[\w-]{16,} | eyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?)
+        | SG\.[\w-]{16,}\.[\w-]{16,})
       | -----BEGIN\ [A-Z ]{0,20}PRIVATE\ KEY-----(?:.*?-----END\ [A-Z ]{0,20}PRIVATE\ KEY-----|.*)
       | (?<=://)[^\s/:@]{0,64}:[^\s/]{1,256}(?=@)        # user and password in a URL
       | (?<=https:[/]{2})[\w.~%-]{16,256}(?=@)               # a token alone in its place
@@ -37,6 +39,11 @@ _SHAPE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_MAKERS = re.compile(r"\bsk-[\w-]{16,}")
+"""What many makers of models begin their keys with; names of runs begin so too, see ``_is_key``."""
+
+_WEB_TOKEN = re.compile(r"(?<![\w-])(?P<head>[\w-]+)\.eyJ[\w-]{8,}(?:\.[\w-]*)?")
+_HEADER = re.compile(r"\beyJ[\w-]{8}")
 _PAIR = re.compile(
     r"""(?P<name>password|passwd|passphrase|secret|credential|token|signature|\bsig|auth
         |(?:api|access|secret|private|account|service)[_-]?key(?:[_-]?id)?)
@@ -57,6 +64,7 @@ _LIKELY_KEY = re.compile(r"(?:.*[_-])?(?:token|key|auth|pat|cookie|dsn|pin)", re
 _VARIABLE = re.compile(
     r"tokens?|jwt|secrets?|password|passwd|passphrase|pass|credentials?|auth|pat|dsn|cookie|keys?|apikey"
 )
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _IN_URL = re.compile(r"://[^\s/:@]*:([^\s/]+)@|https:[/]{2}([^\s/:@]{16,})@")
 
 
@@ -64,6 +72,8 @@ def is_secret_value(text: str) -> bool:
     """Whether a value has the shape of a key, a token, or a URL with a password."""
     return len(text) >= _SHORTEST and (
         _SHAPE.search(text) is not None
+        or any(_is_key(found[0]) for found in _MAKERS.finditer(text))
+        or any(_HEADER.search(found["head"]) for found in _WEB_TOKEN.finditer(text))
         or any(_is_random(found[0]) for found in _UNPREFIXED.finditer(text))
         or any(_tells(found) for found in _PAIR.finditer(text))
     )
@@ -115,6 +125,8 @@ def _redact(text: str, known: Sequence[str]) -> str:
         if value in text:
             text = text.replace(value, BLOT)
     text = _SHAPE.sub(BLOT, text)
+    text = _MAKERS.sub(lambda found: BLOT if _is_key(found[0]) else found[0], text)
+    text = _WEB_TOKEN.sub(_without_token, text)
     text = _PAIR.sub(lambda found: _blotted(found) if _tells(found) else found[0], text)
     return _UNPREFIXED.sub(lambda found: BLOT if _is_random(found[0]) else found[0], text)
 
@@ -181,6 +193,20 @@ def _looks_drawn(value: str) -> bool:
         and re.search(r"\d", value) is not None
         and re.search(r"[A-Za-z]", value) is not None
     )
+
+
+def _is_key(word: str) -> bool:
+    """Whether ``sk-…`` is a key, drawn by lot in a long part or as a whole, and no name of a run."""
+    rest = word[3:]
+    parts = (part for part in re.split(r"[_-]", rest) if len(part) >= 16)
+    whole = len(rest) >= 32 and _is_random(rest)
+    return whole or any(map(_looks_drawn, parts)) or _UUID.search(rest) is not None
+
+
+def _without_token(found: re.Match[str]) -> str:
+    """Three parts between dots, of which two begin as JSON does in base 64."""
+    header = _HEADER.search(found["head"])
+    return found["head"][: header.start()] + BLOT if header else found[0]
 
 
 def _is_random(word: str) -> bool:

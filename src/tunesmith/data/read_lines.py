@@ -14,6 +14,7 @@ from tunesmith.data.decode import decoded_lines, problem_of
 from tunesmith.data.raw import Item, RawRow, not_a_mapping
 from tunesmith.data.row import Skip
 from tunesmith.errors import UserError
+from tunesmith.pattern import TooSlow, matched
 
 
 def read_jsonl(path: Path, label: str, encoding: str) -> Iterator[Item]:
@@ -94,23 +95,34 @@ def read_text(path: Path, label: str, encoding: str, pattern: str | None, where:
     """Plain text: every line is a row with a column ``text``, or with the groups of ``pattern``.
 
     Blank lines are ``empty``; lines that the pattern does not match from end to end are ``malformed``.
+
+    Raises:
+        UserError: the pattern is none, has no named group, or takes too long on a line.
     """
-    regex = _compile(pattern, where) if pattern is not None else None
+    if pattern is not None:
+        _check(pattern, where)
     for number, line in decoded_lines(path, encoding):
         row_id = f"{label}:{number}"
         if not line.strip():
             yield Skip(row_id, "empty", "blank line")
         elif (problem := problem_of(line, encoding)) is not None:
             yield Skip(row_id, "malformed", problem)
-        elif regex is None:
+        elif pattern is None:
             yield RawRow(row_id, {"text": line})
-        elif (match := regex.fullmatch(line)) is not None:
-            yield RawRow(row_id, match.groupdict())
+        elif (found := _matched(pattern, line, row_id)) is not None:
+            yield RawRow(row_id, found.groupdict())
         else:
             yield Skip(row_id, "malformed", f"`pattern` does not match {line[:80]!r}")
 
 
-def _compile(pattern: str, where: str) -> re.Pattern[str]:
+def _matched(pattern: str, line: str, row_id: str) -> Any:
+    try:
+        return matched(pattern, line)
+    except TooSlow as slow:
+        raise TooSlow(slow.what, row_id, slow.hint) from None
+
+
+def _check(pattern: str, where: str) -> None:
     try:
         regex = re.compile(pattern)
     except re.error as error:
@@ -121,4 +133,3 @@ def _compile(pattern: str, where: str) -> re.Pattern[str]:
         raise UserError(
             "`pattern` has no named group", where, "name the columns: `(?P<label>\\w+) (?P<text>.*)`"
         )
-    return regex

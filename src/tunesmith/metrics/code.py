@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tunesmith.metrics.sandbox import Limits, run_all
 
-_FENCED = re.compile(r"```[ \t]*(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL | re.IGNORECASE)
+_FENCED = re.compile(r"```[ \t]*+(?:python|py)?+[ \t]*+\n(.*?)(?:\n```|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 def program_of(answer: str) -> str:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tunesmith.pattern import matched
+
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
@@ -61,7 +63,11 @@ def json_valid(prediction: str) -> float:
 
 
 def json_fits(prediction: str, schema: Any) -> float:
-    """1 if the text is JSON that fits the schema, else 0."""
+    """1 if the text is JSON that fits the schema, else 0.
+
+    Raises:
+        TooSlow: a pattern in the schema takes too long on it.
+    """
     try:
         return float(fits(parse_json(str(prediction)), schema))
     except (ValueError, RecursionError):
@@ -128,7 +134,7 @@ def _holds(key: str, wanted: Any, value: Any, schema: Mapping[str, Any]) -> bool
         return _list_holds(key, wanted, value)
     if isinstance(value, str):
         return _within(key, "Length", len(value), wanted) and (
-            key != "pattern" or re.search(wanted, value) is not None
+            key != "pattern" or matched(wanted, value, way="search") is not None
         )
     return not _is_number(value) or _number_holds(key, wanted, value)
 

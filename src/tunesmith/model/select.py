@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from tunesmith.errors import UserError
+from tunesmith.pattern import matched
 from tunesmith.recipe.schema import LayerChoice, LayerRange
 
 HEADS = (
@@ -118,7 +119,7 @@ def _blocks(sizes: Mapping[str, int], layers: LayerRange) -> set[str]:
 
 
 def _matching(sizes: Mapping[str, int], pattern: str) -> set[str]:
-    found = {name for name in sizes if re.search(pattern, name)}
+    found = {name for name in sizes if matched(pattern, name, way="search")}
     if not found:
         near = get_close_matches(pattern, list(sizes), n=3, cutoff=0.3) or list(sizes)[:3]
         raise UserError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 
 from tunesmith.errors import UserError
 from tunesmith.model.select import block_of, block_stack, is_head, select
+from tunesmith.pattern import matched
 from tunesmith.recipe.schema import Lora
 
 WHERE = "tune.lora.targets"
@@ -69,7 +69,7 @@ def _matches(name: str, target: str, lora: Lora) -> bool:
     if lora.targets == "all-linear":
         return not is_head(name)
     end = name == target or name.endswith("." + target)
-    return end or (isinstance(lora.targets, str) and re.fullmatch(target, name) is not None)
+    return end or (isinstance(lora.targets, str) and matched(target, name) is not None)
 
 
 def _within(names: Sequence[str], sizes: Mapping[str, int], lora: Lora) -> list[str]:

@@ -62,7 +62,7 @@ def last_meaningful_line(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     chosen = errors[-1] if errors else (lines[-1] if lines else "")
-    versions = re.search(r"\(from versions: ([^)]+)\)", output)
+    versions = re.search(r"\(from versions: ([^()]+)\)", output)
     if versions and versions[1] != "none":
         newest = [version.strip() for version in versions[1].split(",")][-8:]
         chosen += f" (versions there: {', '.join(newest)})"

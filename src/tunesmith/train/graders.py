@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,6 +12,7 @@ from tunesmith.data.held_out import Marks
 from tunesmith.metrics.code import passes, same_output
 from tunesmith.metrics.json_schema import json_fits, json_valid
 from tunesmith.metrics.sandbox import Limits, can_be_apart
+from tunesmith.pattern import TooSlow, matched
 from tunesmith.recipe.schema import Code, Eval
 from tunesmith.tasks.task import Scored
 from tunesmith.train.accelerator import on_main
@@ -34,8 +35,10 @@ def make_graders(section: Eval, marks: Marks, run_dir: Path) -> Mapping[str, Gra
     return {
         **by_model,
         "json_valid": lambda scored: [json_valid(one.prediction) for one in scored],
-        "json_schema": lambda scored: [json_fits(one.prediction, section.json_schema) for one in scored],
-        "regex": lambda scored: [_matches(section.regex or "", one.prediction) for one in scored],
+        "json_schema": partial(
+            _in_time, "json_schema", lambda answer: json_fits(answer, section.json_schema)
+        ),
+        "regex": partial(_in_time, "regex", partial(_matches, section.regex or "")),
         "code": partial(_code, section.code, marks),
     }
 
@@ -72,7 +75,19 @@ def graded(setup: Setup, scored: list[Scored], metrics: Sequence[str]) -> list[S
 
 
 def _matches(pattern: str, answer: str) -> float:
-    return float(re.fullmatch(pattern, answer.strip(), re.DOTALL) is not None)
+    return float(matched(pattern, answer.strip(), dotall=True) is not None)
+
+
+def _in_time(name: str, value_of: Callable[[str], float], scored: Sequence[Scored]) -> list[float]:
+    """Each answer's value; not a number from the first on with which a pattern does not come to an end."""
+    values: list[float] = []
+    try:
+        for one in scored:
+            values.append(value_of(one.prediction))
+    except TooSlow as slow:
+        print(f"{slow}\nmetric `{name}` is unknown for this evaluation", flush=True)
+        values += [math.nan] * (len(scored) - len(values))
+    return values
 
 
 def _code(section: Code, marks: Marks, scored: Sequence[Scored]) -> list[float]:

@@ -21,8 +21,8 @@ from tunesmith.train.endpoint import Endpoint, NoAnswer, ask
 FILE = "judge.jsonl"
 """In the run directory: what was asked (its hash), what came back, and the score."""
 _FIELD = re.compile(r"\{(question|answer|reference)\}")
-_SCORE = re.compile(r"score[^\w-]{0,6}(-?\d+(?:\.\d+)?)", re.IGNORECASE)
-_ALONE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*\.?\s*")
+_SCORE = re.compile(r"score[^\w-]{0,6}(-?\d++(?:\.\d++)?)", re.IGNORECASE)
+_ALONE = re.compile(r"\s*+(-?\d++(?:\.\d++)?)\s*+\.?\s*+")
 _ENOUGH = 3
 """Answers in a row that could not be had, after which an evaluation asks for no more."""
 
