@@ -165,11 +165,24 @@ def test_a_value_given_for_a_reference_is_refused_and_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_override_is_never_expanded(kind: str) -> None:
-    (pod,) = pods(made(kind, "gpu", overrides=["run.dir=/runs/$(HF_TOKEN)"], secrets=["HF_TOKEN=hub/token"]))
-    command = pod["containers"][0]["command"]
-    assert "run.dir=/runs/$$(HF_TOKEN)" in command
-    assert [word for word in command if word.startswith("run.dir")] == ["run.dir=/runs/$$(HF_TOKEN)"]
+@pytest.mark.parametrize(
+    "directory",
+    ["/runs/$(HF_TOKEN)", "/runs/$$(HF_TOKEN)", "/runs/$$$(HF_TOKEN)", "a$", "2\nlines: {x", "'\"\\"],
+)
+def test_an_override_is_never_expanded(kind: str, directory: str) -> None:
+    override = f"run.dir={directory}"
+    (pod,) = pods(made(kind, "gpu", overrides=[override], secrets=["HF_TOKEN=hub/token"]))
+    words = [word for word in pod["containers"][0]["command"] if word.startswith("run.dir")]
+    assert [expanded(word, {"HF_TOKEN": "secret"}) for word in words] == [override]
+
+
+def expanded(word: str, variables: dict[str, str]) -> str:
+    """As Kubernetes expands a word: ``$$`` is a dollar sign, ``$(NAME)`` a variable that is there."""
+
+    def put_in(found: re.Match[str]) -> str:
+        return "$" if found[0] == "$$" else variables.get(found[1], found[0])
+
+    return re.sub(r"\$\$|\$\(([^)]*)\)", put_in, word)
 
 
 @pytest.mark.parametrize(

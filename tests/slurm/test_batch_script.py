@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.launch.slurm_options import JobOptions, job_name, option_lines, read_time
+from tunesmith.launch.slurm_options import JobOptions, job_name, log_path, option_lines, read_time
 from tunesmith.launch.slurm_record import vain_restarts
 from tunesmith.launch.slurm_script import script_text, shipped_script
 
@@ -121,9 +122,31 @@ def test_only_what_was_asked_for_is_asked_of_slurm() -> None:
     }
 
 
-def test_no_option_breaks_out_of_its_line() -> None:
+@pytest.mark.parametrize("value", ["a\nrm -rf /", "a\r--nice", "a\0b"])
+def test_no_option_breaks_out_of_its_line(value: str) -> None:
     with pytest.raises(UserError, match="line break"):
-        option_lines(replace(OPTIONS, partition="a\nrm -rf /"))
+        option_lines(replace(OPTIONS, partition=value))
+
+
+@pytest.mark.parametrize("value", ["a b", 'a" --nice=77 --error="z', "a\\", 'a\\" --nice=77 "', "a'b", "a#b"])
+def test_no_option_adds_another(value: str) -> None:
+    """As SLURM parts a line: quotes hold words together, a backslash takes the next sign."""
+    [line] = [line for line in option_lines(replace(OPTIONS, account=value)) if "--account" in line]
+    assert shlex.split(line) == ["#SBATCH", f"--account={value}"]
+
+
+@pytest.mark.parametrize("name", ["plain", "with space", "per%j%u", "lr%5", "100%", "%%", "a=1,b=2", "übung"])
+def test_a_log_goes_where_the_run_is(name: str) -> None:
+    """SLURM's own reading: ``%%`` is a percent sign, ``%`` and a letter stands for something."""
+    path = log_path(Path("/runs", name, "slurm"), "%j.out")
+    shown = re.sub(r"%%|%\d*[a-zA-Z]", lambda found: {"%%": "%", "%j": "7"}.get(found[0], "<>"), path)
+    assert shown == f"/runs/{name}/slurm/7.out"
+
+
+@pytest.mark.parametrize("name", ["back\\slash", 'quo"te', "it's", "two\nlines", "\x1b[2J", "\u202e"])
+def test_a_folder_that_slurm_cannot_be_told_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match="cannot write a log"):
+        log_path(Path("/runs", name, "slurm"), "%j.out")
 
 
 @pytest.mark.parametrize(

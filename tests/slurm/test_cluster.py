@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tunesmith.launch.slurm_options import JobOptions, log_path, option_lines
+
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke"
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
@@ -307,3 +309,22 @@ def test_what_cannot_be_submitted_is_named_in_seconds(cluster, tmp_path, argumen
     assert "Traceback" not in done.stderr
     asked_slurm = what in ("invalid partition", "PartitionNodeLimit")
     assert Path(f"{tmp_path}/run/slurm/job.json").exists() is asked_slurm
+
+
+def test_logs_go_where_the_runs_are_whatever_their_names(cluster, tmp_path):
+    """SLURM itself reads the script: each log lies in the run's folder, and no name has added an option."""
+    jobs = {}
+    for name in ("with space", "per%j%u", "lr%5", "100%", "%%"):
+        folder = tmp_path / name / "slurm"
+        folder.mkdir(parents=True)
+        options = JobOptions(name="odd", output=log_path(folder, "%j.out"), comment='a" --nice=77 "b')
+        script = folder / "job.sbatch"
+        script.write_text("\n".join(["#!/bin/bash", *option_lines(options), "echo said"]) + "\n")
+        number = cluster.ask("sbatch", "--parsable", str(script))
+        jobs[folder / f"{number}.out"] = cluster.ask("scontrol", "show", "job", number)
+    for log, told in jobs.items():
+        deadline = time.monotonic() + 60
+        while not (log.is_file() and log.read_text() == "said\n"):
+            assert time.monotonic() < deadline, f"no log {log}; there are {list(tmp_path.rglob('*.out'))}"
+            time.sleep(0.2)
+        assert "Nice=0" in told

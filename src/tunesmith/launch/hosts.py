@@ -28,7 +28,7 @@ free.bind(("", 0))
 print(free.getsockname()[1])
 """
 
-_LINE = re.compile(r"(?P<name>[^\s-]\S*)\s+slots=(?P<slots>[0-9]{1,6})")
+_LINE = re.compile(r"(?P<name>[A-Za-z0-9_\[:][A-Za-z0-9_.@:%\[\]-]*)\s+slots=(?P<slots>[0-9]{1,6})")
 _SAFE = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
 # What a process on another host needs from here. Whatever is passed on stands in a command line that
 # everybody on that host can read, so nothing secret is: log in to a hub there.

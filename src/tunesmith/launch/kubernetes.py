@@ -98,7 +98,7 @@ def check_name(name: str) -> None:
 
 def command(wanted: Wanted) -> list[str]:
     """What every pod runs; Kubernetes puts in the variables, which the operators set."""
-    words = ["tunesmith", "run", wanted.recipe, "--on", wanted.profile_name]
+    words = ["tunesmith", "run", _literal(wanted.recipe), "--on", _literal(wanted.profile_name)]
     machines = wanted.profile.machines
     if machines > 1:
         words += ["--machine", f"$(PET_NODE_RANK)/{machines}@$(PET_MASTER_ADDR):$(PET_MASTER_PORT)"]
@@ -108,7 +108,12 @@ def command(wanted: Wanted) -> list[str]:
         else [f"run.dir=/runs/{wanted.name}"]
     )
     # `$(NAME)` in an override is the user's own text, and `$$` is how Kubernetes writes one `$`.
-    return [*words, *(each.replace("$(", "$$(") for each in wanted.overrides), *directory]
+    return [*words, *map(_literal, wanted.overrides), *directory]
+
+
+def _literal(word: str) -> str:
+    """A word in which Kubernetes puts in no variable: to it ``$$`` is a dollar sign, whatever follows."""
+    return word.replace("$", "$$")
 
 
 def _metadata(wanted: Wanted) -> dict[str, Any]:

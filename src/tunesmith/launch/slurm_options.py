@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from tunesmith.errors import UserError
 
@@ -125,12 +126,37 @@ def _not_zero(text: str, seconds: int) -> int:
     return seconds
 
 
+def log_path(folder: Path, name: str) -> str:
+    """The path of a log as SLURM reads it: in ``folder``, every ``%`` of which stands for itself.
+
+    Args:
+        folder: absolute.
+        name: of the file; its ``%j`` and the like are SLURM's.
+
+    Raises:
+        UserError: SLURM cannot be told this folder. A backslash switches its ``%`` off, and how quotes are
+            read differs from version to version.
+    """
+    odd = next((sign for sign in str(folder) if sign in "\\\"'" or not sign.isprintable()), None)
+    if odd is not None:
+        raise UserError(
+            f"SLURM cannot write a log into a folder with {odd!r} in its name",
+            str(folder.parent),
+            "choose another `run.dir=…`, of letters, digits, blanks and signs but for quotes and backslashes",
+        )
+    return f"{str(folder).replace('%', '%%')}/{name}"
+
+
 def _quoted(value: str) -> str:
     plain = _plain(value)
-    return plain if re.fullmatch(r"[\w./:@%+,=-]+", plain) else '"' + plain.replace('"', '\\"') + '"'
+    if re.fullmatch(r"[\w./:@%+,=-]+", plain):
+        return plain
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _plain(value: str) -> str:
     if any(ord(letter) < 32 for letter in value):
-        raise UserError("an option for SLURM holds a line break", hint="write it on one line")
+        raise UserError(
+            "an option for SLURM holds a line break, or another control", hint="write it on one line"
+        )
     return value

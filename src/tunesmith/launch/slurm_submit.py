@@ -17,7 +17,7 @@ from tunesmith.launch.command import resized
 from tunesmith.launch.profile import Profile, read_profile
 from tunesmith.launch.slurm_allocation import MARK, picked
 from tunesmith.launch.slurm_cluster import cancel_job, my_jobs, submit_script
-from tunesmith.launch.slurm_options import JobOptions, job_name, read_time
+from tunesmith.launch.slurm_options import JobOptions, job_name, log_path, read_time
 from tunesmith.launch.slurm_record import (
     Submission,
     folder_of,
@@ -29,6 +29,7 @@ from tunesmith.launch.slurm_script import script_text, shipped_script
 from tunesmith.launch.sweep import combinations
 from tunesmith.plan.division import divide
 from tunesmith.recipe.load import load_recipe, load_with_variants
+from tunesmith.redact import redact
 
 _SCHEDULER_SECONDS = 3.0
 """How long the scheduler has to say why a job waits."""
@@ -90,7 +91,7 @@ class Prepared:
         job = replace(
             self.job,
             name=f"{self.job.name}-follow",
-            output=str(folder_of(self.run_dir.absolute()) / "follow-%j.out"),
+            output=log_path(folder_of(self.run_dir.absolute()), "follow-%j.out"),
             comment="tunesmith:follow",
             nodes=1,
             gpus=None if self.job.gpus is None else 1,
@@ -129,7 +130,7 @@ def prepare_job(wanted: Wanted) -> Prepared:
     job = replace(
         wanted.options,
         name=job_name(str(run_dir)),
-        output=str(folder_of(run_dir.absolute()) / ("%A_%a.out" if sweep else "%j.out")),
+        output=log_path(folder_of(run_dir.absolute()), "%A_%a.out" if sweep else "%j.out"),
         nodes=profile.machines,
         gpus=profile.processes_per_machine if profile.device == "gpu" else None,
         tasks=len(sweep) or None,
@@ -144,8 +145,14 @@ def write_script(prepared: Prepared, mark: str) -> Path:
     """Write the script into the run directory."""
     folder = folder_of(prepared.run_dir)
     make_folder(folder)
-    path = folder / "job.sbatch"
-    write_text(path, prepared.script(mark))
+    path, text = folder / "job.sbatch", prepared.script(mark)
+    if redact(text) != text:
+        raise UserError(
+            "the job's script would hold something that looks like a secret, and a file of a run holds none",
+            str(path),
+            "give it in the environment, which the job inherits, or choose another name",
+        )
+    write_text(path, text)
     return path
 
 
