@@ -84,7 +84,7 @@ def test_a_model_without_sdpa_loads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "positions"), [("roberta", 38), ("esm", 38), ("bert", 40), ("markuplm", 38)]
+    ("kind", "positions"), [("roberta", 38), ("esm", 38), ("bert", 40), ("markuplm", 38), ("lilt", 38)]
 )
 def test_positions_behind_the_padding(kind, positions) -> None:
     config = AutoConfig.for_model(kind, max_position_embeddings=40, pad_token_id=1)

@@ -1,5 +1,7 @@
 """Tiny models from configurations and a tokenizer trained on the spot, made once."""
 
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +9,8 @@ import torch
 
 from tunesmith.data.row import Row
 from tunesmith.tasks.causal_lm import CausalLM
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `families.py`
 
 SPECIAL = ("<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 MORE = ("<start_of_turn>", "<end_of_turn>", "<bos>", "<s>", "</s>", "[INST]", "[/INST]")

@@ -28,7 +28,6 @@ def refuse_unfit(config: Any, auto_model: str) -> None:
     """
     from transformers import AutoModelForCausalLM
 
-    text = config.get_text_config()
     if auto_model == LANGUAGE_MODEL and config.model_type in ENCODERS and not config.is_decoder:
         raise _sees_ahead(config.model_type, "make it a decoder with `is_decoder: true` in its configuration")
     half = auto_model == LANGUAGE_MODEL and getattr(config, "is_encoder_decoder", False)
@@ -39,7 +38,14 @@ def refuse_unfit(config: Any, auto_model: str) -> None:
             "model",
             "choose a decoder, such as a llama or a gpt2",
         )
-    if getattr(text, "output_router_logits", False):
+    if auto_model == LANGUAGE_MODEL and config.model_type == "reformer":
+        raise UserError(
+            "a `reformer` model draws the tokens that it attends to by lot, so neither losses nor answers "
+            "can be repeated",
+            "model",
+            "choose another decoder, such as a llama or a gpt2",
+        )
+    if getattr(config.get_text_config(), "output_router_logits", False):
         raise UserError(
             f"the configuration of this `{config.model_type}` model asks for the loss that balances experts "
             "(`output_router_logits: true`), which is not learnt here",

@@ -66,8 +66,8 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
     if model.new is None:
         assert model.source is not None
         config = open_location(beside_weights(locate(model.source, model)), AutoConfig.from_pretrained)
-        refuse_other_tokenizer(model, config, vocab_size)
         refuse_unfit(config, head.auto_model)
+        refuse_other_tokenizer(model, config, vocab_size)
         return config
     settings = dict(model.new)
     # The ends that a configuration has by default are another tokenizer's.
@@ -75,8 +75,8 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
     if vocab_size is not None:
         settings.setdefault("vocab_size", vocab_size)
     config = configuration(settings, head.config_options(), model.image_size)
-    refuse_other_tokenizer(model, config, vocab_size)
     refuse_unfit(config, head.auto_model)
+    refuse_other_tokenizer(model, config, vocab_size)
     return config
 
 

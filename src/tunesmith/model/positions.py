@@ -6,8 +6,8 @@ from typing import Any
 
 COUNT_FROM_PADDING = frozenset(
     """
-    camembert data2vec-text esm ibert longformer luke markuplm mpnet roberta roberta-prelayernorm
-    xlm-roberta xlm-roberta-xl xmod
+    camembert data2vec-text esm ibert layoutlmv3 lilt longformer luke markuplm mpnet roberta
+    roberta-prelayernorm xlm-roberta xlm-roberta-xl xmod
     """.split()  # noqa: SIM905
 )
 """Architectures whose first position is the one behind the padding token's index."""

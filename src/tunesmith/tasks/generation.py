@@ -12,7 +12,7 @@ import torch
 from tunesmith.fault import fault
 from tunesmith.model.end_tokens import end_tokens_of
 from tunesmith.model.positions import positions_of
-from tunesmith.tasks.opening import can_share, opening_cache, takes_positions
+from tunesmith.tasks.opening import UNCACHED, can_share, opening_cache, takes_positions
 from tunesmith.tasks.packing import shared_length
 
 __all__ = ["end_tokens_of", "generate"]
@@ -117,6 +117,7 @@ def _generate_by_length(
             max_new_tokens=max(new, 1),
             eos_token_id=list(end_tokens) or None,
             pad_token_id=pad_token,
+            use_cache=model.config.model_type not in UNCACHED,
         )
         rows += [list(takewhile(lambda t: t not in end_tokens, row)) for row in told[:, length:].tolist()]
     return rows

@@ -13,13 +13,15 @@ from tunesmith.tasks.layout import heeds_masks
 
 OWN_CACHE = frozenset(("minimax",))
 """Architectures that take no cache but their own."""
+UNCACHED = frozenset(("moshi", "rwkv"))
+"""Architectures that answer otherwise with transformers' cache: Moshi's window, RWKV's states in a batch."""
 
 
 def takes_positions(model: Any) -> bool:
     """Whether a token's place can be told apart from its column, and the past is a key-value cache."""
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model
     parameters = inspect.signature(type(bare).forward).parameters
-    plain = not bare._is_stateful and bare.config.model_type not in OWN_CACHE
+    plain = not bare._is_stateful and bare.config.model_type not in OWN_CACHE | UNCACHED
     return plain and {"position_ids", "past_key_values", "logits_to_keep"} <= set(parameters)
 
 
