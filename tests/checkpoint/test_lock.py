@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -168,3 +170,13 @@ def test_of_many_at_once_one_gets_it(tmp_path) -> None:
     for child in children:
         child.communicate(timeout=60)
     assert said == ["owned"] + ["refused"] * 4
+
+
+def test_who_starts_while_somebody_looks_waits_for_that_instant(tmp_path):
+    """``owner_of`` and a status take the lock for a moment; that is no owner."""
+    (tmp_path / LOCK_FILE).touch()
+    looks = os.open(tmp_path / LOCK_FILE, os.O_RDONLY)
+    fcntl.flock(looks, fcntl.LOCK_SH)
+    threading.Timer(0.3, os.close, [looks]).start()
+    with own(tmp_path):
+        assert owner_of(tmp_path) is not None

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -80,3 +82,31 @@ def test_a_signature_that_makes_no_sense(tmp_path, text: str) -> None:
     (tmp_path / "metrics.jsonl").write_text("")
     (tmp_path / "owner.lock").write_text(text)
     assert life_of(tmp_path, None).phase in ("running", "silent")
+
+
+@pytest.mark.parametrize("ahead", [60.0, 3600.0, 1e8])
+def test_a_dead_run_whose_files_lie_in_the_future_is_not_running(tmp_path, ahead) -> None:
+    """As after a clock that was set wrong: of times nothing follows, and nobody holds the lock."""
+    later = time.time() + ahead
+    moment = datetime.fromtimestamp(later, UTC).isoformat()
+    for place, owner in (
+        ("elsewhere", {"host": "elsewhere"}),
+        ("here", {"pid": os.getpid(), "start": moment}),
+    ):
+        sign(tmp_path / place, **owner)
+        for path in (tmp_path / place).iterdir():
+            os.utime(path, (later, later))
+        life = life_of(tmp_path / place, None)
+        assert life.phase in ("silent", "lost"), life
+        assert "in the future" in life.told or "is gone" in life.told
+    (tmp_path / "elsewhere" / "owner.lock").write_text("")
+    os.utime(tmp_path / "elsewhere" / "owner.lock", (later, later))
+    assert life_of(tmp_path / "elsewhere", None).phase == "silent"
+
+
+def test_a_living_run_whose_files_lie_in_the_future_is_running(tmp_path) -> None:
+    with own(tmp_path):
+        later = time.time() + 3600
+        for path in tmp_path.iterdir():
+            os.utime(path, (later, later))
+        assert life_of(tmp_path, None).phase == "running"

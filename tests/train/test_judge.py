@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -16,6 +17,7 @@ from tunesmith.recipe.schema import Judge
 from tunesmith.tasks.task import Scored
 from tunesmith.train.endpoint import Endpoint, NoAnswer, ask
 from tunesmith.train.judged import judged, probe, prompt_of, score_of
+from tunesmith.train.signals import Leaving
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,7 +44,23 @@ class Handler(BaseHTTPRequestHandler):
             "outside": json.dumps({"choices": [{"message": {"content": "Score: 70"}}]}).encode(),
             "huge": b" " * (3 << 20),
         }
-        if way.isdigit():
+        if way == "stalled503":
+            self.send_response(503)
+            self.send_header("Content-Length", "300")
+            self.end_headers()
+            self.wfile.write(b"busy")
+            server.ending.wait(30)
+        elif way == "cut503":
+            self.send_response(503)
+            self.send_header("Content-Length", "300")
+            self.end_headers()
+            self.wfile.write(b"busy")
+            self.close_connection = True
+        elif way == "slowhead":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+            while not server.ending.wait(0.2):
+                self.wfile.write(b"a")
+        elif way.isdigit():
             self.send_response(int(way))
             if way == "302":
                 self.send_header("Location", f"http://127.0.0.1:{server.server_port}/ok/v1/chat/completions")
@@ -126,6 +144,9 @@ BROKEN = [
     ("huge", "more than 1 MiB"),
     ("hang", "TimeoutError|timed out"),
     ("drip", "took too long"),
+    ("stalled503", "HTTP 503"),
+    ("cut503", "HTTP 503"),
+    ("slowhead", "took too long"),
 ]
 
 
@@ -171,9 +192,33 @@ def test_the_key_comes_from_the_environment_and_stays_there(server, tmp_path, mo
     with pytest.raises(UserError, match="MY_JUDGE_KEY"):
         probe(judge)
     monkeypatch.setenv("MY_JUDGE_KEY", "planted-word-of-mine")
+    with suppress(UserError):
+        probe(judge)
+    said = capsys.readouterr().out
+    assert f"http://127.0.0.1:{server.server_port} is sent what stands in `MY_JUDGE_KEY`" in said
+    assert "unencrypted" in said
+    assert "planted" not in said
+    server.asked.clear()
     judged(judge, tmp_path, scored("a planted-word-of-mine"))
     assert server.asked[0][2] == "Bearer planted-word-of-mine"
     assert b"planted" not in (tmp_path / "judge.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("way", ["hang", "slowhead", "500"])
+def test_a_signal_is_heard_while_a_judge_is_waited_for(server, tmp_path, way) -> None:
+    """What has come back is kept; what is under way is given up, the pauses between attempts too."""
+    looks = []
+
+    def look() -> None:
+        looks.append(time.monotonic())
+        if looks[-1] - looks[0] > 0.5:
+            raise Leaving
+
+    judge = section(server, way, timeout=60.0, retries=9)
+    started = time.monotonic()
+    with pytest.raises(Leaving):
+        judged(judge, tmp_path, scored("a", "b", "c", "d"), look)
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(

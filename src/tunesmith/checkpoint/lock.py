@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ from tunesmith.checkpoint.plain_file import open_plain
 from tunesmith.errors import UserError
 
 LOCK_FILE = "owner.lock"
+PATIENCE = 1.0
+"""Seconds in which a directory may become free before it counts as another's."""
 _NOT_SUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -108,7 +111,7 @@ def owner_of(run_dir: Path) -> dict[str, Any] | None:
 
 def _lock(descriptor: int, path: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take_within(descriptor, PATIENCE)
     except BlockingIOError:
         raise UserError(
             f"this run directory is in use by {_describe(_read(descriptor))}",
@@ -123,6 +126,18 @@ def _lock(descriptor: int, path: Path) -> None:
             where=str(path.parent),
             hint="choose a `run.dir` on another file system, or mount it with locks (Lustre: `-o flock`)",
         ) from problem
+
+
+def _take_within(descriptor: int, seconds: float) -> None:
+    """Take the lock; who only looks (``owner_of``) holds it for an instant, which is waited out."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 def _sign(descriptor: int, path: Path, about: Mapping[str, Any]) -> None:

@@ -25,6 +25,10 @@ FINAL = ("completed", "stopped")
 MOST_SIGNATURE = 65536
 QUIET = 90.0
 """Seconds without a sign after which a run elsewhere is called silent; an evaluation may take as long."""
+SKEW = 5.0
+"""Seconds by which another machine's clock may be ahead; times beyond that tell nothing."""
+NO_TIME = 1e9
+"""Stands for an age that nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class Life:
         phase: ``waiting`` (nothing there yet), ``running``, ``silent`` (it should be running and gives no
             sign), ``lost`` (its process is gone), or ``ended``.
         told: the same in one sentence.
-        quiet: seconds since its files last changed.
+        quiet: seconds since its files last changed; ``NO_TIME`` if they say that it will be in the future.
     """
 
     phase: Phase
@@ -51,29 +55,31 @@ def life_of(run_dir: Path, result: Mapping[str, Any] | None, *, now: float | Non
         result: its ``result.json``, if there is one.
         now: seconds since the epoch; default: the clock.
     """
-    quiet = _quiet(run_dir, time.time() if now is None else now)
+    now = time.time() if now is None else now
+    quiet = _quiet(run_dir, now)
     status = str((result or {}).get("status") or "")
     if status in FINAL:
         return Life(phase="ended", told="ended", quiet=quiet)
     owner = _signature(run_dir)
     if owner:
-        return _owned(run_dir, owner, status, quiet)
+        return _owned(run_dir, owner, status, quiet, now)
     if status:
         return Life(phase="ended", told=ENDINGS.get(status, "ended"), quiet=quiet)
     if not is_there(run_dir / "metrics.jsonl"):
         return Life(phase="waiting", told="has not begun to train yet", quiet=quiet)
     if quiet < QUIET:
         return Life(phase="running", told="running", quiet=quiet)
-    return Life(phase="silent", told=f"no owner and no sign of life for {_roughly(quiet)}", quiet=quiet)
+    return Life(phase="silent", told=f"no owner and {_no_sign(quiet)}", quiet=quiet)
 
 
 ENDINGS = {"preempted": "interrupted; the same command goes on with it", "failed": "failed"}
 
 
-def _owned(run_dir: Path, owner: Mapping[str, Any], status: str, quiet: float) -> Life:
+def _owned(run_dir: Path, owner: Mapping[str, Any], status: str, quiet: float, now: float) -> Life:
     host, pid = str(owner.get("host")), owner.get("pid")
     here = host == socket.gethostname()
-    if here and isinstance(pid, int) and _is_alive(pid, str(owner.get("start"))):
+    signed_ahead = (_seconds(str(owner.get("start"))) or 0.0) > now + SKEW
+    if here and isinstance(pid, int) and not signed_ahead and _is_alive(pid, str(owner.get("start"))):
         return Life(phase="running", told="running", quiet=quiet)
     if not here and quiet < QUIET:
         return Life(phase="running", told=f"running on {host}", quiet=quiet)
@@ -84,8 +90,14 @@ def _owned(run_dir: Path, owner: Mapping[str, Any], status: str, quiet: float) -
     if here:
         told = f"its process {pid} is gone: it was killed, or the machine restarted; the same command goes on"
         return Life(phase="lost", told=told, quiet=quiet)
-    told = f"no sign of life for {_roughly(quiet)} from process {pid} on {host}, which cannot be seen here"
+    told = f"{_no_sign(quiet)} from process {pid} on {host}, which cannot be seen here"
     return Life(phase="silent", told=told, quiet=quiet)
+
+
+def _no_sign(quiet: float) -> str:
+    if quiet == NO_TIME:
+        return "no sign of life that can be trusted, since its files lie in the future,"
+    return f"no sign of life for {_roughly(quiet)}"
 
 
 def _roughly(seconds: float) -> str:
@@ -151,4 +163,6 @@ def _quiet(run_dir: Path, now: float) -> float:
             changed.append((run_dir / name).lstat().st_mtime)
         except OSError:
             continue
+    if max(changed) > now + SKEW:
+        return NO_TIME
     return max(0.0, now - max(changed))

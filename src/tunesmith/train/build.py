@@ -98,7 +98,7 @@ def build(
         pulse=pulse,
         aside=aside,
         harness=harness,
-        graders=make_graders(recipe.eval, parts.marks, run_dir),
+        graders=make_graders(recipe.eval, parts.marks, run_dir, pulse.look),
         mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,
     )

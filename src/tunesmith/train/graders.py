@@ -18,20 +18,26 @@ from tunesmith.tasks.task import Scored
 from tunesmith.train.accelerator import on_main
 from tunesmith.train.judged import judged, probe
 from tunesmith.train.setup import Setup
+from tunesmith.train.signals import Leaving
 from tunesmith.world.threads import usable_cores
 
 Grader = Callable[[Sequence[Scored]], list[float]]
 
 
-def make_graders(section: Eval, marks: Marks, run_dir: Path) -> Mapping[str, Grader]:
+def make_graders(
+    section: Eval, marks: Marks, run_dir: Path, look: Callable[[], None] = lambda: None
+) -> Mapping[str, Grader]:
     """Name of a metric to what gives each example its value.
 
     Args:
         section: the recipe's ``eval``.
         marks: with the column of tests, if ``eval.code`` names one.
         run_dir: where a judge's replies are kept.
+        look: called while a judge is waited for; may raise to leave.
     """
-    by_model = {"judge": partial(judged, section.judge, run_dir)} if section.judge is not None else {}
+    by_model = (
+        {"judge": partial(judged, section.judge, run_dir, look=look)} if section.judge is not None else {}
+    )
     return {
         **by_model,
         "json_valid": lambda scored: [json_valid(one.prediction) for one in scored],
@@ -63,15 +69,28 @@ def graded(setup: Setup, scored: list[Scored], metrics: Sequence[str]) -> list[S
 
     Raises:
         UserError: what the first process raised, on every process.
+        Leaving: in all of them, if it was asked to leave meanwhile.
     """
     names = [name for name in dict.fromkeys(metrics) if name in setup.graders]
     if not names:
         return scored
-    found = on_main(setup.accelerator, lambda: {name: setup.graders[name](scored) for name in names})
+    found = on_main(setup.accelerator, lambda: _values(setup.graders, names, scored))
+    if found is None:
+        raise Leaving
     return [
         replace(one, given={**one.given, **{name: values[index] for name, values in found.items()}})
         for index, one in enumerate(scored)
     ]
+
+
+def _values(
+    graders: Mapping[str, Grader], names: Sequence[str], scored: list[Scored]
+) -> dict[str, list[float]] | None:
+    """The values of each metric; ``None`` if this process was asked to leave, which the others must hear."""
+    try:
+        return {name: graders[name](scored) for name in names}
+    except Leaving:
+        return None
 
 
 def _matches(pattern: str, answer: str) -> float:

@@ -8,9 +8,10 @@ import math
 import os
 import re
 import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tunesmith.checkpoint.journal import append_record, read_journal
 from tunesmith.errors import UserError
@@ -23,6 +24,9 @@ FILE = "judge.jsonl"
 _FIELD = re.compile(r"\{(question|answer|reference)\}")
 _SCORE = re.compile(r"score[^\w-]{0,6}(-?\d++(?:\.\d++)?)", re.IGNORECASE)
 _ALONE = re.compile(r"\s*+(-?\d++(?:\.\d++)?)\s*+\.?\s*+")
+LOOK = 0.2
+"""Seconds between two looks whether to leave."""
+_Found = tuple[str, float] | NoAnswer
 _ENOUGH = 3
 """Answers in a row that could not be had, after which an evaluation asks for no more."""
 
@@ -71,6 +75,8 @@ def probe(section: Judge) -> None:
             "eval.judge.key_env",
             f"export {section.key_env}=… where the run is started",
         )
+    if section.key_env is not None:
+        print(_about_key(section), flush=True)
     sample = Scored("probe", 0.0, 1, 1, "4", "4", "What is 2 + 2?")
     try:
         score_of(ask(endpoint_of(section), prompt_of(section, sample)), section.scale)
@@ -83,8 +89,26 @@ def probe(section: Judge) -> None:
         ) from problem
 
 
-def judged(section: Judge, run_dir: Path, scored: Sequence[Scored]) -> list[float]:
+def _about_key(section: Judge) -> str:
+    """What leaves this machine, said before it does: a recipe may name any variable and any address."""
+    parts = urlsplit(section.url)
+    secretly = "" if parts.scheme == "https" else ", unencrypted"
+    return (
+        f"the judge at {parts.scheme}://{parts.netloc.rpartition('@')[2]} is sent what stands in "
+        f"`{section.key_env}` as its key{secretly}, and questions with answers"
+    )
+
+
+def judged(
+    section: Judge, run_dir: Path, scored: Sequence[Scored], look: Callable[[], None] = lambda: None
+) -> list[float]:
     """Each example's score from 0 to 1, not a number where the judge gave none.
+
+    Args:
+        section: the recipe's.
+        run_dir: where replies are kept.
+        scored: the examples with their answers.
+        look: called again and again meanwhile; it may raise to leave, and what has come back is kept.
 
     Raises:
         UserError: if it gave none, and ``on_failure`` is ``error``.
@@ -93,7 +117,7 @@ def judged(section: Judge, run_dir: Path, scored: Sequence[Scored]) -> list[floa
     known = {str(one["asked"]): float(one["score"]) for one in read_journal(path)}
     keys = [_key(section, prompt) for prompt in prompts]
     asked = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in known}
-    trouble = _ask_all(section, path, asked, known)
+    trouble = _ask_all(section, path, asked, known, look)
     values = [known.get(key, math.nan) for key in keys]
     if trouble is not None:
         missing = sum(map(math.isnan, values))
@@ -105,18 +129,20 @@ def judged(section: Judge, run_dir: Path, scored: Sequence[Scored]) -> list[floa
     return values
 
 
-def _ask_all(section: Judge, path: Path, asked: dict[str, str], known: dict[str, float]) -> NoAnswer | None:
+def _ask_all(
+    section: Judge, path: Path, asked: dict[str, str], known: dict[str, float], look: Callable[[], None]
+) -> NoAnswer | None:
     """Ask, several at a time; what comes back is written down at once. Gives the first trouble, if any."""
-    endpoint, counting = endpoint_of(section), threading.Lock()
+    endpoint, counting, leaving = endpoint_of(section), threading.Lock(), threading.Event()
     in_a_row, first = 0, None
 
-    def one(prompt: str) -> tuple[str, float] | NoAnswer:
+    def one(prompt: str) -> _Found:
         nonlocal in_a_row
-        if in_a_row >= _ENOUGH:
+        if in_a_row >= _ENOUGH or leaving.is_set():
             return NoAnswer("not asked")
-        found: tuple[str, float] | NoAnswer
+        found: _Found
         try:
-            reply = ask(endpoint, prompt)
+            reply = ask(endpoint, prompt, given_up=leaving.is_set)
             found = reply, score_of(reply, section.scale)
         except NoAnswer as problem:
             found = problem
@@ -125,13 +151,26 @@ def _ask_all(section: Judge, path: Path, asked: dict[str, str], known: dict[str,
         return found
 
     with ThreadPoolExecutor(section.concurrency) as pool:
-        for key, found in zip(asked, pool.map(one, asked.values()), strict=True):
-            if isinstance(found, NoAnswer):
-                first = first or found
-                continue
-            reply, known[key] = found
-            append_record(path, {"asked": key, "score": known[key], "reply": reply[:2000]})
+        try:
+            for key, found in _in_order(
+                {key: pool.submit(one, prompt) for key, prompt in asked.items()}, look
+            ):
+                if isinstance(found, NoAnswer):
+                    first = first or found
+                    continue
+                reply, known[key] = found
+                append_record(path, {"asked": key, "score": known[key], "reply": reply[:2000]})
+        finally:
+            leaving.set()
     return first
+
+
+def _in_order(asked: dict[str, Future[_Found]], look: Callable[[], None]) -> Iterator[tuple[str, _Found]]:
+    for key, future in asked.items():
+        while not future.done():
+            look()
+            wait([future], LOOK)
+        yield key, future.result()
 
 
 def _key(section: Judge, prompt: str) -> str:
