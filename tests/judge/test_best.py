@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.judge.best import best_index, direction, primary_metric
+from tunesmith.judge.best import best_index, direction, primary_metric, without_choice
 from tunesmith.recipe.stop_rules import StopRule
 
 
@@ -77,6 +77,22 @@ def test_the_measurement_that_met_the_target_wins_over_a_better_first_metric(mak
         make_measurement(40, loss=1.0, exact_match=0.86, f1=0.91),
     )
     assert best_index(history, stop) == 1
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "stop", "chosen"),
+    [
+        ("exact_match", (math.nan, math.nan), TARGET, False),
+        ("exact_match", (math.nan, 0.1, math.nan), TARGET, True),
+        ("loss", (math.nan, math.inf), (), False),
+        ("loss", (math.nan, 1.0), (), True),
+        ("loss", (), (), True),
+    ],
+)
+def test_whether_anything_tells_which_weights_are_best(metric, values, stop, chosen, make_series) -> None:
+    said = without_choice(make_series(metric, *values), rules(*stop))
+    assert (said is None) == chosen
+    assert chosen or f"`{metric}`" in said
 
 
 def test_nothing_measured_has_no_best() -> None:

@@ -139,12 +139,15 @@ def test_a_metric_that_the_recipe_insists_on_and_that_has_no_value_is_a_failure(
 
 
 def test_what_could_not_be_judged_is_said_at_the_end(launcher, read, tmp_path):
+    """And where it never could be, weights that nobody chose are no success."""
     stop = "stop=[{target: {pearson: 0.9}}, {budget: {steps: 5}}]"
-    launcher.run("regression", "eval.limit=1", stop, f"run.dir={tmp_path}/run")
+    launched = launcher.run("regression", "eval.limit=1", stop, f"run.dir={tmp_path}/run", status=2)
     result = read.json(tmp_path / "run" / "result.json")
-    assert result["status"] == "completed"
+    assert (result["status"], result["stop"]["rule"]) == ("failed", "budget")
     assert len(result["unknown"]) == 1
     assert "pearson is nan" in result["unknown"][0]
+    assert "`pearson`, by which weights are chosen, had no value" in result["error"]
+    assert "The run failed" in launched.out
 
 
 def test_a_budget_of_money_ends_a_run_and_counts_every_process(launcher, read, tmp_path):

@@ -81,8 +81,7 @@ def best_index(
     best: Measurement | None = None
     index = there.index(True) if any(there) else 0
     for position, measurement in enumerate(history):
-        sound = math.isfinite(measurement.metrics.get("loss", 0.0))
-        if not there[position] or not sound or known(measurement, metric) is None:
+        if not there[position] or not _counts(measurement, metric):
             continue
         if best is None or _beats(measurement, best, history[0], metric, counting):
             best, index = measurement, position
@@ -92,6 +91,21 @@ def best_index(
 def without_guards(rules: Sequence[StopRule]) -> tuple[StopRule, ...]:
     """All single rules that are no guards."""
     return tuple(rule for rule in leaves(rules) if rule.guard is None)
+
+
+def without_choice(history: History, rules: Sequence[StopRule]) -> str | None:
+    """Why nothing tells which weights are the best, if so: no measurement has a value to choose by."""
+    metric = primary_metric(rules)
+    if not history or any(_counts(one, metric) for one in history):
+        return None
+    return (
+        f"`{metric}`, by which weights are chosen, had no value in any of {len(history)} evaluations "
+        "(or the loss had none), so the model holds weights that nothing speaks for"
+    )
+
+
+def _counts(measurement: Measurement, metric: str) -> bool:
+    return known(measurement, metric) is not None and math.isfinite(measurement.metrics.get("loss", 0.0))
 
 
 def _beats(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import torch
 from tunesmith.checkpoint.atomic import writing
 from tunesmith.checkpoint.journal import read_journal
 from tunesmith.fault import fault
+from tunesmith.judge.best import without_choice
 from tunesmith.judge.choosing import choosing, few_rows_words
 from tunesmith.judge.decide import unjudged
 from tunesmith.judge.delivered import Delivered
@@ -19,6 +20,7 @@ from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.words import explain
 from tunesmith.model.export import export_model, fold_target_scale
 from tunesmith.recipe.schema import Recipe
+from tunesmith.recipe.stop_rules import StopRule
 from tunesmith.sources.address import HubAddress, parse_address
 from tunesmith.tasks.regression import Regression
 from tunesmith.train.accelerator import Place
@@ -105,14 +107,15 @@ def merges(recipe: Recipe) -> bool:
     return not isinstance(parse_address(recipe.model.source), HubAddress)
 
 
-def status_of(state: State) -> Status:
+def status_of(state: State, rules: Sequence[StopRule]) -> Status:
     """``completed`` when the budget is spent, ``stopped`` when a rule ended the run earlier.
 
-    ``failed`` when a metric that the recipe insists on has no value: that is no success.
+    ``failed`` when a metric that the recipe insists on has no value, or the one by which weights are chosen
+    never had any: that is no success.
     """
     if state.preempted:
         return "preempted"
-    if state.verdict.rule == "missing":
+    if state.verdict.rule == "missing" or without_choice(state.history, rules) is not None:
         return "failed"
     return "completed" if state.verdict.rule == "budget" else "stopped"
 
@@ -125,10 +128,13 @@ def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[
     best = chosen.best or kept
     why = explain(history, state.verdict, rules, delivered)
     words = [why, *left_behind(state), *afterwords(chosen, rules)]
+    lacking = None if state.preempted else without_choice(history, rules)
+    words += [f"The run failed: {lacking}."] if lacking is not None else []
     training, evaluating = seconds_of(state)
     resumed = [r for r in read_journal(setup.run_dir / "metrics.jsonl") if r["kind"] == "resume"]
     return {
-        "status": status_of(state),
+        "status": status_of(state, rules),
+        **({"error": lacking} if lacking is not None else {}),
         "stop": _stop(state),
         "explanation": " ".join(words),
         "unknown": unjudged(history, rules),

@@ -119,7 +119,7 @@ def _run_owned(
         fault("exit")
         place.accelerator.wait_for_everyone()
     ends = {"preempted": Exit.PREEMPTED, "failed": Exit.USER}
-    return ends.get(status_of(state), Exit.FINISHED)
+    return ends.get(status_of(state, recipe.stop), Exit.FINISHED)
 
 
 def _train_on(setup: Setup, state: State, parts: Parts, place: Place, log: Log) -> State:
