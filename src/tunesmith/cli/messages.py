@@ -12,6 +12,7 @@ from tunesmith.cli.streams import redact_streams
 from tunesmith.errors import Exit, UserError
 from tunesmith.terminal import drawing, printable
 from tunesmith.world.outcome import leave_outcome
+from tunesmith.world.quiet import quiet_imports
 
 _INTERRUPTED = 130
 _BOLD, _RED, _CYAN, _RESET = "\x1b[1m", "\x1b[1;31m", "\x1b[36m", "\x1b[0m"
@@ -23,6 +24,7 @@ def guarded(action: Callable[[], int]) -> int:
     From here on nothing secret leaves the process through its streams, a traceback included.
     """
     redact_streams()
+    quiet_imports()
     try:
         return action()
     except UserError as error:

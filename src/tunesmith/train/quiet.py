@@ -8,6 +8,8 @@ import warnings
 
 import torch
 
+from tunesmith.world.quiet import quiet_imports
+
 
 def quieten() -> None:
     """Turn off progress bars, notices and warnings of the libraries underneath; errors stay."""
@@ -19,5 +21,6 @@ def quieten() -> None:
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    quiet_imports()
     logging.getLogger("accelerate").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(torch|transformers|peft|accelerate)\b")
