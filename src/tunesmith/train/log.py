@@ -173,9 +173,7 @@ class Log:
         path = self._run_dir / "samples.json"
         if is_best:
             (self._run_dir / SCORES_OF).unlink(missing_ok=True)  # until all of them are written
-        known = (
-            {one["id"]: one for one in json.loads(path.read_text(encoding="utf-8"))} if path.exists() else {}
-        )
+        known = _samples_before(path)
         for name in ("baseline_scores.jsonl",) * first + ("scores.jsonl",) * is_best:
             write_scores(self._run_dir / name, evaluation.scored, check=self._still_ours)
         shown = evaluation.scored[: self._samples]
@@ -216,6 +214,15 @@ def _in_words(measured: Measurement, *, is_best: bool) -> str:
         ends = measured.intervals.get(name)
         parts.append(f"{name} {value:.4f}" + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else ""))
     return "  ".join([*parts, f"{measured.seconds:.1f} s", *(["best so far"] if is_best else [])])
+
+
+def _samples_before(path: Path) -> dict[str, dict[str, Any]]:
+    """The samples written last, by id; a file that was damaged meanwhile holds none, and is written anew."""
+    try:
+        found = json.loads(path.read_bytes())
+        return {one["id"]: one for one in found}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
 
 
 def _sample(one: Any, before: dict[str, Any] | None, *, first: bool) -> dict[str, Any]:
