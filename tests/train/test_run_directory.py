@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tunesmith.checkpoint.manifest import verify
+from tunesmith.checkpoint.recover import recover
 from tunesmith.recipe.dump import recipe_hash
 from tunesmith.recipe.load import load_recipe
 
@@ -29,6 +30,16 @@ def test_nothing_is_missing_and_nothing_is_left_over(finished, name):
     assert not [
         path for path in finished.runs[name].rglob("*") if ".tmp-" in path.name or ".old-" in path.name
     ]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_whatever_is_written_would_be_tidied_away_half_written(finished, tmp_path, name):
+    """`checkpoint/names.py` knows every name."""
+    for path in finished.runs[name].iterdir():
+        if path.name not in ("owner.lock", "checkpoints", "best"):
+            (tmp_path / f"{path.name}.tmp-1-0a1b2c3d").touch()
+    recover(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ALL)
