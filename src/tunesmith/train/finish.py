@@ -27,6 +27,7 @@ from tunesmith.train.accelerator import Place
 from tunesmith.train.afterwords import afterwords, left_behind, steps_beyond
 from tunesmith.train.base_model import read_object
 from tunesmith.train.build import outline
+from tunesmith.train.card import front_matter, more_of_card
 from tunesmith.train.choose import Chosen, choose, plain_chosen
 from tunesmith.train.log import Log
 from tunesmith.train.parts import Parts
@@ -52,6 +53,8 @@ def finish(
         if isinstance(setup.task, Regression):
             fold_target_scale(model, setup.task.mean, setup.task.scale)
         folder, card = setup.run_dir / "model", _card(setup.recipe, state, chosen)
+        adapter = setup.recipe.tune.lora is not None and not merges(setup.recipe)
+        card += "\n" + more_of_card(parts, state, adapter=adapter)
         fault("export")
         with writing(folder):
             export_model(
@@ -236,6 +239,7 @@ def _card(recipe: Recipe, state: State, chosen: Chosen) -> str:
         "---",
         "library_name: transformers",
         "tags: [tunesmith]",
+        *front_matter(recipe),
         "---",
         f"# {Path(str(recipe.run.dir)).name}",
         "",
