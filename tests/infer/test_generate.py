@@ -33,7 +33,7 @@ def test_lines_say_what_was_asked_answered_and_right(language_run, rows, tmp_pat
     assert [line["id"] for line in lines] == [f"in.jsonl:{number}" for number in range(1, len(ROWS) + 1)]
     assert [line["reference"] for line in lines] == [row["label"] for row in ROWS]
     assert lines[1]["input"] == "What kind of question is this? who invented the moon ?"
-    assert set(lines[0]) == {"id", "input", "output", "reference"}
+    assert set(lines[0]) == {"id", "input", "output", "reference", "text", "label"}, "own columns are kept"
 
 
 def test_answers_are_those_of_plain_transformers(language_run, rows, tmp_path, make) -> None:
@@ -89,6 +89,42 @@ def test_labels_come_with_their_probability(labels_run, tmp_path, make) -> None:
         assert line["output"] == model.config.id2label[int(shares.argmax())]
         assert line["probability"] == pytest.approx(float(shares.max()), abs=1e-5)
         assert line["reference"] == "no"
+
+
+def test_every_label_has_its_probability_where_that_is_asked_for(labels_run, language_run, tmp_path, make):
+    rows = make.write_rows(tmp_path / "in.jsonl", [{"text": text} for text in TEXTS])
+    generate_file(labels_run, rows, tmp_path / "out.jsonl", every_label=True)
+    for line in make.read_lines(tmp_path / "out.jsonl"):
+        assert set(line["probabilities"]) == {"ABBR", "HUM", "no"}
+        assert sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert line["probability"] == max(line["probabilities"].values())
+    with pytest.raises(UserError, match="has no labels"):
+        generate_file(language_run, rows, tmp_path / "out.jsonl", every_label=True, overwrite=True)
+
+
+@pytest.mark.parametrize("run", ["language_run", "labels_run", "images_run"])
+def test_an_empty_row_is_counted_and_the_others_are_answered(run, request, tmp_path, make, capsys) -> None:
+    from PIL import Image
+
+    Image.new("L", (20, 24), 10).save(tmp_path / "dark.png")
+    full = {"text": "the moon", "image": "dark.png", "kind": "0", "label": "black", "mine": 7}
+    rows = make.write_rows(tmp_path / "in.jsonl", [full, {**full, "text": " ", "image": ""}, full])
+    assert generate_file(request.getfixturevalue(run), rows, tmp_path / "out.jsonl", max_new_tokens=2) == 2
+    assert "empty rows left out: 1" in capsys.readouterr().err
+    assert [(line["id"], line["mine"]) for line in make.read_lines(tmp_path / "out.jsonl")] == [
+        ("in.jsonl:1", 7),
+        ("in.jsonl:3", 7),
+    ]
+
+
+def test_columns_called_like_ours_are_kept_under_another_name(language_run, tmp_path, make) -> None:
+    rows = make.write_rows(
+        tmp_path / "in.jsonl", [{"id": 9, "text": "the moon", "label": "x", "output": "y"}]
+    )
+    generate_file(language_run, rows, tmp_path / "out.jsonl", max_new_tokens=2)
+    [line] = make.read_lines(tmp_path / "out.jsonl")
+    assert (line["id"], line["own_output"], line["text"]) == ("9", "y", "the moon")
+    assert "own_id" not in line
 
 
 def test_numbers_are_those_of_plain_transformers(numbers_run, tmp_path, make) -> None:

@@ -64,7 +64,7 @@ SYSTEM = {"role": "system", "content": "Be kind."}
     ],
 )
 def test_conversations(tmp_path, fields, row, messages, reference) -> None:
-    [question] = read_questions(write(tmp_path / "in.jsonl", row), recipe(**fields))
+    [question] = read_questions(write(tmp_path / "in.jsonl", row), recipe(**fields)).questions
     wanted = messages or [("system", "Be kind."), ("user", "Hi")]
     assert [(turn["role"], turn["content"]) for turn in question.messages] == wanted
     assert question.text == wanted[-1][1]
@@ -72,7 +72,9 @@ def test_conversations(tmp_path, fields, row, messages, reference) -> None:
 
 
 def test_plain_text_continues_itself(tmp_path) -> None:
-    [question] = read_questions(write(tmp_path / "in.jsonl", {"text": "Once upon"}), recipe(text="text"))
+    [question] = read_questions(
+        write(tmp_path / "in.jsonl", {"text": "Once upon"}), recipe(text="text")
+    ).questions
     assert question.messages is None
     assert question.text == "Once upon"
 
@@ -80,7 +82,7 @@ def test_plain_text_continues_itself(tmp_path) -> None:
 def test_a_row_that_has_a_name_keeps_it(tmp_path) -> None:
     rows = [{"id": "a7", "text": "x"}, {"id": 9, "text": "x"}, {"text": "x"}]
     path = write(tmp_path / "in.jsonl", *rows)
-    names = [question.id for question in read_questions(path, recipe(text="text"))]
+    names = [question.id for question in read_questions(path, recipe(text="text")).questions]
     assert names == ["a7", "9", "in.jsonl:3"]
 
 
@@ -98,20 +100,20 @@ def test_a_row_that_has_a_name_keeps_it(tmp_path) -> None:
 def test_other_formats(tmp_path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text)
-    [question] = read_questions(path, recipe(prompt="<{text}>", completion="{label}"))
+    [question] = read_questions(path, recipe(prompt="<{text}>", completion="{label}")).questions
     assert question.text == "<Hi>"
 
 
 def test_values_are_rewritten_as_in_training(tmp_path) -> None:
     rows = [{"text": "x", "kind": "0"}, {"text": "x", "kind": "never seen"}]
     task = recipe("sequence-classification", text="text", label="kind", values={"kind": {"0": "no"}})
-    questions = read_questions(write(tmp_path / "in.jsonl", *rows), task)
+    questions = read_questions(write(tmp_path / "in.jsonl", *rows), task).questions
     assert [question.reference for question in questions] == ["no", "never seen"]
 
 
 def test_a_number_stays_one(tmp_path) -> None:
     rows = write(tmp_path / "in.jsonl", {"text": "x", "rating": 1.5})
-    [question] = read_questions(rows, recipe("regression", text="text", target="rating"))
+    [question] = read_questions(rows, recipe("regression", text="text", target="rating")).questions
     assert question.reference == 1.5
 
 
@@ -119,7 +121,7 @@ def test_a_number_stays_one(tmp_path) -> None:
     ("text", "fields", "words"),
     [
         ('{"text": "a"}\n{"text": \n', {"text": "text"}, ["in.jsonl:2", "malformed"]),
-        ('{"text": "a"}\n{"text": " "}\n', {"text": "text"}, ["in.jsonl:2", "`text` is empty"]),
+        ('{"text": " "}\n', {"text": "text"}, ["in.jsonl", "every row of the file is empty"]),
         ('{"text": "a"}\n{"text": ["b"]}\n', {"text": "text"}, ["in.jsonl:2", "not text"]),
         (
             '{"messages": [{"role": "assistant", "content": "a"}]}\n',

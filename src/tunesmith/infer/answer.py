@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,11 @@ from tunesmith.infer.questions import Question
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says: text, label or number; ``probability`` for labels."""
+    """What the model says: text, label or number; for labels ``probability``, and that of every label."""
 
     output: str | float
     probability: float | None = None
+    probabilities: Mapping[str, float] | None = None
 
 
 def prompt_tokens(opened: Opened, question: Question) -> list[int]:
@@ -41,6 +42,8 @@ def answer(
     opened: Opened, questions: Sequence[Question], *, max_new_tokens: int, batch_size: int
 ) -> Iterator[tuple[int, Answer]]:
     """Answer every question, as ``(index, answer)`` in batches of similar length.
+
+    A text that is too long has no answer where the recipe drops such rows.
 
     Args:
         opened: the model.
@@ -100,15 +103,12 @@ def _scored_texts(
     tokenizer: Any = opened.tokenizer
     most = opened.recipe.data.max_length or opened.positions() or 10**9
     encoded = [encode_text(tokenizer, q.text, q.id, most, opened.recipe.data.overflow) for q in questions]
-    for question, row in zip(questions, encoded, strict=True):
-        if isinstance(row, int):
-            raise UserError(
-                f"row `{question.id}` has {row} tokens, and the model was trained on at most {most}",
-                hint="shorten or delete the row",
-            )
-    examples: Any = encoded
-    for chosen in _batches([example["length"] for example in examples], batch_size):
-        yield from _scores(opened, chosen, pad_batch(tokenizer, [examples[index] for index in chosen]))
+    # a number is the length of a row that the recipe drops: it has no answer
+    kept = [index for index, row in enumerate(encoded) if not isinstance(row, int)]
+    examples: Any = [encoded[index] for index in kept]
+    for some in _batches([example["length"] for example in examples], batch_size):
+        chosen = [kept[place] for place in some]
+        yield from _scores(opened, chosen, pad_batch(tokenizer, [examples[place] for place in some]))
 
 
 def _labelled_images(
@@ -141,9 +141,9 @@ def _scores(opened: Opened, chosen: Sequence[int], batch: dict[str, Any]) -> Ite
         yield from zip(chosen, (Answer(number) for number in logits.squeeze(-1).tolist()), strict=True)
         return
     labels = opened.labels()
-    best = logits.softmax(-1).max(-1)
-    for index, share, label in zip(chosen, best.values.tolist(), best.indices.tolist(), strict=True):
-        yield index, Answer(labels[label], share)
+    for index, shares in zip(chosen, logits.double().softmax(-1).tolist(), strict=True):
+        best = max(range(len(labels)), key=shares.__getitem__)
+        yield index, Answer(labels[best], shares[best], dict(zip(labels, shares, strict=True)))
 
 
 def _placed(model: Any, value: Any) -> Any:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tunesmith.checkpoint.atomic import finite
 from tunesmith.errors import UserError
 from tunesmith.infer.answer import Answer, answer
-from tunesmith.infer.load import open_run, read_recipe
+from tunesmith.infer.load import find_model, open_run
+from tunesmith.infer.progress import progress
 from tunesmith.infer.questions import Question, read_questions
+
+SHOWN = 3
+"""Rows left out that are named."""
 
 
 def generate_file(
@@ -22,19 +27,25 @@ def generate_file(
     max_new_tokens: int = 64,
     batch_size: int = 16,
     overwrite: bool = False,
+    every_label: bool = False,
+    task: str | None = None,
 ) -> int:
     """Answer every row of a file, greedily, and write one JSON line a row in the file's order.
 
-    A line holds ``id``, ``input``, ``output``, for labels ``probability``, and ``reference`` where the
-    row has one. The file is written whole at the end, or not at all. Progress goes to stderr.
+    A line holds the row's own columns, and ``id``, ``input``, ``output``, for labels ``probability``, and
+    ``reference`` where the row has one; a column of the file that has one of these names and says something
+    else becomes ``own_NAME``. Empty rows are left out, and counted on stderr. The file is written whole at
+    the end, or not at all. Progress goes to stderr.
 
     Args:
-        run_dir: a run with a finished model.
+        run_dir: a run with a finished model, or a model's folder.
         input: rows, as JSON Lines, CSV, Parquet or text; the recipe's field mapping applies.
         output: where the answers go.
         max_new_tokens: most tokens of a generated answer.
         batch_size: rows a forward pass; it changes the speed and nothing else.
         overwrite: whether an existing ``output`` may be replaced.
+        every_label: write the probability of every label, as ``probabilities``.
+        task: of a model that no run made, where its configuration does not tell.
 
     Returns:
         Number of rows written.
@@ -45,17 +56,34 @@ def generate_file(
     from tunesmith.checkpoint.atomic import write_text
 
     _check_output(input, output, overwrite)
-    questions = read_questions(input, read_recipe(run_dir))
-    opened = open_run(run_dir)
+    recipe, _ = find_model(run_dir, task)
+    if every_label and not recipe.task.endswith("classification"):
+        raise UserError(
+            f"task `{recipe.task}` has no labels to tell probabilities of", hint="leave `--all` out"
+        )
+    asked = read_questions(input, recipe)
+    questions = asked.questions
+    opened = open_run(run_dir, task)
     answers: dict[int, Answer] = {}
-    with _progress(len(questions)) as advance:
+    with progress("generating", len(questions)) as advance:
         for index, found in answer(opened, questions, max_new_tokens=max_new_tokens, batch_size=batch_size):
             answers[index] = found
-            advance()
-    write_text(
-        output, "".join(_lines(questions, [answers[index] for index in range(len(questions))])), exact=True
-    )
-    return len(questions)
+            advance(1)
+    # a row that is too long where the recipe drops such rows has no answer
+    lines = _lines([(questions[index], answers[index]) for index in sorted(answers)], every_label)
+    write_text(output, "".join(lines), exact=True)
+    _tell_left_out(asked.empty, len(questions) - len(answers))
+    return len(answers)
+
+
+def _tell_left_out(empty: Sequence[tuple[str, str]], too_long: int) -> None:
+    """Say on stderr which rows have no answer."""
+    if empty:
+        first = "; ".join(f"{place}: {why}" for place, why in empty[:SHOWN])
+        more = f"; and {len(empty) - SHOWN} more" if len(empty) > SHOWN else ""
+        print(f"empty rows left out: {len(empty)} ({first}{more})", file=sys.stderr)
+    if too_long:
+        print(f"too long, and left out as the recipe's `data.overflow` says: {too_long}", file=sys.stderr)
 
 
 def _check_output(source: Path, output: Path, overwrite: bool) -> None:
@@ -71,23 +99,30 @@ def _check_output(source: Path, output: Path, overwrite: bool) -> None:
         )
 
 
-def _lines(questions: Sequence[Question], answers: Sequence[Answer]) -> Iterator[str]:
-    for question, found in zip(questions, answers, strict=True):
+def _lines(answered: Sequence[tuple[Question, Answer]], every_label: bool) -> Iterator[str]:
+    for question, found in answered:
         line: dict[str, Any] = {"id": question.id, "input": question.text, "output": found.output}
         if found.probability is not None:
             line["probability"] = round(found.probability, 6)
+        if every_label and found.probabilities is not None:
+            line["probabilities"] = {name: round(share, 6) for name, share in found.probabilities.items()}
         if question.reference is not None:
             line["reference"] = question.reference
-        yield json.dumps(line, ensure_ascii=False) + "\n"
+        yield json.dumps({**line, **_own(question, line)}, ensure_ascii=False, default=str) + "\n"
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A progress bar on stderr; without a terminal, only its last state."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _own(question: Question, line: Mapping[str, Any]) -> dict[str, Any]:
+    """The row's own columns; pictures, which no line of text can hold, stay out."""
+    own: dict[str, Any] = {}
+    for name, value in question.columns.items():
+        if name in line and str(line[name]) == str(value):
+            continue
+        if not _is_picture(value):
+            own[f"own_{name}" if name in line else name] = finite(value)
+    return own
 
-    columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
+
+def _is_picture(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return isinstance(value.get("bytes"), bytes)
+    return isinstance(value, bytes | bytearray) or hasattr(value, "__array__")

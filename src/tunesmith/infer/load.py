@@ -11,19 +11,13 @@ from pydantic import ValidationError
 
 from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.errors import UserError
+from tunesmith.infer.folder import bare_recipe, is_model_folder
 from tunesmith.recipe.finding import RecipeTrouble, to_error
 from tunesmith.recipe.fit import fit
 from tunesmith.recipe.nodes import to_plain
 from tunesmith.recipe.read import read_tree
 from tunesmith.recipe.schema import Recipe
-
-AUTO_MODELS = {
-    "causal-lm": "AutoModelForCausalLM",
-    "sequence-classification": "AutoModelForSequenceClassification",
-    "regression": "AutoModelForSequenceClassification",
-    "image-classification": "AutoModelForImageClassification",
-}
-"""Task to the transformers class that opens its models."""
+from tunesmith.tasks.names import AUTO_MODELS
 
 SAFELY = {"use_safetensors": True, "trust_remote_code": False}
 """A run directory may come from a stranger: nothing in it is executed."""
@@ -75,7 +69,7 @@ def read_recipe(run_dir: Path) -> Recipe:
     if not path.is_file():
         raise UserError(
             f"`{run_dir}` is not a run directory: there is no recipe.yaml in it",
-            hint="give the folder that `run.dir` names, by default `runs/<recipe name>`",
+            hint="give the folder that `run.dir` names, by default `runs/<recipe name>`, or one with a model",
         )
     try:
         return Recipe.model_validate(to_plain(fit(Recipe, read_tree(path))))
@@ -89,16 +83,34 @@ def read_recipe(run_dir: Path) -> Recipe:
         ) from error
 
 
-def open_run(run_dir: Path) -> Opened:
-    """Open the model of a run.
+def find_model(path: Path, task: str | None = None) -> tuple[Recipe, Path]:
+    """The recipe and the model's folder of a run, or of any folder with a model.
+
+    Args:
+        path: a run directory, its ``model/``, or a folder as ``save_pretrained`` writes it.
+        task: of a model that no run made, where its configuration does not tell.
 
     Raises:
-        UserError: if the folder is no run directory, or has no finished model; the message says why.
+        UserError: if there is neither a run nor a model, or the run has no finished model.
     """
-    recipe = read_recipe(run_dir)
-    folder = run_dir / "model"
+    if not (path / "recipe.yaml").is_file() and is_model_folder(path):
+        above = path.resolve().parent
+        if task is None and path.resolve().name in ("model", "adapter") and (above / "recipe.yaml").is_file():
+            return read_recipe(above), path
+        return bare_recipe(path, task), path
+    recipe, folder = read_recipe(path), path / "model"
     if not any(folder.glob("*config.json")):
-        raise _no_model(run_dir)
+        raise _no_model(path)
+    return recipe, folder
+
+
+def open_run(run_dir: Path, task: str | None = None) -> Opened:
+    """Open the model of a run, or of any folder with a model.
+
+    Raises:
+        UserError: if there is neither, or the run has no finished model; the message says why.
+    """
+    recipe, folder = find_model(run_dir, task)
     on_images = recipe.task == "image-classification"
     model = _load_model(folder, recipe.task)
     return Opened(

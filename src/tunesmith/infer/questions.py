@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class Question:
         text: the last thing said, or the text itself; of an image its path.
         image: a path or pixels, ``None`` for text.
         reference: the right answer, if the row has one.
+        columns: the row as it stands in the file.
     """
 
     id: str
@@ -71,10 +72,24 @@ class Question:
     text: str
     image: Any
     reference: Any
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_questions(path: Path, recipe: Recipe) -> list[Question]:
-    """Read a file of rows to be answered, in the order of the file.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A file of rows to be answered.
+
+    Attributes:
+        questions: in the order of the file.
+        empty: where a row asks nothing, and why.
+    """
+
+    questions: Sequence[Question]
+    empty: Sequence[tuple[str, str]]
+
+
+def read_questions(path: Path, recipe: Recipe) -> Asked:
+    """Read a file of rows to be answered, in the order of the file. Empty rows are told apart.
 
     A file is JSON Lines unless its ending says otherwise. Fields are those that the recipe names for its
     training rows where the file has their columns; else columns called like a field.
@@ -82,17 +97,34 @@ def read_questions(path: Path, recipe: Recipe) -> list[Question]:
     Raises:
         UserError: the file is not there, is empty, has a malformed row, or lacks the columns.
     """
-    raw = _read(path)
-    fields, values = choose_fields(recipe, raw.columns(), str(path)), _values(recipe)
-    return [_question(_rewritten(row, values), raw, fields) for row in raw.rows]
+    raw = read_file(path, recipe)
+    fields = choose_fields(recipe, raw.columns(), str(path))
+    empty = [(raw.where(skip.id), skip.detail) for skip in raw.skips]
+    questions = []
+    for row in raw.rows:
+        try:
+            questions.append(_question(row, raw, fields))
+        except BadRow as bad:
+            if bad.reason != "empty":
+                hint = "mend or delete the row"
+                raise UserError(f"{bad.reason} row: {bad.detail}", raw.where(row.id), hint) from bad
+            empty.append((raw.where(row.id), bad.detail))
+    if not questions:
+        raise UserError("every row of the file is empty", str(path), "give at least one row to answer")
+    return Asked(questions, empty)
 
 
-def _read(path: Path) -> RawRows:
-    if not path.is_file():
+def read_file(path: Path, recipe: Recipe) -> RawRows:
+    """The rows of a file, with the recipe's ``values`` applied; blank lines are its only skips.
+
+    Raises:
+        UserError: the file is not there, is empty, or has a malformed row.
+    """
+    if not path.exists():
         raise UserError(f"there is no file `{path}`", hint="check the path after `--input`")
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
     known = bool(suffixes) and suffixes[-1] in _SUFFIXES
-    raw = read_rows(Rows(source=str(path.absolute()), format="auto" if known else "jsonl"))
+    raw = read_rows(Rows(source=str(path.absolute()), format="auto" if known or path.is_dir() else "jsonl"))
     malformed = [skip for skip in raw.skips if skip.reason == "malformed"]
     if malformed:
         more = f" ({len(malformed) - 1} more rows are malformed)" if len(malformed) > 1 else ""
@@ -100,7 +132,8 @@ def _read(path: Path) -> RawRows:
         raise UserError(f"malformed row: {malformed[0].detail}{more}", raw.where(malformed[0].id), hint)
     if not raw.rows:
         raise UserError("the file holds no rows", str(path), "give at least one row to answer")
-    return raw
+    values = _values(recipe)
+    return replace(raw, rows=tuple(_rewritten(row, values) for row in raw.rows))
 
 
 def choose_fields(recipe: Recipe, columns: Sequence[str], where: str) -> Fields:
@@ -179,18 +212,16 @@ def _question(row: RawRow, raw: RawRows, fields: Fields) -> Question:
     columns, templates = row.columns, fields.templates
     own = columns.get("id")
     name = str(own) if isinstance(own, str | int) and not isinstance(own, bool) else row.id
-    try:
-        right = _right_answer(fields.reference, columns)
-        if fields.asking == ("image",):
-            return _image_question(name, templates["image"], columns, raw.folder, right)
-        if fields.asking == ("text",):
-            return Question(name, None, _text(templates["text"], columns, "text"), None, right)
+    right = _right_answer(fields.reference, columns)
+    if fields.asking == ("image",):
+        found = _image_question(name, templates["image"], columns, raw.folder, right)
+    elif fields.asking == ("text",):
+        found = Question(name, None, _text(templates["text"], columns, "text"), None, right)
+    else:
         messages, answered = _messages(fields, columns)
-    except BadRow as bad:
-        raise UserError(
-            f"{bad.reason} row: {bad.detail}", raw.where(row.id), "mend or delete the row"
-        ) from bad
-    return Question(name, messages, messages[-1]["content"], None, right if answered is None else answered)
+        said = right if answered is None else answered
+        found = Question(name, messages, messages[-1]["content"], None, said)
+    return replace(found, columns=columns)
 
 
 def _right_answer(reference: Template | None, columns: Mapping[str, Any]) -> Any:

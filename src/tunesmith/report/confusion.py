@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunesmith.report import words
-from tunesmith.report.read import RunFiles
+from tunesmith.report.read import Record, RunFiles
 
 MOST_LABELS = 40
 MOST_PAIRS = 5
@@ -44,9 +44,11 @@ class Confusion:
 
 def confusion(run: RunFiles) -> Confusion | None:
     """The matrix of ``confusion.json``; beyond ``MOST_LABELS`` labels only those with the most mistakes."""
-    found = run.confusion
-    if found is None:
-        return None
+    return None if run.confusion is None else confusion_table(run.confusion)
+
+
+def confusion_table(found: Record) -> Confusion | None:
+    """The matrix of ``labels`` and ``counts``, ``None`` if they do not fit each other."""
     labels = [str(label) for label in found.get("labels") or ()]
     counts = [[int(count) for count in row] for row in found.get("counts") or ()]
     if not labels or len(counts) != len(labels) or any(len(row) != len(labels) for row in counts):

@@ -12,11 +12,10 @@ from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.causal_lm import CausalLM
 from tunesmith.tasks.image_classification import ImageClassification
 from tunesmith.tasks.labels import label_names
+from tunesmith.tasks.names import AUTO_MODELS, NEEDS, Fields
 from tunesmith.tasks.regression import Regression
 from tunesmith.tasks.sequence_classification import SequenceClassification
 from tunesmith.tasks.task import Task
-
-Fields = tuple[frozenset[str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +72,20 @@ def _image_classification(
     return ImageClassification(processor, label_names(rows), recipe.eval.batch_size)
 
 
-_TEXT_AND_LABEL = (frozenset({"text", "label"}),)
-
 TASKS = {
-    "causal-lm": Kind(
-        needs=(frozenset({"messages"}), frozenset({"text"})),
-        auto_model="AutoModelForCausalLM",
-        build=_causal_lm,
-    ),
+    "causal-lm": Kind(needs=NEEDS["causal-lm"], auto_model=AUTO_MODELS["causal-lm"], build=_causal_lm),
     "sequence-classification": Kind(
-        needs=_TEXT_AND_LABEL,
-        auto_model="AutoModelForSequenceClassification",
+        needs=NEEDS["sequence-classification"],
+        auto_model=AUTO_MODELS["sequence-classification"],
         build=_sequence_classification,
         encoder=True,
     ),
     "regression": Kind(
-        needs=(frozenset({"text", "target"}),),
-        auto_model="AutoModelForSequenceClassification",
-        build=_regression,
-        encoder=True,
+        needs=NEEDS["regression"], auto_model=AUTO_MODELS["regression"], build=_regression, encoder=True
     ),
     "image-classification": Kind(
-        needs=(frozenset({"image", "label"}),),
-        auto_model="AutoModelForImageClassification",
+        needs=NEEDS["image-classification"],
+        auto_model=AUTO_MODELS["image-classification"],
         build=_image_classification,
         images=True,
     ),

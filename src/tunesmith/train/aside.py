@@ -73,9 +73,9 @@ def set_aside(parts: Parts) -> tuple[Sequence[Example], Aside]:
         order = nested_order(strata(examples), parts.recipe.run.seed)
         examples = [examples[index] for index in order]
     ids = [str(example["id"]) for example in examples]
-    slices = _slices(ids, section, parts.marks)
+    slices = slices_of(ids, section, parts.marks)
     return examples, Aside(
-        clusters=_clusters(ids, section.cluster, parts.marks),
+        clusters=clusters_of(ids, section.cluster, parts.marks),
         slices=slices,
         telling=_telling(examples, slices),
         sets=parts.sets,
@@ -109,8 +109,8 @@ def strata(examples: Sequence[Example]) -> list[Hashable]:
     return list(answers) if len(set(answers)) <= FEW else [0] * len(examples)
 
 
-def _clusters(ids: Sequence[str], column: str | None, marks: Marks) -> Indices | None:
-    """Rows without a value belong to nobody."""
+def clusters_of(ids: Sequence[str], column: str | None, marks: Marks) -> Indices | None:
+    """The number of each row's cluster; ``None`` without a column. Rows without a value belong to nobody."""
     if column is None:
         return None
     values = [(marks[row][column] or None, row if not marks[row][column] else "") for row in ids]
@@ -124,7 +124,12 @@ def _clusters(ids: Sequence[str], column: str | None, marks: Marks) -> Indices |
     return np.array([numbers[value] for value in values])
 
 
-def _slices(ids: Sequence[str], section: Eval, marks: Marks) -> dict[tuple[str, str], Indices]:
+def slices_of(ids: Sequence[str], section: Eval, marks: Marks) -> dict[tuple[str, str], Indices]:
+    """Column and value to the places of their rows.
+
+    Raises:
+        UserError: a column does not part the rows into groups worth measuring.
+    """
     found: dict[tuple[str, str], Indices] = {}
     for column in section.columns:
         values = np.array([marks[row][column] for row in ids])

@@ -102,7 +102,7 @@ def _measurement(
     values, intervals = summarise(scored, setup.metrics, clusters)
     found = [_of_set(name, rows, set_metrics(setup.recipe, name)) for name, rows in others.items()]
     if seen == rows and aside.slices:
-        found.append(_of_slices(scored, ("loss", *asked_metrics(setup.recipe)), aside))
+        found.append(of_slices(scored, ("loss", *asked_metrics(setup.recipe)), aside))
     found.append(harness)
     if setup.recipe.eval.positions:
         found.append(by_position(scored))
@@ -140,7 +140,7 @@ def _of_set(name: str, scored: Sequence[Scored], metrics: Sequence[str]) -> tupl
     )
 
 
-def _of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: Aside) -> tuple[Values, Intervals]:
+def of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: Aside) -> tuple[Values, Intervals]:
     """Each slice's metrics, and the worst of each metric with the interval of that slice."""
     values: Values = {}
     intervals: Intervals = {}

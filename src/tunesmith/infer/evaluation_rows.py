@@ -1,0 +1,133 @@
+"""Rows of a file with their right answers, encoded for a model that is there already."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.data.clean import clean_skips
+from tunesmith.data.findings import NOTHING
+from tunesmith.data.held_out import own_sources
+from tunesmith.data.raw import RawRows
+from tunesmith.data.row import Skip
+from tunesmith.data.sample import Sample, map_rows
+from tunesmith.data.shapes import FIELDS, Shape, choose_shape
+from tunesmith.errors import UserError
+from tunesmith.infer.load import Opened
+from tunesmith.infer.questions import read_file
+from tunesmith.recipe.schema import Recipe, Rows
+from tunesmith.tasks.names import NEEDS
+from tunesmith.tasks.task import Example, Task
+
+UNLIMITED = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Measurable:
+    """Rows ready to be scored.
+
+    Attributes:
+        examples: encoded, in the order of the file.
+        columns: per example its row as it stands in the file.
+        left_out: reason to number of rows that are not scored.
+    """
+
+    examples: Sequence[Example]
+    columns: Sequence[Mapping[str, Any]]
+    left_out: Mapping[str, int]
+
+
+def read_samples(path: Path, recipe: Recipe) -> tuple[list[Sample], Mapping[str, int]]:
+    """The rows of a file in the terms of the task, and how many were left out and why.
+
+    Fields are those of the recipe's rows where the file has their columns, else columns named like a field.
+
+    Raises:
+        UserError: the file is not there, lacks columns, or has a row that the recipe's ``clean`` refuses.
+    """
+    raw = read_file(path, recipe)
+    samples, unmapped = map_rows(raw, _shape(raw, path, recipe), 0)
+    skips = [(skip, raw.where(skip.id)) for skip in (*raw.skips, *unmapped)]
+    findings = clean_skips(skips, recipe.data.clean, NOTHING)
+    if not samples:
+        first = skips[0][0].detail if skips else "it is empty"
+        raise UserError("no row of the file can be used", str(path), f"the first: {first}")
+    return samples, {name: count for name, count in findings.found.items() if count}
+
+
+def _shape(raw: RawRows, path: Path, recipe: Recipe) -> Shape:
+    columns, needs = raw.columns(), NEEDS[recipe.task]
+    known = [*recipe.data.train, *own_sources(recipe.data, recipe.eval).values()]
+    named = [rows for rows in known if any(getattr(rows, field) is not None for field in FIELDS)]
+    trouble: UserError | None = None
+    for rows in (*named, Rows(source=str(path))):
+        try:
+            return choose_shape(rows.model_copy(update={"source": str(path)}), columns, needs, str(path))
+        except UserError as problem:
+            trouble = trouble or problem
+    assert trouble is not None
+    raise trouble
+
+
+def encode_samples(samples: Sequence[Sample], task: Task, left_out: Mapping[str, int]) -> Measurable:
+    """Samples as examples of a task; those that it leaves out are counted.
+
+    Raises:
+        UserError: a row is too long and the recipe's ``overflow`` says so, or none is left.
+    """
+    examples: list[Example] = []
+    columns: list[Mapping[str, Any]] = []
+    reasons: Counter[str] = Counter(left_out)
+    for sample in samples:
+        found = task.encode(sample.row)
+        if isinstance(found, Skip):
+            reasons[found.reason] += 1
+        else:
+            examples.append(found)
+            columns.append({**sample.row.fields, **sample.columns})
+    if not examples:
+        raise UserError(
+            f"none of the {len(samples)} rows can be scored: {dict(reasons)}", hint="see its rows"
+        )
+    return Measurable(examples, columns, dict(reasons))
+
+
+def task_for(opened: Opened, *, max_new_tokens: int | None = None, batch_size: int | None = None) -> Task:
+    """The task of an opened model, with the model's own labels and in the model's own units.
+
+    Args:
+        opened: the model.
+        max_new_tokens: most tokens of an answer; default: the recipe's.
+        batch_size: rows at once; default: the recipe's.
+    """
+    from tunesmith.tasks.causal_lm import CausalLM
+    from tunesmith.tasks.image_classification import ImageClassification
+    from tunesmith.tasks.regression import Regression
+    from tunesmith.tasks.sequence_classification import SequenceClassification
+
+    recipe, tokenizer = opened.recipe, opened.tokenizer
+    at_once = batch_size or recipe.eval.batch_size
+    if recipe.task == "image-classification":
+        return ImageClassification(opened.processor, tuple(opened.labels()), batch_size=at_once)
+    assert tokenizer is not None
+    longest = recipe.data.max_length or opened.positions() or UNLIMITED
+    overflow = recipe.data.overflow
+    if recipe.task == "sequence-classification":
+        return SequenceClassification(
+            tokenizer, tuple(opened.labels()), longest, overflow, batch_size=at_once
+        )
+    if recipe.task == "regression":
+        return Regression(tokenizer, 0.0, 1.0, longest, overflow, batch_size=at_once)
+    return CausalLM(
+        tokenizer,
+        max_length=longest,
+        overflow=overflow,
+        loss_on=recipe.data.loss_on,
+        template=opened.templated,
+        packed=False,
+        max_new_tokens=max_new_tokens or recipe.eval.generate.max_new_tokens,
+        batch_size=batch_size or recipe.eval.generate.batch_size,
+    )

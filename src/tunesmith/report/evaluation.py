@@ -1,0 +1,135 @@
+"""One self-contained page about a finished model and a file of rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from tunesmith.judge.best import direction
+from tunesmith.metrics.match import label_match
+from tunesmith.report import words
+from tunesmith.report.confusion import confusion_table
+from tunesmith.report.page import environment, packaged, policy
+from tunesmith.report.slices import NAME
+from tunesmith.tasks.task import Scored
+
+MOST_WRONG, MOST_CHARACTERS = 40, 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """One metric in words; ``part`` is the slice it is of."""
+
+    name: str
+    value: str
+    interval: str
+    part: str = ""
+    worst: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrong:
+    """A row that the model has wrong, or has most wrong of all."""
+
+    id: str
+    input: str
+    reference: str
+    prediction: str
+    loss: str
+
+
+def evaluation_page(content: Mapping[str, Any], scored: Sequence[Scored]) -> str:
+    """The page: metrics with intervals, slices, confusion, and the rows that went most wrong.
+
+    Args:
+        content: of ``evaluation.json``.
+        scored: each row.
+    """
+    metrics, intervals = content["metrics"], content["intervals"]
+    left = [(words.phrase(reason), words.number(count)) for reason, count in content["left_out"].items()]
+    found = content["confusion"]
+    return str(
+        environment()
+        .from_string(packaged("evaluation.html.j2"))
+        .render(
+            style=Markup(packaged("page.css")),
+            policy=policy(),
+            model=content["model"],
+            data=content["data"],
+            task=content["task"],
+            rows=words.number(content["rows"]),
+            left_out=left,
+            notes=content["notes"],
+            values=[_value(name, metrics, intervals) for name in metrics if NAME.fullmatch(name) is None],
+            slices=_slices(metrics, intervals),
+            confusion=confusion_table(found) if found else None,
+            wrong=most_wrong(scored),
+        )
+    )
+
+
+def _value(name: str, metrics: Mapping[str, float], intervals: Mapping[str, Any]) -> Value:
+    return Value(name=name, value=words.number(metrics[name]), interval=words.interval(intervals.get(name)))
+
+
+def _slices(metrics: Mapping[str, float], intervals: Mapping[str, Any]) -> list[tuple[str, list[Value]]]:
+    """A table for each column and metric, the worst part first."""
+    tables: dict[tuple[str, str], list[tuple[float, str, str]]] = {}
+    for name, value in metrics.items():
+        match = NAME.fullmatch(name)
+        if match is not None:
+            sign = 1 if direction(match["metric"]) == "max" else -1
+            order = math.inf if math.isnan(value) else sign * value
+            tables.setdefault((match["metric"], match["column"]), []).append((order, match["value"], name))
+    return [
+        (
+            f"{metric} by {column}",
+            [
+                Value(
+                    name=metric,
+                    part=part,
+                    value=words.number(metrics[name]),
+                    interval=words.interval(intervals.get(name)),
+                    worst=place == 0,
+                )
+                for place, (_, part, name) in enumerate(sorted(parts))
+            ],
+        )
+        for (metric, column), parts in tables.items()
+    ]
+
+
+def most_wrong(scored: Sequence[Scored]) -> list[Wrong]:
+    """The rows whose answer is not the reference, the largest loss a token first."""
+    wrong = [one for one in scored if one.prediction is None or not _right(one)]
+    ordered = sorted(wrong, key=lambda one: -_loss(one))
+    return [
+        Wrong(
+            id=one.id,
+            input=_short(one.input),
+            reference=_short(one.reference),
+            prediction=words.ABSENT if one.prediction is None else _short(one.prediction),
+            loss=words.number(_loss(one)),
+        )
+        for one in ordered[:MOST_WRONG]
+    ]
+
+
+def _right(one: Scored) -> bool:
+    if isinstance(one.prediction, float):
+        return False  # of numbers all are a little wrong
+    return bool(label_match(str(one.prediction).strip(), str(one.reference).strip()))
+
+
+def _loss(one: Scored) -> float:
+    loss = one.loss / max(one.count, 1)
+    return math.inf if math.isnan(loss) else loss
+
+
+def _short(value: Any) -> str:
+    text = words.number(value) if isinstance(value, float) else str(value)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
