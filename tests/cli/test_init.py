@@ -147,3 +147,122 @@ def test_a_template_s_own_paths_still_lead_there(tunesmith: Command, template: P
     template.write_text(f'{LAUNCH_LINE}\nextends: ./base.yaml\nbatch: {{size: 4}}\n# """\n')
     assert tunesmith("init", template, "--out", "here/new.yaml")[0] == 0
     assert load_recipe(Path("here/new.yaml")).batch.size == 4
+
+
+def pictures(*classes: str) -> None:
+    from PIL import Image
+
+    for number, name in enumerate(classes):
+        Path("pics", name).mkdir(parents=True)
+        for shade in range(10):
+            Image.new("RGB", (12, 12), (200 * number, shade * 20, 0)).save(Path("pics", name, f"{shade}.png"))
+
+
+def table(path: str, rows: list[list[object]]) -> None:
+    import csv
+
+    with Path(path).open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def test_a_folder_of_pictures_becomes_a_recipe_that_can_be_looked_at(tunesmith: Command):
+    pictures("cat", "dog")
+    status, out, err = tunesmith("init", "pics", "--out", "r.yaml")
+    assert status == 0, err
+    recipe = load_recipe(Path("r.yaml"))
+    assert recipe.task == "image-classification"
+    assert (recipe.data.train[0].image, recipe.data.train[0].label) == ("image", "label")
+    status, out, err = tunesmith("preview", "r.yaml", "-n", "1")
+    assert status == 0, err
+    assert "cat" in out or "dog" in out
+
+
+def test_two_texts_are_joined_and_a_third_is_named(tunesmith: Command):
+    pairs = [
+        [f"the first {n}", f"another one {n}", f"note {n} of many", ["yes", "no"][n % 2]] for n in range(12)
+    ]
+    table("d.csv", [["sentence1", "sentence2", "remark", "label"], *pairs])
+    status, out, _ = tunesmith("init", "d.csv", "--out", "r.yaml")
+    assert status == 0
+    assert load_recipe(Path("r.yaml")).data.train[0].text == "{sentence1} [SEP] {sentence2}"
+    assert "`sentence1` and `sentence2` are joined" in out
+    assert "left out, though it holds text: `remark`" in out
+
+
+@pytest.mark.parametrize(
+    ("first", "rest"),
+    [
+        (["ham", "come here at once"], ["spam", "buy this now"]),
+        (["3.5", "a fine film"], ["1", "a bad one"]),
+        (["0", "what a day it was"], ["1", "no day at all"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["d.csv", "d.tsv"])
+def test_a_table_without_a_header_keeps_its_first_row(tunesmith: Command, name: str, first, rest):
+    rows = [first, *[[[first, rest][n % 2][0], f"{rest[1]} number {n}"] for n in range(20)]]
+    if name.endswith("tsv"):
+        Path(name).write_text("".join("\t".join(row) + "\n" for row in rows))
+    else:
+        table(name, rows)
+    status, out, _ = tunesmith("init", name, "--out", "r.yaml")
+    assert status == 0
+    assert "21 rows" in out
+    assert "is a row, not a header" in out
+    read = load_recipe(Path("r.yaml")).data.train[0]
+    assert read.columns == ("column_1", "column_2")
+    assert read.text == "column_2"
+    assert tunesmith("check", "r.yaml")[0] == 0
+
+
+def test_a_table_with_a_header_is_not_taken_for_one_without(tunesmith: Command):
+    table(
+        "d.csv",
+        [["headline", "desk"], *[[f"what happened on day {n}", ["art", "law"][n % 2]] for n in range(12)]],
+    )
+    assert tunesmith("init", "d.csv", "--out", "r.yaml")[0] == 0
+    assert load_recipe(Path("r.yaml")).data.train[0].columns is None
+
+
+def test_nothing_of_the_shipped_recipe_s_own_data_stays(tunesmith: Command):
+    table(
+        "d.csv",
+        [["text", "label"], *[[f"day {n} was fine", ["art", "law", "art"][n % 3]] for n in range(30)]],
+    )
+    for name in ("bert_classification", "gpt_sft"):
+        assert tunesmith("init", name, "--data", "d.csv", "--out", f"{name}_mine.yaml")[0] == 0
+        text = Path(f"{name}_mine.yaml").read_text()
+        for gone in (
+            "takes ",
+            "reaches  ",
+            "0.93",
+            "0.85}",
+            "full size",
+            "pattern",
+            "latin-1",
+            "max_new_tokens: 6",
+        ):
+            assert gone not in text, gone
+        assert "reaches 0.67; what is good enough for you?" in text
+        assert "0.83" in text  # half-way between the commonest answer and all right
+        load_recipe(Path(f"{name}_mine.yaml"))
+
+
+def test_rows_that_may_be_too_long_do_not_end_the_recipe(tunesmith: Command):
+    table("long.csv", [["text", "label"], *[["word " * 900 + str(n), "ab"[n % 2]] for n in range(12)]])
+    table("short.csv", [["text", "label"], *[[f"word {n}", "ab"[n % 2]] for n in range(12)]])
+    for name, wanted in (("long", "truncate"), ("short", "error")):
+        assert tunesmith("init", f"{name}.csv", "--out", f"{name}.yaml")[0] == 0
+        assert load_recipe(Path(f"{name}.yaml")).data.overflow == wanted
+
+
+def test_the_rows_as_the_only_argument_are_the_rows(tunesmith: Command, template: Path):
+    table("d.csv", [["text", "label"], *[[f"day {n}", "ab"[n % 2]] for n in range(12)]])
+    before = Path("d.csv").read_bytes()
+    assert tunesmith("init", "d.csv")[0] == 0
+    assert Path("bert_classification.yaml").exists()
+    status, _, err = tunesmith("init", "d.csv", "--out", "d.csv", "--force")
+    assert status == 2
+    assert "holds your rows" in err
+    assert "--force" not in err
+    assert tunesmith("init", "d.csv", "--data", "d.csv")[0] == 2
+    assert Path("d.csv").read_bytes() == before

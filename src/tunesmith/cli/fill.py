@@ -31,7 +31,7 @@ def replace_scalars(text: str, change: Callable[[tuple[str, ...], str], str | fl
     return _edited(text, edits)
 
 
-def fill_rows(text: str, source: str, fields: Mapping[str, str]) -> str:
+def fill_rows(text: str, source: str, fields: Mapping[str, object]) -> str:
     """Let ``data.train`` be one source with these fields; what belonged to the old source goes.
 
     Args:
@@ -55,7 +55,7 @@ def fill_rows(text: str, source: str, fields: Mapping[str, str]) -> str:
     return _edited(text, _block_edits(text, rows, new))
 
 
-def _block_edits(text: str, rows: yaml.MappingNode, new: Mapping[str, str]) -> list[Edit]:
+def _block_edits(text: str, rows: yaml.MappingNode, new: Mapping[str, object]) -> list[Edit]:
     edits: list[Edit] = []
     present = [key.value for key, _ in rows.value]
     added = [f"{name}: {scalar_text(value)}" for name, value in new.items() if name not in present]
@@ -89,7 +89,7 @@ def _flow(values: Mapping[str, object]) -> str:
     return "{" + ", ".join(f"{key}: {scalar_text(value)}" for key, value in values.items()) + "}"
 
 
-def _over(node: yaml.Node, new: str | float) -> Edit:
+def _over(node: yaml.Node, new: object) -> Edit:
     block = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
     return node.start_mark.index, node.end_mark.index, scalar_text(new) + ("\n" if block else "")
 

@@ -27,7 +27,38 @@ _LABELS = ("label", "labels", "class", "category", "intent", "topic", "kind", "t
 _NUMBERS = ("target", "score", "rating", "value", "stars", "label", "sentiment", "similarity", "price", "y")
 _IMAGES = ("image", "img", "picture", "photo", "file", "path")
 _IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+_JOINED = (
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("question1", "question2"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("sentence_a", "sentence_b"),
+    ("s1", "s2"),
+    ("query", "passage"),
+    ("query", "document"),
+    ("question", "passage"),
+    ("question", "sentence"),
+    ("question", "context"),
+    ("title", "text"),
+    ("title", "body"),
+    ("title", "content"),
+    ("title", "description"),
+    ("title", "abstract"),
+    ("headline", "body"),
+    ("subject", "body"),
+)
+"""Columns of text that belong together."""
+_BETWEEN = " [SEP] "
+_CONTEXTS = ("context", "passage", "document", "article", "background")
+_QUESTIONS = ("question", "query", "prompt")
 _NEVER = ("id", "idx", "index", "uuid", "guid", "")
+
+
+KNOWN_NAMES = frozenset((*_PROMPTS, *_COMPLETIONS, *_TEXTS, *_LABELS, *_NUMBERS, *_IMAGES, *_NEVER)) | {
+    name for pair in _JOINED for name in pair
+}
+"""Names that columns have, and cells of a row hardly ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +67,7 @@ class Guess:
 
     Attributes:
         task: the task that it suits.
-        fields: the recipe's field -> the column.
+        fields: the recipe's field -> the column, or a template of several.
         doubts: what a person should look at.
     """
 
@@ -86,6 +117,7 @@ def _is_image(column: str, rows: Rows) -> bool:
     values = _values(column, rows)
     return bool(values) and all(
         (isinstance(value, Mapping) and {"bytes", "path"} & value.keys())
+        or hasattr(value, "getbands")  # a picture that is open
         or (isinstance(value, str) and value.lower().endswith(_IMAGE_ENDINGS))
         for value in values
     )
@@ -106,35 +138,71 @@ def _pairs(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
     prompts = [name for name in _preferred(texts, _PROMPTS) if name.lower() in _PROMPTS]
     answers = [name for name in _preferred(texts, _COMPLETIONS) if name.lower() in _COMPLETIONS]
     if prompts and answers and prompts[0] != answers[0]:
-        yield Guess("causal-lm", {"prompt": prompts[0], "completion": answers[0]})
+        context = next((name for name in texts if name.lower() in _CONTEXTS and name != answers[0]), None)
+        asked = prompts[0]
+        if context is not None and context != asked and asked.lower() in _QUESTIONS:
+            asked = f"{{{context}}}\n\n{{{asked}}}"
+        rest = [name for name in texts if name not in (*columns_of(asked, columns), answers[0])]
+        yield Guess("causal-lm", {"prompt": asked, "completion": answers[0]}, _left_out(rest))
 
 
 def _numbers(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
     numbers = _preferred([name for name in columns if _is_measure(name, rows)], _NUMBERS)
-    for text in _text_columns([name for name in columns if name not in numbers], rows)[:1]:
+    for text, left in _text_of([name for name in columns if name not in numbers], rows):
         for number in numbers[:1]:
             more = f"other columns with numbers: {', '.join(numbers[1:])}" if len(numbers) > 1 else ""
-            yield Guess("regression", {"text": text, "target": number}, (more,) if more else ())
+            yield Guess("regression", {"text": text, "target": number}, ((more,) if more else ()) + left)
 
 
 def _labels(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
     labels = _label_columns(columns, rows)
     for label in labels[:1]:
-        for text in _text_columns([name for name in columns if name != label], rows)[:1]:
-            yield Guess("sequence-classification", {"text": text, "label": label}, _label_doubts(label, rows))
+        for text, left in _text_of([name for name in columns if name != label], rows):
+            doubts = (*_label_doubts(label, rows), *left)
+            yield Guess("sequence-classification", {"text": text, "label": label}, doubts)
 
 
 def _prompted_labels(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
     """Text and label as a question and its answer."""
     for guess in _labels(columns, rows):
-        fields = {"prompt": guess.fields["text"], "completion": guess.fields["label"]}
+        prompt = guess.fields["text"].replace(_BETWEEN, "\n")
+        fields = {"prompt": prompt, "completion": guess.fields["label"]}
         doubt = 'a sentence around the text usually helps: prompt: "What kind of text is this? {column}"'
         yield Guess("causal-lm", fields, (*guess.doubts, doubt))
 
 
 def _plain_text(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
-    for text in _text_columns(columns, rows)[:1]:
-        yield Guess("causal-lm", {"text": text}, ("plain text: every token carries loss",))
+    for text, left in _text_of(columns, rows):
+        plain = {"text": text.replace(_BETWEEN, "\n")}
+        yield Guess("causal-lm", plain, ("plain text: every token carries loss", *left))
+
+
+def _text_of(columns: Sequence[str], rows: Rows) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The text to read: one column, or a template of two that belong together; and what to say of others."""
+    texts = _text_columns(columns, rows)
+    names = _by_name(texts)
+    for first, second in _JOINED:
+        if first in names and second in names:
+            pair = (names[first], names[second])
+            joined = _BETWEEN.join(f"{{{name}}}" for name in pair)
+            both = f"columns `{pair[0]}` and `{pair[1]}` are joined into one text"
+            yield joined, (both, *_left_out([name for name in texts if name not in pair]))
+            return
+    for text in texts[:1]:
+        yield text, _left_out(texts[1:])
+
+
+def _left_out(texts: Sequence[str]) -> tuple[str, ...]:
+    """That there are other columns with text, which are not read."""
+    if not texts:
+        return ()
+    shown = ", ".join(f"`{name}`" for name in texts[:4])
+    return (f'left out, though it holds text: {shown}; a template reads several, "{{a}} {{b}}"',)
+
+
+def columns_of(spec: str, columns: Sequence[str]) -> list[str]:
+    """The columns that a field is made of: one, or those in the braces of a template."""
+    return [spec] if spec in columns else [name for name in columns if f"{{{name}}}" in spec]
 
 
 def _text_columns(columns: Sequence[str], rows: Rows) -> list[str]:

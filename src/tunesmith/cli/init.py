@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tunesmith.cli.compose import compose
 from tunesmith.cli.fill import fill_rows, replace_scalars, set_value
 from tunesmith.cli.goal import above_baseline
-from tunesmith.cli.guess import Guess, guesses
+from tunesmith.cli.guess import Guess, columns_of, guesses
 from tunesmith.cli.look import LOOKED_AT, DataFile, look
 from tunesmith.cli.templates import choose, fitting, listing, templates
 from tunesmith.errors import UserError
 from tunesmith.recipe.finding import shorten
-from tunesmith.recipe.launchable import LAUNCH_LINE
+from tunesmith.recipe.launchable import LAUNCH_LINE, is_launchable
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.nodes import get, leaves, to_plain
 from tunesmith.recipe.read import read_tree
@@ -36,24 +37,64 @@ def start_recipe(template: str | None, data: Path | None, out: Path | None, *, f
         UserError: no such template or data, data that fits no task, or a file that is there already.
     """
     shipped = templates()
+    template, data = _data_as_argument(template, data, shipped)
     if template is None and data is None:
         return listing(shipped)
     seen = look(data) if data is not None else None
     found = guesses(seen.columns, seen.rows) if seen is not None else []
     source = choose(template, shipped, seen, found)
     target = out or Path(source.name)
+    if data is not None and target.resolve() == data.resolve():
+        raise UserError(f"`{target}` holds your rows", hint="name another file with `--out FILE`")
     if target.exists() and (not force or target.resolve() == source.resolve()):
         hint = "give another name with `--out FILE`, or replace it with `--force`"
         raise UserError(f"`{target}` is there already, and nothing was changed", hint=hint)
     text = _adapted(source, target)
     guess: Guess | None = None
     goal: list[str] = []
+    own = source not in shipped.values()
     if seen is not None:
         task = str(to_plain(read_tree(source)).get("task"))
         guess = fitting(found, task, source.stem, seen)
-        text, goal = above_baseline(_fitted(text, seen, guess, target), guess, seen.rows)
+        text = _fitted(text, seen, guess, target) if own else _composed(seen, guess, target, source)
+        text, goal = above_baseline(text, guess, seen.rows)
     _write(target, text)
-    return _story(target, source, seen, guess, goal)
+    return _story(target, source, seen, guess, goal=goal, own=own)
+
+
+def _data_as_argument(
+    template: str | None, data: Path | None, shipped: Mapping[str, Path]
+) -> tuple[str | None, Path | None]:
+    """``init rows.jsonl`` means the rows: what is no recipe and is there is the user's data.
+
+    Raises:
+        UserError: it is given beside `--data`.
+    """
+    if template is None or template in shipped or template.endswith((".yaml", ".yml")):
+        return template, data
+    path = Path(template)
+    if not path.exists():
+        return template, data
+    if data is not None:
+        hint = f"write `tunesmith init --data {data}`, or name a recipe first"
+        raise UserError(f"`{template}` is no recipe", hint=hint)
+    return None, path
+
+
+def _composed(seen: DataFile, guess: Guess, target: Path, source: Path) -> str:
+    """A new recipe for the rows, with the model of a shipped one."""
+    base, folder = to_plain(read_tree(source)), target.absolute().parent
+    model = base["model"]
+    if str(model.get("source")).endswith(
+        (".yaml", ".yml")
+    ):  # a base model that a recipe makes of its own rows
+        model = to_plain(read_tree(source.absolute().parent / model["source"]))["model"]
+        base = {**base, "model": model}
+    if isinstance(model.get("source"), str) and kind_of(model["source"]) == "path":
+        model["source"] = _relative(source.absolute().parent / model["source"], folder)
+    rows = _relative(seen.path.absolute(), folder)
+    made = compose(base, rows, seen, guess, target=target, name=source.stem)
+    return made if is_launchable(made) else "\n".join(made.split("\n")[1:-2]) + "\n"
 
 
 def _adapted(source: Path, target: Path) -> str:
@@ -79,7 +120,9 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _fitted(text: str, seen: DataFile, guess: Guess, target: Path) -> str:
-    text = fill_rows(text, _relative(seen.path.absolute(), target.absolute().parent), guess.fields)
+    named = {"columns": list(seen.names)} if seen.names is not None else {}
+    rows = _relative(seen.path.absolute(), target.absolute().parent)
+    text = fill_rows(text, rows, {**named, **guess.fields})
     node = get(_tree(text, target), ("data", "eval"))
     current = to_plain(node) if node is not None else None
     if not isinstance(current, dict):
@@ -117,21 +160,30 @@ def _write(target: Path, text: str) -> None:
 
 
 def _story(
-    target: Path, source: Path, seen: DataFile | None, guess: Guess | None, goal: Sequence[str]
+    target: Path,
+    source: Path,
+    seen: DataFile | None,
+    guess: Guess | None,
+    *,
+    goal: Sequence[str],
+    own: bool,
 ) -> str:
     lines = [f"{target}: from recipe `{source.stem}`" + (f", for {seen.path}" if seen is not None else "")]
     checks = ["`data.train`: name your own rows"]
     if seen is not None and guess is not None:
         lines += ["", *_saw(seen, guess)]
-        checks = [*guess.doubts, *goal, "`stop`: its target was measured on the recipe's own data"]
+        checks = [*guess.doubts, *_doubts(seen), *goal]
+        checks += ["`stop`: its target was measured on the recipe's own data"] if own else []
+        checks += ["`stop`: say what is good enough for you"] if not own else []
     checks += _modules(target, source)
     problem = _problem(target)
     checks += [f"this first: {problem}"] if problem else []
     lines += ["", *_labelled("check", checks)]
+    next_up = [f"tunesmith preview {target}", f"tunesmith plan {target}"]
     start = "accelerate launch" if LAUNCH_LINE in target.read_text(encoding="utf-8") else "tunesmith run"
     lines += [
         "",
-        *_labelled("next", [f"tunesmith preview {target}", f"tunesmith plan {target}", f"{start} {target}"]),
+        *_labelled("next", [*next_up, f"{start} {target}"]),
     ]
     return "\n".join(lines)
 
@@ -140,12 +192,29 @@ def _saw(seen: DataFile, guess: Guess) -> list[str]:
     many = "row" if len(seen.rows) == 1 else "rows"
     count = f"{len(seen.rows):,} {many}" if seen.whole else f"the first {LOOKED_AT:,} rows"
     malformed = f", {seen.skipped} more that cannot be read" if seen.skipped else ""
-    first = islice(((name, seen.rows[0].get(name)) for name in dict.fromkeys(guess.fields.values())), 4)
+    names = [name for spec in guess.fields.values() for name in columns_of(spec, seen.columns)]
+    first = islice(((name, seen.rows[0].get(name)) for name in dict.fromkeys(names)), 4)
     return [
         *_labelled("saw", [f"{count}{malformed}; columns {one_line(', '.join(seen.columns[:12]))}"]),
-        *_labelled("fields", [f"{field}: column `{one_line(name)}`" for field, name in guess.fields.items()]),
+        *_labelled("fields", [_field(*pair, seen) for pair in guess.fields.items()]),
         *_labelled("first", [f"{one_line(name)}: {shorten(str(value), 72)}" for name, value in first]),
     ]
+
+
+def _field(field: str, spec: str, seen: DataFile) -> str:
+    return (
+        f"{field}: column `{one_line(spec)}`"
+        if spec in seen.columns
+        else f"{field}: {shorten(repr(spec), 72)}"
+    )
+
+
+def _doubts(seen: DataFile) -> list[str]:
+    """What should be looked at of the file as a whole."""
+    if seen.names is None:
+        return []
+    names = ", ".join(seen.names[:6])
+    return [f"the first line of {seen.path} is a row, not a header: its columns are named {names}"]
 
 
 def _labelled(label: str, lines: Sequence[str]) -> list[str]:

@@ -36,16 +36,26 @@ def preview(parts: Parts, count: int = PREVIEWED) -> list[dict[str, Any]]:
     """The first training examples as the model sees them: tokens, and whether each carries loss."""
     if TASKS[parts.recipe.task].images:
         return [
-            {"id": e["id"], "tokens": [[f"image {e['pixel_values'].shape}", False], [str(e["label"]), True]]}
+            {
+                "id": e["id"],
+                "tokens": [[f"image {e['pixel_values'].shape}", False], [_answer(parts, e), True]],
+            }
             for e in parts.train[:count]
         ]
-    return [{"id": e["id"], "tokens": _tokens(parts.processor, e)} for e in parts.train[:count]]
+    return [{"id": e["id"], "tokens": _tokens(parts, e)} for e in parts.train[:count]]
 
 
-def _tokens(tokenizer: Any, example: Example) -> list[list[Any]]:
+def _answer(parts: Parts, example: Example) -> str:
+    """What is to be learnt of an example with one answer: the name of its class, or its number."""
+    labels = getattr(parts.task, "labels", ())
+    return str(labels[example["label"]] if labels else example.get("target"))
+
+
+def _tokens(parts: Parts, example: Example) -> list[list[Any]]:
+    tokenizer = parts.processor
     marks = example.get("supervised") or [0] * example["length"]
     pairs = zip(example["input_ids"], marks, strict=True)
     shown: list[list[Any]] = [[tokenizer.decode([token]), bool(mark)] for token, mark in pairs]
     if "supervised" not in example:
-        shown.append([f" -> {example.get('label', example.get('target'))}", True])
+        shown.append([f" -> {_answer(parts, example)}", True])
     return shown
