@@ -65,7 +65,7 @@ def test_a_recipe_in_place_of_a_command(tunesmith: Command, recipe: Path):
 
 def test_check_a_good_recipe(tunesmith: Command, recipe: Path):
     status, out, err = tunesmith("check", recipe)
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, "not looked at: `org/name` is on the hub\n")
     assert out.startswith(
         "r.yaml: good (task causal-lm, run directory runs/r, `tunesmith launchable r.yaml` would"
     )

@@ -169,3 +169,45 @@ def test_a_missing_recipe_names_the_nearest(write: Callable[..., Path], good: st
     )
     with pytest.raises(UserError, match="is not a file"):
         load_recipe(Path())
+
+
+@pytest.mark.parametrize(
+    ("key", "section", "meant"),
+    [
+        ("lr", "", "optimizer.learning_rate"),
+        ("r", "tune.lora", "tune.lora.rank"),
+        ("lora_alpha", "tune.lora", "tune.lora.alpha"),
+        ("lora_alpha", "", "tune.lora.alpha"),
+        ("epochs", "", "stop.budget"),
+        ("num_train_epochs", "", "stop.budget"),
+        ("batch_size", "", "batch.size"),
+        ("gradient_accumulation_steps", "batch", "batch.size"),
+        ("bf16", "", "model.dtype"),
+        ("max_seq_length", "data", "data.max_length"),
+        ("cutoff_len", "", "data.max_length"),
+        ("micro_batch_size", "", "batch.micro"),
+        ("base_model", "", "model.source"),
+        ("val_set_size", "", "data.eval"),
+        ("output_dir", "", "run.dir"),
+        ("load_in_4bit", "model", "model.quantize"),
+    ],
+)
+def test_words_of_other_tools_are_understood(key: str, section: str, meant: str):
+    from tunesmith.recipe.habits import habit
+
+    found = habit(key, section)
+    assert found is not None
+    assert f"did you mean `{meant}`?" in found.hint()
+
+
+def test_every_key_that_a_habit_leads_to_is_one():
+    from tunesmith.recipe import grammar
+    from tunesmith.recipe.habits import known_habits
+    from tunesmith.recipe.schema import Recipe
+
+    for word, found in known_habits().items():
+        annotation = Recipe
+        for step in found.key.split(".") if found.key else []:
+            annotation = grammar.child(grammar.item_type(annotation) or annotation, step)
+            assert annotation is not None, f"{word}: {found.key}"
+        assert found.hint()

@@ -7,33 +7,40 @@ from pathlib import Path
 
 from tunesmith.errors import UserError
 from tunesmith.judge.planned import Length, looks_of, silent_rules
+from tunesmith.plan.unusual import unusual_rate
 from tunesmith.recipe.launchable import LAST_LINE, LAUNCH_KEY, LAUNCH_LINE, is_launchable, make_launchable
 from tunesmith.recipe.leaves import binding
-from tunesmith.recipe.load import load_recipe, variants
+from tunesmith.recipe.load import load_with_variants
+from tunesmith.recipe.locate import located, together
 from tunesmith.recipe.schema import Recipe
 from tunesmith.recipe.yaml_text import MAX_BYTES
 
 
-def check_file(path: Path, overrides: Sequence[str]) -> str:
-    """Check a recipe, and that Python can run it if it has the launch line; gives what to say.
+def check_file(path: Path, overrides: Sequence[str]) -> tuple[str, list[str]]:
+    """Check a recipe, what it names on this machine, and that Python can run it.
+
+    Of data the first rows are read, of a model its configuration: seconds, and no weights.
+
+    Returns:
+        What to say, warnings among it, and sources that were not looked at.
 
     Raises:
         UserError: everything that is wrong with it.
     """
-    recipe = load_recipe(path, overrides)
-    count = len(variants(path, overrides)) if recipe.run.variants else 0
+    recipe, several = load_with_variants(path, overrides)
     text = path.read_text(encoding="utf-8")
     launchable = is_launchable(text)
     if not launchable and any(line.startswith(LAUNCH_KEY) for line in text.splitlines()):
         hint = f"`tunesmith launchable {path}` mends both lines"
         what = f"Python cannot run it: the first key must be `{LAUNCH_LINE}` and the last line `{LAST_LINE}`"
         raise UserError(what, where=str(path), hint=hint)
+    unseen = _look(path, overrides, [each for _, each in several] or [recipe])
     words = [f"task {recipe.task}", f"run directory {recipe.run.dir}"]
-    words += [f"{count} variants"] if count else []
+    words += [f"{len(several)} variants"] if several else []
     words += [] if launchable else [f"`tunesmith launchable {path}` would let `accelerate launch` run it"]
-    return "\n".join(
-        [f"{path}: good ({', '.join(words)})", *(f"  warning: {each}" for each in _silent(recipe))]
-    )
+    warnings = [f"  warning: {each}" for each in (*unusual_rate(recipe), *_silent(recipe))]
+    said = "\n".join([f"{path}: good ({', '.join(words)})", *warnings])
+    return said, [f"not looked at: {one}" for one in unseen]
 
 
 def _silent(recipe: Recipe) -> list[str]:
@@ -43,6 +50,20 @@ def _silent(recipe: Recipe) -> list[str]:
     ]
     looks = looks_of(recipe.eval.every, Length(steps=min(steps, default=None)), baseline=recipe.eval.baseline)
     return [one.words for one in silent_rules(recipe.stop, looks)] if looks is not None else []
+
+
+def _look(path: Path, overrides: Sequence[str], recipes: Sequence[Recipe]) -> list[str]:
+    """What could not be looked at, if there is nothing wrong with the rest."""
+    from tunesmith.train.check_inputs import check_inputs
+
+    problems: list[UserError] = []
+    unseen: list[str] = []
+    for recipe in recipes:
+        found, left = check_inputs(recipe, path.resolve().parent)
+        problems, unseen = [*problems, *found], [*unseen, *left]
+    if problems:
+        raise together(located(path, overrides, problems))
+    return list(dict.fromkeys(unseen))
 
 
 def make_file_launchable(path: Path) -> str:

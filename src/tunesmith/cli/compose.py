@@ -155,7 +155,7 @@ def _target(metric: str, seen: DataFile, guess: Guess) -> list[str]:
     answers = Counter(_answers(seen, guess))
     commonest, count = answers.most_common(1)[0]
     share = count / answers.total()
-    wanted = min(round(share + (1 - share) / 2, 2), 0.99)
+    wanted = min(round(share + (1 - share) / 2, 3), 0.99)
     if wanted <= share:
         return []
     says = f"# always saying `{shorten(commonest, 30)}` reaches {share:.2f}; what is good enough for you?"

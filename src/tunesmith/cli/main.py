@@ -6,12 +6,12 @@ import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tunesmith import __version__, main
-from tunesmith.cli import ask, jobs, show
+from tunesmith.cli import ask, jobs, models, show
 from tunesmith.cli.messages import guarded
 from tunesmith.errors import Exit, UserError
 
@@ -171,17 +171,30 @@ def preview(
 
 @app.command()
 def check(recipe: Recipe, overrides: Overrides = None) -> None:
-    """Say everything that is wrong with a recipe."""
+    """Say everything that is wrong with a recipe.
+
+    Of its data the first rows are read, of its model the configuration: no weights, no training.
+    """
     from tunesmith.cli.check import check_file
 
-    typer.echo(check_file(recipe, overrides or []))
+    said, notes = check_file(recipe, overrides or [])
+    typer.echo(said)
+    for note in notes:
+        typer.echo(note, err=True)
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON schema of a recipe, for editors."""
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a reference for people.")] = False,
+) -> None:
+    """Print the JSON schema of a recipe, for editors; or every key with an example, for people."""
     import json
 
+    if markdown:
+        from tunesmith.recipe.reference import reference_text
+
+        typer.echo(reference_text(), nl=False)
+        return
     from tunesmith.recipe.json_schema import recipe_schema
 
     typer.echo(json.dumps(recipe_schema(), indent=2))
@@ -219,32 +232,6 @@ def launchable(
 
 
 @app.command()
-def chat(run_dir: Run) -> None:
-    """Talk to a finished model."""
-    from tunesmith.infer.chat import chat as chat_with
-
-    chat_with(run_dir)
-
-
-@app.command()
-def generate(
-    run_dir: Run,
-    *,
-    input: Annotated[Path, typer.Option("--input", "-i", help="Rows to answer.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="JSON Lines with the answers.")],
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")] = 64,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows at once.")] = 16,
-    force: Annotated[bool, typer.Option("--force", help="Replace the output if it is there.")] = False,
-) -> None:
-    """Run a file of rows through a finished model."""
-    from tunesmith.infer.generate import generate_file
-
-    options: dict[str, Any] = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
-    count = generate_file(run_dir, input, output, **options, overwrite=force)
-    typer.echo(f"{output}: {count} rows")
-
-
-@app.command()
 def doctor(
     recipe: Annotated[Path | None, typer.Argument(metavar="[RECIPE]", help="The recipe to be run.")] = None,
     on: Annotated[str | None, typer.Option("--on", metavar="PROFILE", help="Where it would run.")] = None,
@@ -263,6 +250,9 @@ def doctor(
         raise typer.Exit(Exit.USER)
 
 
+app.command()(models.chat)
+app.command()(models.generate)
+app.command()(models.evaluate)
 app.command()(jobs.submit)
 app.command()(jobs.status)
 app.command()(jobs.cancel)

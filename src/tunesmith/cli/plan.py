@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tunesmith.recipe.schema import Recipe
 
 Device = Literal["cpu", "gpu"]
+NOTHING_FITS = "command    none: a run would end for want of memory; take a smaller model, or more devices"
 USUAL = (24, 40, 80)
 """GiB of memory of GPUs that one meets, for a profile whose GPUs are not here."""
 
@@ -95,10 +96,13 @@ def plan_text(
 def _on_cluster(recipe: Recipe, path: Path, cluster: Cluster, *, whole_table: bool) -> list[str]:
     from tunesmith.train.base_model import on_base_model
     from tunesmith.train.foresee import foresee
+    from tunesmith.train.refusals import refuse_as_run
 
     sixteen = "float16" if cluster.device.name.startswith(("V100", "T4")) else "bfloat16"
     dtype = sixteen if recipe.model.dtype == "auto" else recipe.model.dtype
-    job = foresee(on_base_model(recipe), Path(path).resolve().parent, dtype=dtype).job
+    seen = foresee(on_base_model(recipe), Path(path).resolve().parent, dtype=dtype)
+    refuse_as_run(seen.parts)
+    job = seen.job
     if whole_table:
         return table_lines(table(job, cluster), job.steps, job.batch)
     return cluster_lines(forecast(job, cluster), job.steps, job.batch)
@@ -111,9 +115,13 @@ def _on_profile(
     from tunesmith.train.arithmetic import describe
     from tunesmith.train.base_model import on_base_model
     from tunesmith.train.foresee import foresee
+    from tunesmith.train.refusals import directory_taken, refuse_as_run
 
     place = _place(recipe, profile, auto=auto)
     seen = foresee(on_base_model(recipe), Path(path).resolve().parent, dtype=place.dtype)
+    profile = place.profile
+    deepspeed, stage = (_zero(profile), profile.zero_stage) if profile is not None else (False, 0)
+    refuse_as_run(seen.parts, deepspeed=deepspeed, zero_stage=stage)
     job, learning = seen.job, seen.job.weights.learning
     sizes = {name: (size, name in learning) for name, size in job.weights.sizes.items()}
     arithmetic = describe(
@@ -138,6 +146,14 @@ def _on_profile(
         lines += choice_lines(choice, profile_name(choice.sharding, place.device, _machines(place)))
     else:
         lines += _usual(job, place)
+    taken = directory_taken(recipe)
+    if taken is not None:
+        return [*lines, f"refused    a run here would be: {taken}"]
+    if choice is not None and not choice.fits:
+        return [
+            *lines,
+            NOTHING_FITS,
+        ]
     return [*lines, f"command    {_command(path, overrides, place, choice, auto=auto)}"]
 
 
@@ -241,4 +257,5 @@ def _command(
         return shlex.join(["tunesmith", "submit", str(path), "--on", profile.name, *changes])
     words = launch_arguments(profile, path, changes, as_module=not program, python="python")
     here = f"{Path.cwd()}/"
-    return shlex.join(["accelerate", "launch", *(word.removeprefix(here) for word in words[3:])])
+    rest = words[words.index("accelerate.commands.launch") + 1 :]
+    return shlex.join(["accelerate", "launch", *(word.removeprefix(here) for word in rest)])

@@ -12,14 +12,17 @@ from tunesmith.data.digest import rows_fingerprint
 from tunesmith.data.findings import NOTHING, Findings
 from tunesmith.data.held_out import HeldOut, Marks, keep_apart, marks_of, own_sources, set_aside
 from tunesmith.data.mixture import check_weights
+from tunesmith.data.raw import RawRows
 from tunesmith.data.read import read_rows
 from tunesmith.data.report import DataReport, SourceRows
 from tunesmith.data.row import Row, Skip
 from tunesmith.data.sample import Sample, map_rows
-from tunesmith.data.shapes import Needs, choose_shape
+from tunesmith.data.shapes import Needs, Shape, choose_shape
 from tunesmith.data.values import rewrite_values
 from tunesmith.errors import UserError
-from tunesmith.recipe.schema import Data, Eval, Rows
+from tunesmith.recipe.schema import Clean, Data, Eval, Rows
+
+_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,34 @@ def _load_own(rows: Rows, label: str, needs: Needs, *, folder: Path | None, wher
     return _load_source(rows, label, -1, needs, folder=folder, where=where, seed=seed)
 
 
+def first_rows(rows: Rows, count: int) -> Rows:
+    """The same source, read no further than so many rows."""
+    return rows.model_copy(update={"limit": None, "first": min(count, rows.first or count)})
+
+
+def look_at_head(
+    rows: Rows, needs: Needs, clean: Clean, *, count: int, folder: Path | None, where: str
+) -> list[Sample]:
+    """The first rows of one source in the terms of the task, judged as a run judges all of them.
+
+    Args:
+        rows: the recipe's description of it.
+        needs: alternatives of fields that the task can learn from.
+        clean: what happens to rows that should not be there.
+        count: how many rows are read.
+        folder: the recipe's folder.
+        where: the place in the recipe, for messages.
+
+    Raises:
+        UserError: what a run would refuse of these rows.
+    """
+    head = first_rows(rows, count)
+    source = _load_source(head, "", 0, needs, folder=folder, where=where, seed=0)
+    clean_skips(source.skips, clean, NOTHING)
+    _refuse_nothing(source.samples, [source], where)
+    return source.samples
+
+
 def _load_source(
     rows: Rows, label: str, number: int, needs: Needs, *, folder: Path | None, where: str, seed: int
 ) -> _Source:
@@ -149,11 +180,28 @@ def _load_source(
     samples: list[Sample] = []
     if raw.rows:
         raw = rewrite_values(raw, rows.values, where)
-        samples, unmapped = map_rows(raw, choose_shape(rows, raw.columns(), needs, where), number)
+        shape = choose_shape(rows, raw.columns(), needs, where)
+        _refuse_lists(raw, shape, where)
+        samples, unmapped = map_rows(raw, shape, number)
         skips += [_with_header_hint(skip, rows) for skip in unmapped]
     placed = [(skip, raw.where(skip.id)) for skip in skips]
     seen = SourceRows(rows.source, len(raw.rows) + len(raw.skips), raw.taken, raw.of)
     return _Source(samples, placed, seen)
+
+
+def _refuse_lists(raw: RawRows, shape: Shape, where: str) -> None:
+    """Several labels or numbers for one row are another task, and no row of such a file can be mended."""
+    for name in ("label", "target"):
+        slot = shape.fields[name].column if name in shape.fields else None
+        values = [slot.value(row.columns) for row in raw.rows[:_LOOKED_AT]] if slot is not None else []
+        if slot is not None and any(isinstance(value, list | tuple) for value in values):
+            kind = "class" if name == "label" else "number"
+            raise UserError(
+                f"`{slot.name}` holds lists, and the task gives one {kind} a row",
+                f"{where}.{name}" if where else name,
+                f"several at once (multi-label) is not a task here: name a column with one {kind} a row, or "
+                "learn the list as text with `task: causal-lm`, from a column that holds it as text",
+            )
 
 
 def _with_header_hint(skip: Skip, rows: Rows) -> Skip:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tunesmith.data.template import Template, parse_field
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Rows
-from tunesmith.sources.nearest import listed
+from tunesmith.sources.nearest import listed, nearest
 
 Needs = tuple[frozenset[str], ...]
 
@@ -126,7 +126,7 @@ def _check_needs(
         return
     fitting = [alternative for alternative in needs if alternative <= gives]
     if not fitting:
-        raise _not_enough(source, gives, columns, needs, where)
+        raise _not_enough(source, gives, columns, needs, where, chosen.values())
     useless = sorted(gives - fitting[0])
     raise UserError(
         f"{listed(useless)} means nothing to this task",
@@ -136,21 +136,59 @@ def _check_needs(
 
 
 def _not_enough(
-    source: str, gives: Iterable[str], columns: Sequence[str], needs: Needs, where: str
+    source: str,
+    gives: Iterable[str],
+    columns: Sequence[str],
+    needs: Needs,
+    where: str,
+    used: Iterable[str] = (),
 ) -> UserError:
     gives = sorted(gives)
+    named = set(used)
     state = (
         f"the recipe maps {listed(gives)} alone"
         if gives
         else "no column is named so, and the recipe maps none"
     )
     missing = min((sorted(need - set(gives)) for need in needs), key=len) if needs else []
-    example = f"name the columns, e.g. `{missing[0]}: {columns[0]}`; " if missing and columns else ""
+    free = [column for column in columns if column not in named]
     return UserError(
         f"the task needs {_say(needs)} from `{source}`, but {state}",
         where,
-        f"{example}the columns are {listed(columns, 20)}",
+        f"{_example(missing, free)}the columns are {listed(columns, 20)}{_headless(columns)}",
     )
+
+
+def _example(missing: Sequence[str], free: Sequence[str]) -> str:
+    """Which column a missing field may be: one that is called like it, or the only one left."""
+    if not missing or not free:
+        return ""
+    field = missing[0]
+    near = nearest(field, free, 1) or ([free[0]] if len(free) == 1 else [])
+    if near:
+        return f"name the columns, e.g. `{field}: {near[0]}`; "
+    return f"add `{field}:` with the name of a column; "
+
+
+def _headless(columns: Sequence[str]) -> str:
+    """Whether the first line of a table seems to have been a row."""
+    if not seems_a_row(columns):
+        return ""
+    names = ", ".join(f"column_{number}" for number in range(1, min(len(columns), 4) + 1))
+    return f"; they look like a row: if the file has no header, name its columns, `columns: [{names}]`"
+
+
+def seems_a_row(columns: Sequence[str]) -> bool:
+    """Whether names of columns are rather the cells of a row: numbers, or whole sentences."""
+    return any(_is_number(name) or len(name.split()) > 4 for name in columns)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _say(needs: Needs) -> str:

@@ -38,6 +38,13 @@ def tuned_weights(
     return Weights(shapes={**shapes, **added}, learning=frozenset((*added, *whole)))
 
 
+def all_match(shapes: Mapping[str, Shape], tune: Tune) -> bool:
+    """Whether every module that ``tune`` names is in the model, and all that it says goes together."""
+    if tune.lora is None or tune.layers is not None:
+        return tune.lora is None
+    return all(any(f".{module}." in f".{name}." for name in shapes) for module in tune.save_modules)
+
+
 def adapter_shapes(name: str, rows: int, columns: int, lora: Lora) -> dict[str, Shape]:
     """The matrices A [rank, columns] and B [rows, rank] of one layer, and DoRA's magnitudes [rows].
 

@@ -32,7 +32,7 @@ class Arithmetic:
         classes: rows of each class in words, by part.
         baselines: what is reached without any model, in words.
         kept: by what the weights that are kept are chosen, in words.
-        warnings: what can hardly be meant.
+        warnings: what can hardly be meant, settings far from the usual among it.
     """
 
     task: str

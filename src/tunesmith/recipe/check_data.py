@@ -27,6 +27,7 @@ TASK_FIELDS: dict[str, tuple[str, ...]] = {
     "regression": ("text", "target"),
     "image-classification": ("image", "label"),
 }
+_MEANING = {"label": "class", "target": "number"}
 FIELDS = tuple(dict.fromkeys(field for fields in TASK_FIELDS.values() for field in fields))
 
 
@@ -92,6 +93,8 @@ def _rows(rows: Rows, path: Path, task: str) -> Iterator[Problem]:
             yield Problem((*path, field), what, f"its fields: {any_of(allowed, 'and')}", "key")
     if task == "causal-lm":
         yield from _shape([field for field in given if field in allowed], path)
+    elif any(field in allowed for field in given):
+        yield from _pair(given, allowed, path)
     if rows.sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", rows.sha256):
         what = "`sha256` must have 64 hexadecimal digits"
         yield Problem((*path, "sha256"), what, "`sha256sum FILE` prints it")
@@ -115,6 +118,15 @@ def _shape(given: list[str], path: Path) -> Iterator[Problem]:
     if "system" in given and ("text" in given):
         what = "`system` means nothing for rows of plain `text`"
         yield Problem((*path, "system"), what, "take it away, or use `prompt` and `completion`", "key")
+
+
+def _pair(given: list[str], allowed: tuple[str, ...], path: Path) -> Iterator[Problem]:
+    """Once a recipe names a field, it names all that the task reads."""
+    for field in allowed:
+        if field not in given:
+            has = next(name for name in given if name in allowed)
+            hint = f"add `{field}:`, the name of the column that holds the {_MEANING.get(field, field)}"
+            yield Problem((*path, has), f"`{has}` needs `{field}` beside it", hint, "key")
 
 
 def _settings(rows: Rows, path: Path) -> Iterator[Problem]:

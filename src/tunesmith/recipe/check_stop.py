@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from tunesmith.metrics.names import bare_metric
@@ -89,19 +90,20 @@ def _target(target: dict[str, float], path: Path, recipe: Recipe) -> Iterator[Pr
         low, high = limits(name)
         if unknown or low <= wanted <= high:
             continue
-        percent = 1 < wanted <= 100 and high == 1
-        hint = (
-            f"fractions of 1: write {wanted / 100:g}"
-            if percent
-            else f"choose a value from {low:g} to {high:g}"
-        )
-        hint = hint.replace(" to inf", " up")
+        hint = _range_hint(wanted, low, high)
         what = (
             f"target `{name}: {wanted:g}` can never be reached"
             if wanted > high or bare_metric(name) in _SMALL
             else ""
         )
         yield Problem(at, what or f"target `{name}: {wanted:g}` is reached by every model", hint)
+
+
+def _range_hint(wanted: float, low: float, high: float) -> str:
+    """From where to where; a number that reads like percent is divided by a hundred, 1.2 is not one."""
+    if high == 1 and 10 <= wanted <= 100:
+        return f"fractions of 1: write {wanted / 100:g}"
+    return f"choose a value from {low:g} " + ("up" if high == math.inf else f"to {high:g}")
 
 
 def _overfitting(rule: Overfitting, path: Path, recipe: Recipe) -> Iterator[Problem]:
@@ -124,7 +126,7 @@ def _forecast(rule: Forecast, path: Path) -> Iterator[Problem]:
     low, high = limits(rule.metric)
     if rule.target is not None and not low <= rule.target <= high:
         what = f"`{rule.metric}` never is {rule.target:g}"
-        yield Problem((*path, "target"), what, f"choose a value from {low:g} to {high:g}")
+        yield Problem((*path, "target"), what, _range_hint(rule.target, low, high))
 
 
 def _budget(budget: Budget, path: Path) -> Iterator[Problem]:

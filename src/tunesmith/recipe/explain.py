@@ -14,7 +14,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tunesmith.recipe import grammar
 from tunesmith.recipe.finding import Finding, nearest, shorten
+from tunesmith.recipe.habits import VALUES, habit
 from tunesmith.recipe.nodes import Entry, ListNode, MapNode, Node, Path, describe, dotted, is_null, to_plain
+from tunesmith.recipe.quantities import whole_step_hint
 
 
 def explain(annotation: Any, node: Node, path: Path = (), entry: Entry | None = None) -> Iterator[Finding]:
@@ -77,7 +79,9 @@ def _in_section(model: type[BaseModel], node: MapNode, path: Path, entry: Entry 
         if key in fields:
             yield from explain(grammar.field_type(fields[key]), below.node, (*path, key), below)
         else:
+            known = habit(key, dotted(path))
             guesses.add(nearest(key, list(fields)))
+            guesses.add(_within(known.key if known is not None else "", path))
             yield _unknown(key, below, list(fields), path)
     for name, field in fields.items():
         if field.is_required() and name not in node.entries and name not in guesses:
@@ -87,10 +91,19 @@ def _in_section(model: type[BaseModel], node: MapNode, path: Path, entry: Entry 
 
 
 def _unknown(key: str, entry: Entry, known: list[str], path: Path) -> Finding:
+    other = habit(key, dotted(path))
+    if other is not None:
+        return Finding(f"unknown key `{dotted((*path, key))}`", entry.spot, other.hint())
     known = sorted(known if path else [*known, "extends"])
     near = nearest(key, known)
     guess = f"did you mean `{near}`? Keys" if near else "keys"
     return Finding(f"unknown key `{dotted((*path, key))}`", entry.spot, f"{guess} here: {', '.join(known)}")
+
+
+def _within(key: str, path: Path) -> str | None:
+    """The key of this section that leads to a dotted one, if one does."""
+    steps, here = key.split("."), [str(step) for step in path]
+    return steps[len(here)] if steps[: len(here)] == here and len(steps) > len(here) else None
 
 
 def _needs_items(annotation: Any) -> bool:
@@ -112,9 +125,12 @@ def _hint(annotation: Any, node: Node) -> str:
     text = getattr(node, "text", "")
     if isinstance(node, MapNode) and any(grammar.item_type(one) for one in grammar.alternatives(annotation)):
         return "begin each item with `-`"
-    near = nearest(text, words) if text else None
+    near = VALUES.get(text.lower())
+    near = near if near in words else nearest(text, words) if text else None
     if near:
         return f"did you mean `{near}`?"
+    if grammar.is_frequency(annotation) and (hint := whole_step_hint(getattr(node, "value", None))):
+        return hint
     if grammar.is_text(annotation) and not text:
         return "text that holds `: ` or starts with `{` or `[` needs quotes"
     if not getattr(node, "plain", True) and not grammar.is_text(annotation):

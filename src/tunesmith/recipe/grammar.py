@@ -89,6 +89,16 @@ def is_text(annotation: Any) -> bool:
     return [bare(member)[0] for member in alternatives(annotation)] == [str]
 
 
+def is_frequency(annotation: Any) -> bool:
+    """Whether so many steps, tokens or epochs are expected."""
+    read = (quantities.parse_every, quantities.parse_patience)
+    return any(
+        isinstance(one, BeforeValidator) and one.func in read
+        for member in alternatives(annotation)
+        for one in bare(member)[1]
+    )
+
+
 def child(annotation: Any, step: str | int) -> Any | None:
     """The type of what stands under ``step``, in whichever alternative has it; None where nothing can."""
     for member in alternatives(annotation):

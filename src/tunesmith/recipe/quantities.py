@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal
 
@@ -21,6 +22,17 @@ Flag = Annotated[bool, Strict()]
 
 
 # --- quantities with a unit -------------------------------------------------------------------
+
+
+def whole_step_hint(value: object) -> str:
+    """How to say a part of a step or token, which there is none of; empty for any other value."""
+    match = _EVERY.fullmatch(value) if isinstance(value, str) else None
+    number = float(match[1]) if match else value
+    if isinstance(number, bool) or not isinstance(number, float) or is_whole(number):
+        return ""
+    unit = match[2] if match else "step"
+    return f"there is no part of a {unit}; for a part of an epoch say `{number:g} epochs`"
+
 
 Unit = Literal["steps", "tokens", "epochs", "auto"]
 
@@ -50,13 +62,20 @@ _DURATION = re.compile(r"\s*(?:[0-9]{1,9}(?:\.[0-9]{1,9})?\s*[smhd]\s*){1,4}")
 
 
 def parse_every(value: object) -> object:
-    """Read ``20 steps`` (or a bare number of steps) as an ``Every``."""
+    """Read ``20 steps`` (or a bare number of steps) as an ``Every``; of epochs alone there are parts."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return {"count": value, "unit": "steps"}
+        return {"count": value, "unit": "steps"} if is_whole(value) else value
     if value == "auto":
         return {"count": 1, "unit": "auto"}
     match = _EVERY.fullmatch(value) if isinstance(value, str) else None
-    return {"count": float(match[1]), "unit": match[2] + "s"} if match else value
+    if match is None or not (match[2] == "epoch" or is_whole(float(match[1]))):
+        return value
+    return {"count": float(match[1]), "unit": match[2] + "s"}
+
+
+def is_whole(number: float) -> bool:
+    """Whether steps or tokens can be counted by this number."""
+    return isinstance(number, int) or (math.isfinite(number) and number.is_integer())
 
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

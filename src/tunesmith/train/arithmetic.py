@@ -11,6 +11,7 @@ from tunesmith.judge.rule_words import rules_in_words
 from tunesmith.metrics.names import WORST, split_name
 from tunesmith.plan.arithmetic import Arithmetic, grouped
 from tunesmith.plan.division import Division, divide
+from tunesmith.plan.unusual import unusual_batch, unusual_rate
 from tunesmith.recipe.metric_names import OVER_CLASSES, asked_metrics
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.task import Task
@@ -67,7 +68,11 @@ def describe(
         classes=tuple(f"{PARTS[part]}: {counts_words(one)}" for part, one in report.classes.items()),
         baselines=tuple(map(baseline_words, report.without_model)),
         kept=f"weights with {choice_words(choosing(recipe.stop))}",
-        warnings=tuple(_warnings(parts)),
+        warnings=(
+            *unusual_rate(recipe),
+            *unusual_batch(recipe.batch.size, parts.mixture.size, steps_of(parts)),
+            *_warnings(parts),
+        ),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
 
+from tunesmith.model.load import load_config
 from tunesmith.model.plain_config import PlainConfig, plain_config
 from tunesmith.model.select import is_head
-from tunesmith.plan.adapters import tuned_weights
+from tunesmith.plan.adapters import all_match, tuned_weights
 from tunesmith.plan.dimensions import dimensions_of
 from tunesmith.plan.job import Job, Lengths
 from tunesmith.plan.weights import Shapes, Weights, is_adapter, is_embedding
@@ -44,6 +45,10 @@ def foresee(recipe: Recipe, folder: Path, *, dtype: str) -> Foreseen:
         UserError: for anything that the user must change.
     """
     parts = prepare(recipe, folder, plain=True)
+    if isinstance(parts.config, PlainConfig) and not all_match(dict(parts.config.outline), recipe.tune):
+        # a run will refuse it, or knows the model better: its own words count
+        config = load_config(recipe.model, parts.head, len(parts.processor))
+        parts = replace(parts, config=config)
     if isinstance(parts.config, PlainConfig):
         return Foreseen(parts=parts, job=job_of(parts, _tuned(parts), dtype=dtype))
     return Foreseen(parts=parts, job=job_from(parts, dtype=dtype))
