@@ -39,8 +39,8 @@ def refuse_as_run(parts: Parts, *, deepspeed: bool = False, zero_stage: int = 0)
         raise problem
     refuse_missing_trackers(recipe.run.trackers)
     metrics = metrics_of(recipe, parts.task)
-    refuse_rules(recipe, metrics, len(parts.eval), deepspeed=deepspeed)
-    set_aside(parts)
+    examples, aside = set_aside(parts)
+    refuse_rules(recipe, metrics, len(examples), aside, deepspeed=deepspeed)
     refuse_sharded(recipe.model.quantize, zero_stage)
     if recipe.eval.harness and zero_stage == 3:
         raise UserError(
