@@ -1,7 +1,7 @@
-"""Fuzz the whole program: generated recipes and malformed rows, each through a process of its own.
+"""Fuzz the whole program: recipes, malformed rows and hostile files, each through a process of its own.
 
-    python benchmarks/fuzz.py                      # 10,000 recipes, 10,000 malformed rows
-    python benchmarks/fuzz.py --recipes 0 --rows 0 --one recipe:1234
+    python benchmarks/fuzz.py                      # 10,000 recipes, 10,000 rows, 2,000 hostile files
+    python benchmarks/fuzz.py --one recipe:1234
 
 Every case must end with status 0 or 2, in time, without a traceback, with a message where the status is 2,
 and without a file written, made or removed outside of its run directory (the cache of encoded rows and the
@@ -15,6 +15,7 @@ import gc
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import sys
@@ -24,6 +25,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from fuzz_files import MEMORY, a_place
 from fuzz_recipes import a_recipe
 from fuzz_rows import good_row, some_rows
 
@@ -81,6 +83,8 @@ def write_case(name: str, folder: Path) -> tuple[list[str], str]:
         raw, overrides = a_recipe(int(seed))
         rows = [good_row(index) for index in range(16)]
         (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    elif kind == "files":
+        raw, overrides = a_place(int(seed), folder), []
     else:
         raw, file, content = some_rows(int(seed), ROWS_A_FILE)
         (folder / file).write_bytes(content)
@@ -115,7 +119,7 @@ def watch_writes(folder: Path, report: Path) -> None:
     sys.addaudithook(note)
 
 
-def child(folder: Path, overrides: list[str], command: str, marks: Path) -> None:
+def child(folder: Path, overrides: list[str], command: str, marks: Path, files: bool) -> None:
     """Become the program."""
     os.setsid()
     for descriptor, name in ((1, "out"), (2, "err")):
@@ -125,6 +129,9 @@ def child(folder: Path, overrides: list[str], command: str, marks: Path) -> None
     tempfile.tempdir = str(marks / "tmp")
     os.environ["TMPDIR"] = tempfile.tempdir
     watch_writes(folder, marks / "writes")
+    if files:
+        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
     status = 1
     try:
         import tunesmith
@@ -193,7 +200,7 @@ def run_case(name: str, scratch: Path) -> Ended:
         return Ended(f"{name} (read)", 2, wrong, said)
     pid = os.fork()
     if pid == 0:
-        child(folder, overrides, command, marks)
+        child(folder, overrides, command, marks, files=name.startswith("files:"))
     status = wait_for(pid)
     said = (marks / "err").read_text(errors="replace")
     writes = [
@@ -283,15 +290,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipes", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=10_000, help="malformed rows, ten in a file")
+    parser.add_argument("--files", type=int, default=2_000, help="bombs, archives, pictures, odd names")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--one", action="append", default=[], help="recipe:SEED or rows:SEED; says all")
+    parser.add_argument(
+        "--one", action="append", default=[], help="recipe:SEED, rows:SEED or files:SEED; says all"
+    )
     parser.add_argument("--messages", type=int, default=0, help="print so many of the commonest messages")
     options = parser.parse_args()
     names = list(options.one)
     if not names:
         names += [f"recipe:{options.start + index}" for index in range(options.recipes)]
         names += [f"rows:{options.start + index}" for index in range(-(-options.rows // ROWS_A_FILE))]
+        names += [f"files:{options.start + index}" for index in range(options.files)]
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="own-fuzz-") as scratch:
         ended = fuzz(names, options.workers, Path(scratch))

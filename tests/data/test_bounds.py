@@ -64,6 +64,16 @@ def test_archives(small, write, name, ending) -> None:
     assert caught.value.where.startswith(path)
 
 
+@pytest.mark.parametrize("settings", [{"limit": 3}, {}])
+def test_a_sample_of_an_archive_without_an_end_has_one(small, write, monkeypatch, settings) -> None:
+    monkeypatch.setattr("tunesmith.data.unpack._SURELY_FINE", 1 << 19)
+    path = write("a.jsonl.gz", gzip.compress(b"{}\n" * 5000) * 500)
+    with pytest.raises(UserError, match=r"far more than its size|room for"):
+        read_rows(Rows(source=path, **settings))
+    fine = write("b.jsonl.gz", gzip.compress(b"".join(b'{"n": %d}\n' % n for n in range(100_000))))
+    assert len(read_rows(Rows(source=fine, limit=3)).rows) == 3
+
+
 def test_utf_16_is_bounded_as_a_whole(small, write) -> None:
     path = write("a.txt.gz", gzip.compress(("x\n" * (1 << 20)).encode("utf-16")))
     with pytest.raises(UserError, match="room for"):

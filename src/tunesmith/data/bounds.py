@@ -56,6 +56,15 @@ def too_much(place: str, room: int) -> UserError:
     )
 
 
+def too_packed(place: str, unpacked: int) -> UserError:
+    """What is said of a packed file that gives far more than rows of text would."""
+    return UserError(
+        f"it unpacks to more than {unpacked >> 20} MiB, which is far more than its size lets expect",
+        place,
+        "see where it comes from; if it is meant, unpack it and name the unpacked file",
+    )
+
+
 def too_long(place: str, number: int, longest: int = MOST_CELL) -> UserError:
     """What is said of a line without an end."""
     return UserError(

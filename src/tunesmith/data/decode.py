@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from tunesmith.data.bounds import MOST_CELL, room_for_rows, too_long, too_much
-from tunesmith.data.unpack import open_bytes
+from tunesmith.data.bounds import MOST_CELL, room_for_rows, too_long, too_much, too_packed
+from tunesmith.data.unpack import most_unpacked, open_bytes
 from tunesmith.errors import UserError
 from tunesmith.sources.nearest import nearest
 
@@ -55,6 +55,7 @@ def decoded_lines(path: Path, encoding: str, longest: int = MOST_CELL) -> Iterat
             more than there is room for.
     """
     encoding = check_encoding(encoding)
+    (most, lines), given = most_unpacked(path), 0
     with _opened(path) as file:
         try:
             if "\n".encode(encoding) != b"\n":
@@ -63,6 +64,9 @@ def decoded_lines(path: Path, encoding: str, longest: int = MOST_CELL) -> Iterat
             for number, line in enumerate(iter(partial(file.readline, longest + 1), b""), 1):
                 if len(line) > longest:
                     raise too_long(str(path), number, longest)
+                given += len(line)
+                if given > most or number > lines:
+                    raise too_packed(str(path), given)
                 text = line.decode(encoding, "surrogateescape")
                 if number == 1:
                     _refuse_other_mark(line, path, encoding)

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zstd")
 """Endings of packed files; what stands before says which format is inside."""
+_MOST_TIMES, _SURELY_FINE = 200, 1 << 28
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -22,6 +23,17 @@ def open_bytes(path: Path) -> IO[bytes]:
         return io.BufferedReader(_Zstandard(path), 1 << 16)
     openers: Any = {".bz2": bz2.open, ".xz": lzma.open}
     return openers[ending](path, "rb") if ending in openers else path.open("rb")
+
+
+def most_unpacked(path: Path) -> tuple[float, float]:
+    """Bytes and lines that a file may give, so that reading a bomb has an end.
+
+    Rows of text shrink to a tenth, or so, and none of them to less than a byte.
+    """
+    if path.suffix.lower() not in PACKED:
+        return float("inf"), float("inf")
+    size = path.stat().st_size
+    return max(_SURELY_FINE, _MOST_TIMES * size), max(_SURELY_FINE >> 9, size)
 
 
 def without_packing(name: str) -> str:
