@@ -85,6 +85,7 @@ format: env ## rewrite the code in the project's style
 
 fuzz: env ## 10,000 generated recipes and 10,000 malformed rows (about a quarter of an hour on 2 cores); FUZZ_ARGS="--start 1"
 	$(BIN)/python benchmarks/fuzz.py $(FUZZ_ARGS)
+	$(BIN)/python benchmarks/fuzz_folders.py
 
 bench: $(MADE_BENCH) ## measure what docs/benchmarks.md says
 	@set -e; for script in benchmarks/bench_*.py; do \

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tunesmith.cli.init import start_recipe
 from tunesmith.cli.templates import templates
-from tunesmith.recipe.launchable import LAUNCH_LINE
+from tunesmith.errors import UserError
+from tunesmith.recipe.launchable import LAUNCH_LINE, is_launchable
 from tunesmith.recipe.load import load_recipe
 
 Command = Callable[..., tuple[int, str, str]]
@@ -266,3 +269,27 @@ def test_the_rows_as_the_only_argument_are_the_rows(tunesmith: Command, template
     assert "--force" not in err
     assert tunesmith("init", "d.csv", "--data", "d.csv")[0] == 2
     assert Path("d.csv").read_bytes() == before
+
+
+COLUMNS = ['"""', 'a"""b', "'''", "x\\", '"""; import os #', "two\nlines", "\x1b]0;x\x07"]
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_column_of_any_name_leaves_the_recipe_a_program(tmp_path: Path, column: str) -> None:
+    data, out = tmp_path / "rows.jsonl", tmp_path / "mine.yaml"
+    rows = [{"text": f"some words of row {n}", column: "ab"[n % 2]} for n in range(8)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    start_recipe("bert_classification", data, out, force=False)
+    assert is_launchable(out.read_text())
+    train = load_recipe(out).data.train
+    assert train is not None
+    assert (train[0].text, train[0].label) == ("text", column)
+
+
+def test_a_name_of_a_file_that_would_break_the_program_is_refused(tmp_path: Path) -> None:
+    shipped = templates()["bert_classification"]
+    (tmp_path / "recipes").mkdir()
+    copy = tmp_path / "recipes" / shipped.name
+    copy.write_text(shipped.read_text().replace("# ", f"# recipes/{shipped.name} ", 1))
+    with pytest.raises(UserError, match="no program"):
+        start_recipe(str(copy), None, tmp_path / 'a"""b.yaml', force=False)

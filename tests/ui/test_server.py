@@ -12,6 +12,7 @@ import pytest
 
 from tunesmith.report.scores import write_scores
 from tunesmith.tasks.task import Scored
+from tunesmith.ui.connections import MOST_CONNECTIONS, Connections
 
 DATA = [
     "/",
@@ -239,3 +240,33 @@ def test_a_port_that_is_taken(site, runs) -> None:
     assert "cannot listen on 127.0.0.1" in done.stderr
     assert "choose another `--port`" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_idle_and_half_requests_do_not_use_up_the_descriptors(site) -> None:
+    idle = []
+    for number in range(3 * MOST_CONNECTIONS):
+        one = socket.create_connection(site.address, timeout=10)
+        one.sendall(b"GET / HTTP/1.1\r\nHost: " if number % 2 else b"")
+        idle.append(one)
+    assert [site.ask("/api/runs").status for _ in range(5)] == [200] * 5
+    assert len(site.server.connections) <= MOST_CONNECTIONS
+    for one in idle:
+        one.close()
+
+
+def test_who_is_being_answered_keeps_the_place() -> None:
+    pairs = [socket.socketpair() for _ in range(4)]
+    first, second, third, fourth = (ours for ours, _ in pairs)
+    places = Connections(most=2)
+    assert places.admit(first)
+    assert places.admit(second)
+    places.asks(first)
+    assert places.admit(third)  # in the place of the second
+    assert pairs[1][1].recv(1) == b""
+    places.asks(third)
+    assert not places.admit(fourth)
+    places.waits(first)
+    assert places.admit(fourth)
+    for ours, theirs in pairs:
+        ours.close()
+        theirs.close()

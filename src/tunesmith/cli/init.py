@@ -58,6 +58,9 @@ def start_recipe(template: str | None, data: Path | None, out: Path | None, *, f
         guess = fitting(found, task, source.stem, seen)
         text = _fitted(text, seen, guess, target) if own else _composed(seen, guess, target, source)
         text, goal = above_baseline(text, guess, seen.rows)
+    if LAUNCH_LINE in text.split("\n") and not is_launchable(text):
+        what = f"with these names the recipe would be no program: `{one_line(str(target))}`"
+        raise UserError(what, hint="rename the file or its columns: no three double quotes, no line breaks")
     _write(target, text)
     return _story(target, source, seen, guess, goal=goal, own=own)
 
@@ -101,7 +104,8 @@ def _adapted(source: Path, target: Path) -> str:
     """The template's text, with its paths and its own name right for the new place."""
     text = source.read_text(encoding="utf-8")
     name = f"recipes/{source.name}"
-    lines = [line.replace(name, str(target)) if line.startswith("#") else line for line in text.split("\n")]
+    own = one_line(str(target))
+    lines = [line.replace(name, own) if line.startswith("#") else line for line in text.split("\n")]
     folder = target.absolute().parent
 
     def moved(path: tuple[str, ...], value: str) -> str | None:

@@ -39,6 +39,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     odd = any(not (letter.isprintable() or letter == "\n") for letter in text)
+    odd = odd or '"""' in text  # which would end the string that a recipe is to Python
     style = '"' if odd else "|" if "\n" in text else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

@@ -173,12 +173,21 @@ def add_record(kept: Mapping[str, list[Record]], record: Record) -> None:
 def metric_line(line: str | bytes) -> Record | None:
     """One line of ``metrics.jsonl`` as a record, ``None`` if it is none."""
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except (ValueError, RecursionError):
         return None
     step = record.get("step") if isinstance(record, dict) else None
     whole = isinstance(step, int) and not isinstance(step, bool) and 0 <= step < MOST_STEP
     return record if whole else None
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text; whole numbers too large to reckon with become floating point, or infinite.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 19 else float(digits))
 
 
 def _text(path: Path, problems: list[str], most: int = MOST) -> str:
@@ -209,7 +218,7 @@ def _json(path: Path, problems: list[str]) -> Any:
     if not text.strip():
         return None
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (ValueError, RecursionError) as error:
         problems.append(f"{path.name}: not valid JSON ({error})")
         return None

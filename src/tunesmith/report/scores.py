@@ -97,5 +97,5 @@ def _score(line: str) -> Scored | None:
                 for name, value in (found.get("given") or {}).items()
             },
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return None

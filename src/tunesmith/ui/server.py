@@ -21,6 +21,7 @@ from tunesmith.checkpoint.atomic import finite
 from tunesmith.errors import UserError
 from tunesmith.live.tail import Place
 from tunesmith.ui.access import Access
+from tunesmith.ui.connections import Connections
 from tunesmith.ui.curve import curve
 from tunesmith.ui.shelf import Shelf
 
@@ -82,6 +83,7 @@ class Server(ThreadingHTTPServer):
                 f"cannot listen on {host}, port {port}: {problem}",
                 hint="choose another `--port`; 0 takes a free one",
             ) from problem
+        self.connections = Connections()
         self.site = Site(shelf=Shelf(root), access=Access(token, self.server_address[1]))
 
     def server_bind(self) -> None:
@@ -89,17 +91,41 @@ class Server(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection in a thread of its own, if there is a place for it."""
+        if self.connections.admit(request):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        self.connections.ends(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that has gone elsewhere."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
 
 class Handler(BaseHTTPRequestHandler):
     """One connection of a browser."""
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "tunesmith", ""
-    timeout = 60
+    timeout = 30
+
+    def handle_one_request(self) -> None:
+        """Wait for one request and answer it."""
+        assert isinstance(self.server, Server)
+        self.server.connections.waits(self.connection)
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         """Answer a request for a page, a file of the page, or data."""
         assert isinstance(self.server, Server)
+        self.server.connections.asks(self.connection)
         try:
             answer = respond(
                 self.server.site, self.path, self.headers.get("Cookie"), self.headers.get("Host")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +14,7 @@ import yaml
 from tunesmith.checkpoint.plain_file import open_plain
 from tunesmith.judge.best import direction
 from tunesmith.live.life import FINAL, life_of
-from tunesmith.report.read import Record, RunFiles
+from tunesmith.report.read import Record, RunFiles, parse_json
 from tunesmith.report.spent import limits, pace
 from tunesmith.report.story import Tone, baseline, best, chief_metric, metrics_of, targets, tell
 from tunesmith.ui.journal import Journal, advance
@@ -184,7 +183,7 @@ def _start(path: Path, most: int) -> str:
 def _object(path: Path) -> Record | None:
     text = _start(path, MOST_RESULT)
     try:
-        found = json.loads(text) if text.strip() else None
+        found = parse_json(text) if text.strip() else None
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
