@@ -187,3 +187,12 @@ def test_a_target_that_was_met_before_training_asks_for_nothing(launcher, recipe
     assert "note: the target accuracy 0.01 asks for nothing: accuracy was" in launched.out
     page = (recipe.parent / "run" / "report.html").read_text()
     assert "The target asks for nothing at step 0" in page
+
+
+def test_a_metric_that_was_never_measured_before_keeps_weights_that_are_there(launcher, recipe):
+    """No measurement tells which are best by it, and those of step 0 are gone."""
+    run_dir = recipe.parent / "run"
+    launcher.run(recipe, "run.dir=run", "run.keep=1", cwd=recipe.parent)
+    other = "stop=[{target: {other/macro_f1: 0.99}}, {budget: {steps: 15}}]"
+    last = launcher.run(recipe, other, "run.dir=run", "run.keep=1", "--accept-changes", cwd=recipe.parent)
+    assert told(run_dir, last)["delivered"]["step"] > 0

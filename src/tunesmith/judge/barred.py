@@ -72,7 +72,7 @@ def passed_over(history: History, rules: Sequence[StopRule]) -> Iterator[str]:
     """Sentences for the end: better weights than those kept that a guard barred, or that are gone."""
     metric, kept = primary_metric(rules), history[best_index(history, rules)]
     gone = history[best_index(history, rules, held=False)]
-    if gone.lost:
+    if gone.lost and known(gone, metric) is not None:
         yield (
             f"The best by {metric} is step {gone.step} with {_value(gone, metric)}, whose weights are gone: "
             "no checkpoint holds them any more."

@@ -172,6 +172,7 @@ class Log:
         is_best = bool(best)
         path = self._run_dir / "samples.json"
         if is_best:
+            self._still_ours()
             (self._run_dir / SCORES_OF).unlink(missing_ok=True)  # until all of them are written
         known = _samples_before(path)
         for name in ("baseline_scores.jsonl",) * first + ("scores.jsonl",) * is_best:

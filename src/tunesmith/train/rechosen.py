@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from tunesmith.checkpoint.manifest import checkpoint_name, verify, write_manifes
 from tunesmith.checkpoint.names import beside
 from tunesmith.judge.best import best_index, known, primary_metric
 from tunesmith.judge.decide import decide
-from tunesmith.judge.measurement import History, Measurement
+from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.show import show
 from tunesmith.train.accelerator import on_main
 from tunesmith.train.setup import Setup
@@ -31,20 +32,26 @@ def judged_again(setup: Setup, state: State) -> tuple[State, list[str]]:
         return state, []
     rules, before = setup.recipe.stop, state.best_step
     state = replace(state, verdict=decide(state.history, rules))
+    wanted = state.history[best_index(state.history, rules)]
+    if wanted.step == before:
+        return state, []
+    steps = [one.step for one in state.history]
+    held = on_main(setup.accelerator, partial(_held, setup.run_dir, steps))
+    if not held:
+        return state, []  # whoever asks for the weights says what is damaged
+    history = tuple(replace(one, lost=one.lost or one.step not in held) for one in state.history)
+    chosen = history[best_index(history, rules)]
+    state = replace(state, history=history, best_step=chosen.step)
     told: list[str] = []
-    while True:
-        chosen = state.history[best_index(state.history, rules)]
-        if chosen.step == before:
-            return replace(state, best_step=before), told
-        if on_main(setup.accelerator, partial(_brought, setup.run_dir, chosen.step)):
-            break
-        if all(one.lost or one is chosen for one in state.history):
-            return state, told  # nothing is left: whoever asks for the weights says what is damaged
-        told.append(f"the rules choose {_words(setup, chosen)}, whose weights are gone")
-        state = replace(state, history=_without(state.history, chosen))
-    instead = "" if before is None else f" instead of those of step {before}"
-    told.append(f"the weights kept are now those of {_words(setup, chosen)},{instead} by the rules of now")
-    return replace(state, best_step=chosen.step), told
+    if chosen.step != wanted.step and known(wanted, primary_metric(rules)) is not None:
+        told.append(f"the rules choose {_words(setup, wanted)}, whose weights are gone")
+    if chosen.step != before:
+        on_main(setup.accelerator, partial(_bring, setup.run_dir, chosen.step))
+        instead = "" if before is None else f" instead of those of step {before}"
+        told.append(
+            f"the weights kept are now those of {_words(setup, chosen)}{instead}, by the rules of now"
+        )
+    return state, told
 
 
 def _words(setup: Setup, chosen: Measurement) -> str:
@@ -53,18 +60,25 @@ def _words(setup: Setup, chosen: Measurement) -> str:
     return f"step {chosen.step}" + ("" if value is None else f" ({metric} {show(value)})")
 
 
-def _without(history: History, gone: Measurement) -> History:
-    return tuple(replace(one, lost=True) if one is gone else one for one in history)
+def _places(run_dir: Path, step: int) -> tuple[Path, Path]:
+    """Where the weights of a step may stand: kept as the best, or in a checkpoint."""
+    return run_dir / "best" / checkpoint_name(step), run_dir / "checkpoints" / checkpoint_name(step)
 
 
-def _brought(run_dir: Path, step: int) -> bool:
-    """Whether the weights of a step stand in ``best/``, where they are put if a checkpoint holds them."""
-    name = checkpoint_name(step)
-    final, source = run_dir / "best" / name, run_dir / "checkpoints" / name
+def _held(run_dir: Path, steps: Sequence[int]) -> list[int]:
+    """Of these steps, those whose weights are there and whole."""
+    return [
+        step
+        for step in steps
+        if any(place.is_dir() and not verify(place) for place in _places(run_dir, step))
+    ]
+
+
+def _bring(run_dir: Path, step: int) -> None:
+    """Put the weights of a step into ``best/``, if they stand in a checkpoint alone."""
+    final, source = _places(run_dir, step)
     if final.is_dir() and not verify(final):
-        return True
-    if not source.is_dir() or verify(source):
-        return False
+        return
     folder = beside(final)
     with writing(final):
         final.parent.mkdir(exist_ok=True)
@@ -73,7 +87,6 @@ def _brought(run_dir: Path, step: int) -> bool:
             link_or_copy(str(shard), str(folder / shard.name))
         write_manifest(folder, {"step": step})
         publish_folder(folder, final, replace=True)
-    return True
 
 
 def link_or_copy(source: str, target: str) -> str:
