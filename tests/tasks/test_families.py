@@ -105,7 +105,9 @@ def check_adapters(model) -> None:
     wanted = wrapped(input_ids=ids, use_cache=False).logits.float()
     wanted.logsumexp(-1).sum().backward()
     wanted = wanted.detach()
-    assert [name for name, weight in learning.items() if weight.grad is None or not weight.grad.any()] == []
+    still = [name for name, weight in learning.items() if weight.grad is None or not weight.grad.any()]
+    # What compresses blocks of many tokens (DeepSeek 4) has none to compress in a short text.
+    assert [name for name in still if ".compressor." not in name] == []
     with torch.no_grad():
         merged = wrapped.merge_and_unload()(input_ids=ids, use_cache=False).logits.float()
     assert float((merged - wanted).abs().max()) < 1e-3 * float(wanted.abs().max())
@@ -139,6 +141,7 @@ def test_adapters_beside_routers_and_indexers(kind) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)  # reference kernels of linear attention are slow on a processor
 @pytest.mark.parametrize("kind", decoders())
 def test_every_family(kind) -> None:
     check(kind)
