@@ -1,12 +1,14 @@
 """Weights that are not the model's, heads for other classes, tokenizers and lengths that do not fit."""
 
+import shutil
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, BertModel
 
 from tunesmith.errors import UserError
-from tunesmith.model.load import load_config
+from tunesmith.model.load import Head, load_config
 from tunesmith.model.positions import positions_of
 from tunesmith.recipe.schema import Model, TokenizerSpec
 
@@ -24,9 +26,54 @@ def test_weights_of_another_model_are_refused(tiny, tmp_path, how) -> None:
     else:
         weights = {name: value for name, value in weights.items() if ".layers.1." not in name}
     save_file(weights, path, metadata={"format": "pt"})
-    with pytest.raises(UserError, match="weights of its blocks") as caught:
+    with pytest.raises(UserError, match=r"lacks .* weights of this model") as caught:
         tiny.reopen(tmp_path, tiny.language)
     assert "layers." in caught.value.what
+
+
+@pytest.mark.parametrize("lost", ["lm_head.weight", "model.embed_tokens.weight", "model.norm.weight"])
+def test_a_language_model_lacks_nothing(tiny, tmp_path, lost) -> None:
+    """An output layer that was lost on the way would start at random, and be called trained."""
+    tiny.make("llama", tie_word_embeddings=False).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    del weights[lost]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=f"lacks 1 weights of this model.*`{lost}`"):
+        tiny.reopen(tmp_path, tiny.language)
+
+
+@pytest.mark.parametrize(
+    "lost", ["bert.embeddings.LayerNorm.weight", "bert.embeddings.word_embeddings.weight"]
+)
+def test_an_encoder_lacks_nothing_but_a_head(tiny, labelled, tmp_path, lost) -> None:
+    folder = shutil.copytree(labelled, tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=lost):
+        tiny.reopen(folder, tiny.classes("a", "b", "c"))
+
+
+def test_statistics_of_a_batch_normalisation_are_weights_too(tiny, tmp_path) -> None:
+    head = Head("AutoModelForImageClassification", ("a", "b"))
+    tiny.make("resnet", head).save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    lost = next(name for name in weights if name.endswith("running_mean"))
+    del weights[lost]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=lost):
+        tiny.reopen(tmp_path, head)
+
+
+def test_weights_without_a_place_are_said(tiny, tmp_path, capsys) -> None:
+    tiny.make("llama").save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["model.layers.0.self_attn.q_proj.bias"] = torch.zeros(32)
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    tiny.reopen(tmp_path, tiny.language)
+    assert "have no place in this model and are left out: `model.layers.0.self_attn.q_proj.bias`" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_bare_encoder_gets_a_head_and_a_pooler(tiny, tmp_path) -> None:

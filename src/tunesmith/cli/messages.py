@@ -26,6 +26,7 @@ def guarded(action: Callable[[], int]) -> int:
     redact_streams()
     quiet_imports()
     try:
+        refuse_without_docstrings(sys.flags.optimize)
         return action()
     except UserError as error:
         if is_speaker(os.environ):
@@ -36,6 +37,23 @@ def guarded(action: Callable[[], int]) -> int:
         if is_speaker(os.environ):
             print("interrupted", file=sys.stderr)
         return _INTERRUPTED
+
+
+def refuse_without_docstrings(level: int) -> None:
+    """Refuse a Python that takes docstrings away: transformers builds its classes from them.
+
+    Args:
+        level: of optimisation, ``sys.flags.optimize``.
+
+    Raises:
+        UserError: before the recipe would be blamed for it.
+    """
+    if level > 1:
+        raise UserError(
+            "Python was started with `-OO` or `PYTHONOPTIMIZE=2`, which takes docstrings away that "
+            "transformers needs",
+            hint="unset PYTHONOPTIMIZE, or set it to 1",
+        )
 
 
 def is_speaker(environ: Mapping[str, str]) -> bool:

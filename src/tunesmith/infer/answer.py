@@ -24,8 +24,18 @@ def prompt_tokens(opened: Opened, question: Question) -> list[int]:
     """The question as training showed it: through the chat template, up to where the answer begins.
 
     Raises:
-        UserError: if the chat template refuses the conversation.
+        UserError: if the chat template refuses the conversation, the tokenizer gives up on it, or it has a
+            token that the model does not know.
     """
+    from tunesmith.tasks.tokens import giving_up, refuse_unknown_prompt
+
+    with giving_up(question.id):
+        tokens = _prompt_tokens(opened, question)
+    refuse_unknown_prompt(tokens, opened.tokenizer, opened.model.config, f"row `{question.id}`")
+    return tokens
+
+
+def _prompt_tokens(opened: Opened, question: Question) -> list[int]:
     from tunesmith.tasks import chat
 
     assert opened.tokenizer is not None
@@ -99,10 +109,17 @@ def _scored_texts(
     opened: Opened, questions: Sequence[Question], batch_size: int
 ) -> Iterator[tuple[int, Answer]]:
     from tunesmith.tasks.encoder_inputs import encode_text, pad_batch
+    from tunesmith.tasks.tokens import giving_up, refuse_unknown_prompt
 
     tokenizer: Any = opened.tokenizer
     most = opened.recipe.data.max_length or opened.positions() or 10**9
-    encoded = [encode_text(tokenizer, q.text, q.id, most, opened.recipe.data.overflow) for q in questions]
+    encoded = []
+    for each in questions:
+        with giving_up(each.id):
+            row = encode_text(tokenizer, each.text, each.id, most, opened.recipe.data.overflow)
+        if not isinstance(row, int):
+            refuse_unknown_prompt(row["input_ids"], tokenizer, opened.model.config, f"row `{each.id}`")
+        encoded.append(row)
     # a number is the length of a row that the recipe drops: it has no answer
     kept = [index for index, row in enumerate(encoded) if not isinstance(row, int)]
     examples: Any = [encoded[index] for index in kept]

@@ -19,9 +19,6 @@ from tunesmith.recipe.read import read_tree
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.names import AUTO_MODELS
 
-SAFELY = {"use_safetensors": True, "trust_remote_code": False}
-"""A run directory may come from a stranger: nothing in it is executed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -157,37 +154,19 @@ def _json(path: Path) -> Any:
 
 
 def _load_model(folder: Path, task: str) -> Any:
-    import transformers
     from transformers.utils import logging
 
-    from tunesmith.model.pickles import refuse_pickled, without_pickles
+    from tunesmith.model.reopen import reopen
 
     logging.disable_progress_bar()  # loading takes a moment, and its bar would stand between the answers
-    auto = getattr(transformers, AUTO_MODELS[task])
     try:
-        refuse_pickled(folder, str(folder))
-        with without_pickles():
-            if (folder / "adapter_config.json").is_file():
-                return _load_adapter(folder, auto, task)
-            return auto.from_pretrained(folder, dtype="auto", local_files_only=True, **SAFELY)
-    except (OSError, ValueError, KeyError) as error:
+        return reopen(folder, AUTO_MODELS[task], regression=task == "regression")
+    except UserError:
+        raise
+    except Exception as error:  # whatever libraries make of broken files: their errors have no common base
         first = next(iter(str(error).splitlines()), type(error).__name__)
         hint = "if the folder was copied, see that every file came along"
         raise UserError(f"the model cannot be opened: {first[:300]}", str(folder), hint) from error
-
-
-def _load_adapter(folder: Path, auto: Any, task: str) -> Any:
-    """An adapter on the base that it names; a head for classes is as wide as the classes in its folder."""
-    from peft import PeftConfig, PeftModel
-
-    base = PeftConfig.from_pretrained(folder).base_model_name_or_path
-    config = _json(folder / "config.json")
-    names = config.get("id2label") if isinstance(config, dict) else None
-    options: dict[str, Any] = {"num_labels": 1, "problem_type": "regression"} if task == "regression" else {}
-    if names and task.endswith("classification"):
-        options = {"id2label": {int(index): name for index, name in names.items()}, "num_labels": len(names)}
-    model = auto.from_pretrained(base, dtype="auto", **options, **SAFELY)
-    return PeftModel.from_pretrained(model, folder)
 
 
 def _load_tokenizer(folder: Path) -> Any:

@@ -10,7 +10,7 @@ import torch
 
 from tunesmith.checkpoint.atomic import publish_folder, staging_folder
 from tunesmith.model.end_tokens import end_tokens_of
-from tunesmith.model.quantize import has_quantized, plain_again
+from tunesmith.model.merge import merged
 from tunesmith.model.select import is_head
 
 
@@ -39,8 +39,7 @@ def export_model(
     """
     if hasattr(model, "peft_config") and merge:
         _publish(model, processor, folder.with_name("adapter"), card, still_ours)
-        model = plain_again(model) if has_quantized(model) else model
-        model = model.float().merge_and_unload()
+        model = merged(model)
     if not hasattr(model, "peft_config"):
         # bfloat16 has three decimal digits, too few for numbers in the user's units.
         regression = getattr(model.config, "problem_type", None) == "regression"
@@ -70,9 +69,16 @@ def _settle_generation(model: Any, tokenizer: Any) -> None:
 def _publish(model: Any, processor: Any, folder: Path, card: str, still_ours: Callable[[], None]) -> None:
     temporary = staging_folder(folder)
     model.save_pretrained(temporary)
+    if hasattr(model, "peft_config") and getattr(model.config, "id2label", None) and not _speaks(model):
+        model.config.save_pretrained(temporary)  # an adapter's own settings do not name the classes
     processor.save_pretrained(temporary)
     (temporary / "README.md").write_text(card, encoding="utf-8")
     publish_folder(temporary, folder, replace=True, check=still_ours)
+
+
+def _speaks(model: Any) -> bool:
+    """Whether a model is one of language, which has no classes."""
+    return bool(model.get_base_model().can_generate())
 
 
 def fold_target_scale(model: Any, mean: float, scale: float) -> None:
@@ -82,6 +88,15 @@ def fold_target_scale(model: Any, mean: float, scale: float) -> None:
         layer.weight.mul_(scale)
         if layer.bias is not None:
             layer.bias.mul_(scale).add_(mean)
+
+
+def unfold_target_scale(model: Any, mean: float, scale: float) -> None:
+    """Make a head that answers in the user's units answer in standardised ones, in which it learns on."""
+    layer = output_layer(model)
+    with torch.no_grad():
+        if layer.bias is not None:
+            layer.bias.sub_(mean).div_(scale)
+        layer.weight.div_(scale)
 
 
 def output_layer(model: Any) -> Any:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from tunesmith.errors import UserError
 from tunesmith.model.attention import attention_of
+from tunesmith.model.complete import refuse_incomplete, refuse_larger, say_unused
 from tunesmith.model.export import output_layer
 from tunesmith.model.fitness import LANGUAGE_MODEL, refuse_seeing_ahead, refuse_unfit
+from tunesmith.model.folder import refuse_endless
 from tunesmith.model.gguf import beside_weights
-from tunesmith.model.location import Location, locate, open_location
+from tunesmith.model.kernels import without_kernels
+from tunesmith.model.location import Location, cannot_be_built, locate, open_location, refuse_hub_index
 from tunesmith.model.quantize import quantize_frozen, require_library
-from tunesmith.model.select import block_of, block_stack, is_head
+from tunesmith.model.select import is_head
 from tunesmith.model.spelt_out import configuration, refused_by_transformers, try_out
+from tunesmith.model.stored import as_quantized_here, stored_bits
 from tunesmith.recipe.schema import Model
 
 TASK_OF = {
@@ -65,11 +71,14 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
 
     if model.new is None:
         assert model.source is not None
-        config = open_location(beside_weights(locate(model.source, model)), AutoConfig.from_pretrained)
+        location = beside_weights(locate(model.source, model))
+        config = without_kernels(open_location(location, AutoConfig.from_pretrained), location.name)
+        refuse_endless(config.to_dict(), f"{location.name}/config.json", "model.source")
         refuse_unfit(config, head.auto_model)
         refuse_other_tokenizer(model, config, vocab_size)
         return config
     settings = dict(model.new)
+    refuse_endless(settings, "model.new", "model.new")
     # The ends that a configuration has by default are another tokenizer's.
     settings = {"bos_token_id": None, "eos_token_id": None, **settings}
     if vocab_size is not None:
@@ -89,6 +98,18 @@ def refuse_other_tokenizer(model: Model, config: Any, vocab_size: int | None) ->
             "model.tokenizer",
             "leave it out to use the model's own, or choose one that is not larger",
         )
+
+
+def plain_ends(model: Model, config: Any) -> tuple[int, ...]:
+    """Tokens at which plain ``generate`` of a source's model stops, its own settings first."""
+    from transformers import GenerationConfig
+
+    assert model.source is not None
+    ends = getattr(config.get_text_config(), "eos_token_id", None)
+    with suppress(UserError):  # most models of old have no settings for generation
+        location = beside_weights(locate(model.source, model))
+        ends = open_location(location, GenerationConfig.from_pretrained).eos_token_id or ends
+    return tuple(ends) if isinstance(ends, list | tuple) else () if ends is None else (ends,)
 
 
 def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tuple[Any, frozenset[str]]:
@@ -116,6 +137,7 @@ def _load_plain(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tu
         return made, frozenset(name for name, _ in made.named_parameters())
     assert model.source is not None
     location = locate(model.source, model)
+    _refuse_other_sizes(model, head, config, location)
     loaded, info = open_location(
         location,
         auto.from_pretrained,
@@ -124,33 +146,34 @@ def _load_plain(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tu
         use_safetensors=True,
         ignore_mismatched_sizes=True,
         **attention,
-        **head.config_options(),
+        **(head.config_options() if location.gguf else {"config": _fitted(config, head)}),
     )
     _clear_gguf_mark(loaded, location)
+    if stored_bits(loaded.config) is not None:
+        as_quantized_here(loaded, dtype)
     missing = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
+    refuse_incomplete(loaded, missing, language="CausalLM" in head.auto_model, name=location.name)
+    say_unused(info["unexpected_keys"], location.name)
     fresh = frozenset(missing & {name for name, _ in loaded.named_parameters()})
-    _refuse_other_weights(loaded, fresh, location)
     if head.labels and not any(map(is_head, fresh)):
         fresh |= _fit_head(loaded, _labels(config), head.labels)
     return loaded, fresh
 
 
-def _refuse_other_weights(model: Any, fresh: frozenset[str], location: Location) -> None:
-    """A head or a pooler may be new; random weights within the blocks mean that the file is another model's.
+def _fitted(config: Any, head: Head) -> Any:
+    """The configuration with the task's head, handed over: read again, it may name what was taken out."""
+    fitted = copy.deepcopy(config)
+    for name, value in head.config_options().items():
+        setattr(fitted, name, value)
+    return fitted
 
-    Raises:
-        UserError: if blocks have no weights in the file.
-    """
-    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-    stack = block_stack(sizes)
-    absent = [name for name in sizes if name in fresh and stack and block_of(name, stack) is not None]
-    if absent:
-        raise UserError(
-            f"`{location.name}` lacks {len(absent)} weights of its blocks, or has them in another shape, "
-            f"`{absent[0]}` among them",
-            "model.source",
-            "config.json and the weights must be of one model; copy the folder again",
-        )
+
+def _refuse_other_sizes(model: Model, head: Head, config: Any, location: Location) -> None:
+    """Look at the index and the sizes before weights are read."""
+    if location.hub is not None:
+        refuse_hub_index(location)
+    elif not location.gguf:
+        refuse_larger(load_outline(model, head, _fitted(config, head))[0], Path(location.name))
 
 
 def load_outline(model: Model, head: Head, config: Any) -> tuple[Any, frozenset[str]]:
@@ -158,7 +181,8 @@ def load_outline(model: Model, head: Head, config: Any) -> tuple[Any, frozenset[
     auto = _auto_class(head, config)
     for name, value in head.config_options().items():
         setattr(config, name, value)
-    with torch.device("meta"), refused_by_transformers() if model.new is not None else nullcontext():
+    refused = refused_by_transformers() if model.new is not None else cannot_be_built(str(model.source))
+    with torch.device("meta"), refused:
         outline = auto.from_config(config)
     outline.tie_weights()
     names = [name for name, _ in outline.named_parameters()]

@@ -80,7 +80,10 @@ def plain_config(model: Model, head: Head, vocab_size: int | None) -> PlainConfi
     length = [values.get(name) for name in _POSITIONS if name in values]
     if not length or "quantization_config" in values or model.trust_remote_code:
         return None
-    outline = outline_of(values, head.auto_model)
+    try:
+        outline = outline_of(values, head.auto_model)
+    except (ArithmeticError, TypeError, ValueError, KeyError):
+        return None  # Numbers that are none: whoever builds the model says so.
     return None if outline is None else PlainConfig(values, outline)
 
 
@@ -103,6 +106,6 @@ def _written(model: Model) -> dict[str, Any] | None:
         return None
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None  # Whoever opens the model says what is wrong with it.
     return {**values, "_name_or_path": location.name} if isinstance(values, dict) else None

@@ -109,7 +109,7 @@ def _class_name(folder: str) -> str:
     """What a folder's tokenizer says that it is, whatever the model's configuration; empty if nothing."""
     try:
         said = json.loads((Path(folder) / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return ""
     name = said.get("tokenizer_class") if isinstance(said, dict) else None
     return name if isinstance(name, str) else ""

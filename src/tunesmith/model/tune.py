@@ -10,7 +10,7 @@ import torch
 from tunesmith.errors import UserError
 from tunesmith.model.adapters import add_adapters
 from tunesmith.model.fused_lora import fuse_lora
-from tunesmith.model.select import select
+from tunesmith.model.select import is_head, select
 from tunesmith.recipe.schema import Tune
 
 
@@ -53,6 +53,9 @@ def apply_tune(
             "adapters with `save_modules`",
         )
     if tune.lora is not None:
+        if auto_model != "AutoModelForCausalLM":
+            # An adapter that stays apart brings its head: classes in the data's order, numbers in its units.
+            fresh |= {name for name, _ in model.named_parameters() if is_head(name)}
         model = add_adapters(model, tune.lora, auto_model=auto_model, whole=tune.save_modules, fresh=fresh)
     else:
         sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}

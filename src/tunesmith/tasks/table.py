@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from tunesmith.tasks.causal_lm import CausalLM
 from tunesmith.tasks.image_classification import ImageClassification
 from tunesmith.tasks.labels import label_names
 from tunesmith.tasks.names import AUTO_MODELS, NEEDS, Fields
-from tunesmith.tasks.regression import Regression
+from tunesmith.tasks.regression import Regression, standardisation
 from tunesmith.tasks.sequence_classification import SequenceClassification
 from tunesmith.tasks.task import Task
 
@@ -61,9 +60,8 @@ def _sequence_classification(
 
 def _regression(recipe: Recipe, tokenizer: Any, rows: Sequence[Row], longest: int, packed: bool) -> Task:
     targets = [float(row.fields["target"]) for row in rows]
-    mean = math.fsum(targets) / len(targets)
-    spread = math.sqrt(math.fsum((target - mean) ** 2 for target in targets) / len(targets))
-    return Regression(tokenizer, mean, spread or 1.0, longest, recipe.data.overflow, recipe.eval.batch_size)
+    mean, spread = standardisation(targets)
+    return Regression(tokenizer, mean, spread, longest, recipe.data.overflow, recipe.eval.batch_size)
 
 
 def _image_classification(

@@ -15,7 +15,9 @@ from tunesmith.train.state import State
 
 
 def afterwords(chosen: Chosen, rules: Sequence[StopRule]) -> Iterator[str]:
-    """A sentence for each average, and one for the test split."""
+    """A sentence for a finished model that is not what was measured, each average, and the test split."""
+    if chosen.proof is not None and chosen.proof.agrees is False:
+        yield f"WARNING: the finished model, opened again, is not the measured one: {chosen.proof.trouble}."
     metric = comparable(primary_metric(rules))
     for one in chosen.tried:
         yield _of_average(one, metric)

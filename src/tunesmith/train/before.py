@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from tunesmith.train.watch import clear_heartbeats, preempted_early
 RunRecipe = Callable[[Recipe, Path], int]
 MOST_SHOWN = 8
 _KNOWN = {"result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "slurm"}
-OTHER_ROWS = "data: other rows"
+OTHER_ROWS, OTHER_BASE = "data: other rows", "base: another model than it began with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,30 +153,41 @@ def _refuse_strangers(run_dir: Path) -> None:
         )
 
 
-def changes_of_data(run_dir: Path, fingerprint: str, *, accept: bool) -> tuple[str, ...]:
-    """Whether what has been learnt so far was learnt from other rows.
+CHANGED = {
+    "data": ("data_fingerprint", "the data has", "the rows", OTHER_ROWS),
+    "base": ("base_digest", "the base model has", "the base model", OTHER_BASE),
+}
+"""Of what a run is made of: its key in ``environment.json``, and words for a change."""
+
+
+def changes_since(run_dir: Path, made_of: Mapping[str, str], *, accept: bool) -> tuple[str, ...]:
+    """Whether what has been learnt so far was learnt from other rows, or over another base model.
 
     Args:
         run_dir: of the run.
-        fingerprint: of the rows now.
+        made_of: hashes of the rows (``data``) and of the base model (``base``) as they are now.
         accept: whether the command wants to go on all the same.
 
     Raises:
-        UserError: if there are checkpoints, the rows have changed since, and that is not accepted.
+        UserError: if there are checkpoints, one of these has changed since, and that is not accepted.
     """
     environment = run_dir / "environment.json"
     if not environment.exists() or not checkpoints(run_dir / "checkpoints"):
         return ()
-    if read_object(environment).get("data_fingerprint") == fingerprint:
-        return ()
-    if not accept:
-        raise UserError(
-            "the data has changed since this run was begun, so it cannot be continued",
-            str(run_dir),
-            "bring back the rows it began with, start over in a new directory with `--fresh`, or go on "
-            "with the new ones by `--accept-changes`",
-        )
-    return (OTHER_ROWS,)
+    before, found = read_object(environment), []
+    for name, digest in made_of.items():
+        key, subject, things, change = CHANGED[name]
+        if before.get(key, digest if name == "base" else None) == digest:
+            continue  # runs of older versions do not say which base they began with
+        if not accept:
+            raise UserError(
+                f"{subject} changed since this run was begun, so it cannot be continued",
+                str(run_dir),
+                f"bring back {things} it began with, start over in a new directory with `--fresh`, or go on "
+                "with the new ones by `--accept-changes`",
+            )
+        found.append(change)
+    return tuple(found)
 
 
 def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Recipe:

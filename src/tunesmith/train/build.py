@@ -16,10 +16,12 @@ from tunesmith.data.mixture import mixed_step
 from tunesmith.errors import UserError
 from tunesmith.fault import fault
 from tunesmith.metrics.compute import load_metrics
-from tunesmith.model.export import output_layer
+from tunesmith.model.export import output_layer, unfold_target_scale
 from tunesmith.model.load import load_model, load_outline, set_padding
 from tunesmith.model.precision import choose_dtype
 from tunesmith.model.quantize import refuse_sharded, true_size
+from tunesmith.model.select import is_head
+from tunesmith.model.stored import stored_bits
 from tunesmith.model.tune import Tuned, apply_tune, needs_autocast
 from tunesmith.plan.arithmetic import Arithmetic
 from tunesmith.recipe.metric_names import set_metrics
@@ -68,7 +70,7 @@ def build(
     harness = _from_outside(recipe, accelerator)
     # Every process must begin with the same weights, also where they are made up.
     seed_everything(recipe.run.seed, 0)
-    refuse_sharded(recipe.model.quantize, zero_stage(accelerator))
+    refuse_sharded(recipe.model.quantize or stored_bits(parts.config), zero_stage(accelerator))
     baseline = resident_bytes()
     fault("load")
     model, task = _tuned(parts, accelerator, dtype)
@@ -111,6 +113,8 @@ def _tuned(parts: Parts, accelerator: Accelerator, dtype: torch.dtype) -> tuple[
     model, fresh = load_model(recipe.model, parts.head, parts.config, loaded)
     set_padding(model.config, parts.head, parts.processor)
     task = fit_task(parts.task, model)
+    if isinstance(task, Regression) and not any(map(is_head, fresh)):
+        unfold_target_scale(model, task.mean, task.scale)
     tuned = apply_tune(
         model,
         recipe.tune,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tunesmith.train.evaluate import Evaluation, summarise
 from tunesmith.train.loading import restore_best
 from tunesmith.train.log import SCORES_OF, Log
 from tunesmith.train.look import look, score_with
+from tunesmith.train.proof import Proof
 from tunesmith.train.rules import comparable, scores_of_metric
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State
@@ -67,6 +68,7 @@ class Chosen:
         test_baseline: the same before the first step.
         test_paired: gains on the test split over the baseline.
         test_before: steps at which the run had ended before, and told what it scored there.
+        proof: of the written folder, opened again; ``None`` before it is written.
     """
 
     best: Measurement | None = None
@@ -75,6 +77,7 @@ class Chosen:
     test_baseline: Mapping[str, float] = field(default_factory=dict)
     test_paired: tuple[Paired, ...] = ()
     test_before: tuple[int, ...] = ()
+    proof: Proof | None = None
 
     @property
     def delivered(self) -> Delivered | None:
@@ -260,6 +263,8 @@ def plain_chosen(chosen: Chosen) -> dict[str, Any]:
             "baseline": dict(chosen.test_baseline),
             "gains": {pair.metric: _plain_pair(pair) for pair in chosen.test_paired},
         }
+    if chosen.proof is not None:
+        found["reopened"] = asdict(chosen.proof)
     return found
 
 

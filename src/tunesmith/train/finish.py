@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,6 @@ from tunesmith.judge.words import explain
 from tunesmith.model.export import export_model, fold_target_scale
 from tunesmith.recipe.schema import Recipe
 from tunesmith.recipe.stop_rules import StopRule
-from tunesmith.sources.address import HubAddress, parse_address
 from tunesmith.tasks.regression import Regression
 from tunesmith.train.accelerator import Place
 from tunesmith.train.afterwords import afterwords, left_behind, steps_beyond
@@ -29,8 +29,10 @@ from tunesmith.train.base_model import read_object
 from tunesmith.train.build import outline
 from tunesmith.train.card import front_matter, more_of_card
 from tunesmith.train.choose import Chosen, choose, plain_chosen
+from tunesmith.train.closing import merges
 from tunesmith.train.log import Log
 from tunesmith.train.parts import Parts
+from tunesmith.train.proof import prove
 from tunesmith.train.setup import Setup
 from tunesmith.train.state import State
 
@@ -66,6 +68,7 @@ def finish(
                 merge=merges(setup.recipe),
                 still_ours=still_ours,
             )
+        chosen = replace(chosen, proof=prove(setup, folder, parts.processor, dtype))
     setup.accelerator.wait_for_everyone()
     return chosen
 
@@ -101,13 +104,6 @@ def _assign(model: Any, name: str, value: torch.Tensor) -> None:
         module._parameters[leaf] = torch.nn.Parameter(value, requires_grad=learns)
     else:
         module._buffers[leaf] = value
-
-
-def merges(recipe: Recipe) -> bool:
-    """Whether adapters become part of the weights: by default, if nobody else could find their base."""
-    if recipe.model.source is None or recipe.run.merge != "auto":
-        return recipe.run.merge != "no"
-    return not isinstance(parse_address(recipe.model.source), HubAddress)
 
 
 def status_of(state: State, rules: Sequence[StopRule]) -> Status:

@@ -24,6 +24,7 @@ from tunesmith.checkpoint.names import beside
 from tunesmith.checkpoint.state import read_shards
 from tunesmith.errors import Exit, UserError
 from tunesmith.fault import fault
+from tunesmith.model.digest import base_digest
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema import Recipe
 from tunesmith.train import looks
@@ -181,6 +182,13 @@ def _setup_of(run_dir: Path, recipe: Recipe, about: Mapping[str, Any], place: Pl
             "the rows are not those that the run has",
             str(run_dir),
             "bring back the files that it read; what it evaluates on must be the same here",
+        )
+    base = on_main(place.accelerator, partial(base_digest, recipe.model))
+    if base != about.get("base_digest", base):
+        raise UserError(
+            "the base model is not the one that the run has",
+            str(run_dir),
+            f"bring the same `{recipe.model.source}` to this machine; what is scored here hangs on it",
         )
     saver = open_saver(place.accelerator, recipe.run, lambda: None)
     make = partial(build, parts, place, run_dir, str(about["recipe_hash"]), saver=saver, pulse=pulse)

@@ -23,11 +23,14 @@ from tunesmith.model.images import load_image_processor
 from tunesmith.model.load import Head, load_config
 from tunesmith.model.plain_config import PlainConfig, known_or_loaded, plain_config
 from tunesmith.model.positions import positions_of
+from tunesmith.model.stored import refuse_stored
 from tunesmith.model.tokenizer import load_tokenizer
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.layout import can_pack, class_of
 from tunesmith.tasks.table import TASKS, Kind
 from tunesmith.tasks.task import Example, Task
+from tunesmith.tasks.tokens import giving_up, refuse_unknown_tokens
+from tunesmith.train.closing import closed, closing_token
 from tunesmith.train.limited import limited
 from tunesmith.train.without_model import counts_of, without_model
 
@@ -107,13 +110,25 @@ def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], No
         else load_tokenizer(recipe.model, _texts(rows.train), encoder=kind.encoder, config=early)
     )
     config = config_of(recipe.model, bare, None if kind.images else len(processor))
+    if recipe.model.new is None:
+        refuse_stored(config, recipe)
     longest = UNLIMITED if kind.images else _longest(recipe, config)
     packed = _packed(recipe, config, kind)
     task = kind.build(recipe, processor, rows.train, longest, packed)
     head = Head(kind.auto_model, getattr(task, "labels", ()), regression=recipe.task == "regression")
     if recipe.model.new is not None:
         config = config_of(recipe.model, head, None if kind.images else len(processor))
-    return _encode(recipe, rows, processor, config=config, head=head, task=task, packed=packed, look=look)
+    return _encode(
+        recipe,
+        rows,
+        processor,
+        config=config,
+        head=head,
+        task=task,
+        packed=packed,
+        look=look,
+        longest=longest,
+    )
 
 
 def _encode(
@@ -126,19 +141,13 @@ def _encode(
     task: Task,
     packed: bool,
     look: Callable[[], None],
+    longest: int,
 ) -> Parts:
-    def encode_row(row: Row) -> Example | Skip:
-        look()
-        return task.encode(row)
-
     images = TASKS[recipe.task].images
-    encode = partial(
-        encode_rows,
-        encode=encode_row,
-        fingerprint=_task_fingerprint(recipe, processor, task),
-        cache=recipe.data.cache and not images,
-    )
-    train, held_out = encode(rows.train), encode(rows.eval)
+    closing = None if images else closing_token(recipe, processor, config)
+
+    encode = partial(_rows_encoded, recipe, processor, task, longest, look)
+    train, held_out = encode(rows.train, closing), encode(rows.eval)
     test = encode(rows.test)
     sets = {name: encode(each) for name, each in rows.sets.items()}
     others = [skip for encoded in (held_out, test, *sets.values()) for skip in encoded.skipped]
@@ -148,6 +157,8 @@ def _encode(
     _refuse_unusable({"data.train": train, "data.eval": held_out})
     _refuse_unusable({"data.test": test} if rows.test else {})
     _refuse_unusable({f"eval.sets.{name}": encoded for name, encoded in sets.items()})
+    parts = {"data.train": train, "data.eval": held_out, "data.test": test, **sets}
+    refuse_unknown_tokens((e for part in parts.values() for e in part.examples), processor, config)
     kept = {example["id"] for example in train.examples}
     source_of = [source for row, source in zip(rows.train, rows.source_of, strict=True) if row.id in kept]
     report = rows.report.with_encoding(
@@ -189,6 +200,26 @@ def _with_classes(
     counts = {"train": counts_of(train, labels), "eval": counts_of(held_out, labels)}
     easy = without_model(recipe, train, held_out, labels)
     return replace(report, classes=counts if counts["train"] else {}, without_model=easy)
+
+
+def _rows_encoded(
+    recipe: Recipe,
+    processor: Any,
+    task: Task,
+    longest: int,
+    look: Callable[[], None],
+    rows: Sequence[Row],
+    closing: int | None = None,
+) -> Encoded:
+    def encode_row(row: Row) -> Example | Skip:
+        look()
+        with giving_up(row.id):
+            return closed(task.encode(row), closing, longest)
+
+    fingerprint = _task_fingerprint(recipe, processor, task)
+    fingerprint += "" if closing is None else f" closing {closing}"
+    cache = recipe.data.cache and not TASKS[recipe.task].images
+    return encode_rows(rows, encode_row, fingerprint=fingerprint, cache=cache)
 
 
 def _refuse_unusable(parts: Mapping[str, Encoded]) -> None:

@@ -8,6 +8,7 @@ import warnings
 
 import torch
 
+from tunesmith.model.kernels import fetch_no_kernels
 from tunesmith.world.quiet import quiet_imports
 
 
@@ -17,6 +18,7 @@ def quieten() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else deepspeed warns that it found no other
+    fetch_no_kernels()
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()

@@ -14,6 +14,7 @@ from tunesmith.checkpoint.journal import append_record, keep_evaluations, trunca
 from tunesmith.checkpoint.requests import Requests, answer
 from tunesmith.errors import Exit
 from tunesmith.fault import fault
+from tunesmith.model.digest import base_digest
 from tunesmith.plan.arithmetic import text_of
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema import Recipe
@@ -22,7 +23,7 @@ from tunesmith.train import looks
 from tunesmith.train.accelerator import Place, on_main, take_place
 from tunesmith.train.asked import listener
 from tunesmith.train.back import WentWrong, forget_what_came_after, go_back
-from tunesmith.train.before import OTHER_ROWS, Held, changes_of_data, make_base_models, owned
+from tunesmith.train.before import OTHER_BASE, OTHER_ROWS, Held, changes_since, make_base_models, owned
 from tunesmith.train.beside import NotScored
 from tunesmith.train.build import arithmetic_of, build, dtype_of
 from tunesmith.train.choose import Chosen, tell_test
@@ -93,15 +94,19 @@ def _run_owned(
 ) -> int:
     run_dir, together = Path(str(recipe.run.dir)), partial(pulse.together, place.accelerator)
     parts = together("prepare", lambda: prepare(recipe, folder, look=pulse.look))
-    of_data = partial(changes_of_data, run_dir, parts.report.fingerprint, accept=terms.accept_changes)
-    changes = (*held.changes, *on_main(place.accelerator, of_data))
+    made_of = {
+        "data": parts.report.fingerprint,
+        "base": together("prepare", lambda: on_main(place.accelerator, partial(base_digest, recipe.model))),
+    }
+    since = partial(changes_since, run_dir, made_of, accept=terms.accept_changes)
+    changes = (*held.changes, *on_main(place.accelerator, since))
     saver = open_saver(place.accelerator, recipe.run, held.check)
     built = partial(build, parts, place, run_dir, identity, saver=saver, pulse=pulse)
     setup = together("load", built)
     state = together("continue", lambda: _continue(setup, place, terms, changes))
     pulse.begun = True
     held.check()
-    about = _write_beginning(parts, setup, place, identity, folder)
+    about = _write_beginning(parts, setup, place, identity, folder, base=made_of["base"])
     log = open_log(setup, place, held.check)
     log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
     with log, tracked(recipe.run.trackers, run_dir, main=place.world.is_main) as hurry:
@@ -154,12 +159,13 @@ def _arrived(setup: Setup, state: State) -> Callable[[], bool]:
     return setup.handover.arrived
 
 
-def _write_beginning(parts: Parts, setup: Setup, place: Place, identity: str, folder: Path) -> dict[str, Any]:
+def _write_beginning(
+    parts: Parts, setup: Setup, place: Place, identity: str, folder: Path, *, base: str
+) -> dict[str, Any]:
     """What is known before the first step: recipe, plan, data report, preview and environment."""
     arithmetic, run_dir = arithmetic_of(parts, place, setup.bare), setup.run_dir
-    about = surroundings(
-        place, dtype=dtype_of(parts, place), recipe_hash=identity, data=parts.report.fingerprint
-    )
+    data = parts.report.fingerprint
+    about = surroundings(place, dtype=dtype_of(parts, place), recipe_hash=identity, data=data, base=base)
     about["folder"] = str(folder.absolute())
     about["remote_code"] = remote_code(parts.recipe)
     about["trained_parameters"] = sum(count for count, _ in arithmetic.trained.values())
@@ -191,7 +197,7 @@ def _continue(setup: Setup, place: Place, terms: Terms, changes: Sequence[str]) 
         left_out += chosen
         state = replace(state, look=planned_look(setup, state))
     if place.world.is_main:
-        if OTHER_ROWS in changes:
+        if OTHER_ROWS in changes or OTHER_BASE in changes:
             (setup.run_dir / SCORES_OF).unlink(missing_ok=True)
         journal = setup.run_dir / "metrics.jsonl"
         truncate_after(journal, step if begun else -1)

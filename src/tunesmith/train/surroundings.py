@@ -33,7 +33,9 @@ PACKAGES = (
 )
 
 
-def surroundings(place: Place, *, dtype: torch.dtype, recipe_hash: str, data: str) -> dict[str, Any]:
+def surroundings(
+    place: Place, *, dtype: torch.dtype, recipe_hash: str, data: str, base: str
+) -> dict[str, Any]:
     """The content of ``environment.json``, but for the resources that only the end knows."""
     return {
         "versions": {"python": platform.python_version(), **_versions()},
@@ -50,6 +52,7 @@ def surroundings(place: Place, *, dtype: torch.dtype, recipe_hash: str, data: st
         "git_commit": _commit(),
         "recipe_hash": recipe_hash,
         "data_fingerprint": data,
+        "base_digest": base,
         "working_folder": str(Path.cwd()),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
