@@ -14,8 +14,8 @@ import tunesmith as package
 from tunesmith.recipe.launchable import LAUNCH_LINE, make_launchable
 
 Command = Callable[..., tuple[int, str, str]]
-COMMANDS = ["run", "plan", "preview", "check", "schema", "init", "launchable", "chat", "generate", "report"]
-COMMANDS += ["save", "stop", "compare", "watch", "follow", "ui"]
+COMMANDS = ["run", "plan", "preview", "check", "schema", "init", "launchable", "chat", "generate"]
+COMMANDS += ["evaluate", "report", "save", "stop", "compare", "watch", "follow", "ui"]
 
 
 def python(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -172,4 +172,6 @@ def test_help_and_a_mistake_import_nothing_heavy(recipe: Path, tmp_path: Path):
         ["check", "r.yaml"],
     ):
         done = python("-c", code, *arguments, folder=tmp_path)
-        assert "heavy: []" in done.stdout, done.stderr
+        read_rows = arguments == ["check", "r.yaml"]  # which takes numpy, and no more
+        allowed = ("heavy: []", "heavy: ['numpy']") if read_rows else ("heavy: []",)
+        assert any(each in done.stdout for each in allowed), done.stderr

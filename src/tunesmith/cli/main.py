@@ -187,7 +187,10 @@ def check(recipe: Recipe, overrides: Overrides = None) -> None:
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="As a reference for people.")] = False,
 ) -> None:
-    """Print the JSON schema of a recipe, for editors; or every key with an example, for people."""
+    """Print the JSON schema of a recipe, for editors.
+
+    With --markdown every key with its meaning and an example, for people.
+    """
     import json
 
     if markdown:
