@@ -191,7 +191,7 @@ BAD_ROWS = {
         {"messages": [{"role": "assistant", "content": "x", "tool_calls": [1]}]},
         CHAT,
         "malformed",
-        "tool calls",
+        "`tool_calls` of",
     ),
     "an image in a turn": (
         {"messages": [{"role": "user", "content": [{"type": "image"}]}]},

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tunesmith.metrics.code import passes, program_of, same_output
-from tunesmith.metrics.sandbox import Limits, can_be_apart, run, run_all
+from tunesmith.metrics.confined import HIDDEN
+from tunesmith.metrics.sandbox import Limits, _confinement, can_be_apart, run, run_all
 
 QUICK = Limits(seconds=2, memory=256)
 APART = pytest.mark.skipif(not can_be_apart(), reason="this system lets nobody make namespaces")
@@ -26,7 +27,7 @@ APART = pytest.mark.skipif(not can_be_apart(), reason="this system lets nobody m
         (
             "import os; print(sorted(set(os.environ) - {'LC_CTYPE'}))",
             True,
-            "['HOME', 'LANG', 'PATH', 'TMPDIR']",
+            "['HOME', 'LANG', 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'PATH', 'TMPDIR']",
         ),
         ("import sys; print(sys.stdin.read() == '')", True, "True"),
         ("print('\\ud800')", False, ""),
@@ -58,19 +59,55 @@ def test_what_takes_too_much_ends_soon(program) -> None:
     assert time.monotonic() - started < 6
 
 
-def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
-    """A child in the group; where there are namespaces, one that left the group, too."""
-    leave = "os.setsid();" if can_be_apart() else ""
-    beat = tmp_path / "beat"
-    child = f"import os, time\n{leave}\nwhile True: open({str(beat)!r}, 'a').write('x'); time.sleep(0.05)"
+@pytest.mark.parametrize("leave", ["", "os.setsid()"])
+def test_what_it_started_ends_with_it(leave: str) -> None:
+    """A child in the group, and one that left it."""
+    mark = f"tunesmith-left-{os.getpid()}-{bool(leave)}"
+    child = f"import os, time\n{leave}\ntime.sleep(60)"
     program = (
-        f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {child!r}])\ntime.sleep(0.8)"
+        f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {child!r}, {mark!r}])\n"
+        "time.sleep(0.5)"
     )
     assert run(program, QUICK).ended_well
-    assert beat.exists()
-    size = beat.stat().st_size
-    time.sleep(0.4)
-    assert beat.stat().st_size == size
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in read(path)]
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        # many processes, and much memory or many files of several together; each of them alone is allowed
+        "import os, time\nfor i in range(60):\n  if os.fork() == 0: time.sleep(30)\ntime.sleep(1.5)",
+        "import os, time\nfor i in range(5):\n  if os.fork() == 0:\n    x = bytearray(90 << 20)\n"
+        "    time.sleep(30)\n"
+        "time.sleep(1.8)",
+        "for i in range(40): open(f'f{i}', 'w').write('x' * 900_000)\nimport time; time.sleep(0.5)",
+    ],
+)
+def test_one_bound_for_all_that_it_starts(program: str) -> None:
+    assert not run(program, QUICK).ended_well
+
+
+@APART
+def test_nothing_is_read_or_written_elsewhere(tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text("secret")
+    tmp_path.chmod(0o777)
+    if _hides():
+        assert "secret" not in run(f"print(open({str(answers)!r}).read())", QUICK).output
+    for path in (tmp_path / "new", "/dev/shm/tunesmith-new", "/tmp/tunesmith-new"):
+        assert not run(f"open({str(path)!r}, 'w')", QUICK).ended_well
+        assert not Path(path).exists()
+
+
+def _hides() -> bool:
+    return bool(_confinement() & HIDDEN)
 
 
 @APART
@@ -125,6 +162,49 @@ def test_tests_after_an_answer() -> None:
         "```python\ndef double(x):\n    return x * 2\n```",
     ]
     assert passes(answers, [test] * len(answers), QUICK, 2) == [1, 0, 0, 0, 0, 1]
+
+
+SEEKS = (  # finds the pipes in the frames below, as an answer that knows how it is run could
+    "import json, os, sys\nframe = sys._getframe()\n"
+    "while 'listen' not in frame.f_locals: frame = frame.f_back\n"
+    "say, listen = frame.f_locals['say'], frame.f_locals['listen']\nos.write(say, b'1')\ntext = b''\n"
+    "while more := os.read(listen, 1 << 16): text += more\n"
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "print(open('program.py').read())\nimport os; os._exit(0)",
+        "import os\nfor fd in range(3, 20):\n  try: os.write(fd, b'1' * 40)\n  except OSError: pass\n"
+        "os._exit(0)",
+        SEEKS + "os._exit(0)",
+        SEEKS + "os.write(say, json.loads(text)['sign'].encode()); os._exit(0)",
+        "import os\ndef double(x): os._exit(0)",
+        "def double(x): raise SystemExit(0)",
+        "class Any:\n  def __eq__(self, other): return True\ndef double(x): return Any()",
+        "import builtins\nbuiltins.exec = exec = lambda *a: None\ndef double(x): return 3",
+        "import math\nmath.isclose = lambda *a, **k: True\ndef double(x): return 3",
+    ],
+)
+def test_cheats_do_not_pass(answer: str) -> None:
+    test = (
+        "import math\nassert math.isclose(double(2), 4)" if "isclose" in answer else "assert double(2) == 4"
+    )
+    assert passes([answer], [test], QUICK, 1) == [0]
+
+
+def test_what_is_right_passes_whatever_the_tests_are() -> None:
+    pairs = [
+        ("def double(x): return 2 * x", "import math\nassert math.isclose(double(2), 4)"),
+        ("class P:\n  def __init__(self, x): self.x = x", "assert P(3).x == 3"),
+        ("x = 3", "assert x == 3"),
+        ("def order(xs): xs.sort()", "xs = [2, 1]\norder(xs)\nassert xs == [1, 2]"),
+        ("def double(x): return 2 * x", "def check(f):\n  assert f(2) == 4\ncheck(double)"),
+        ("anything = 1", "assert True"),
+    ]
+    answers, tests = zip(*pairs, strict=True)
+    assert passes(answers, tests, QUICK, 2) == [1] * len(pairs)
 
 
 def test_output_like_the_references() -> None:

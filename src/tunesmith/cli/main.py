@@ -162,11 +162,13 @@ def preview(
     from tunesmith.terminal import drawing
     from tunesmith.train.preview import preview_rows
 
-    shown, classes = preview_rows(recipe, overrides or [], rows)
+    shown, classes, notes = preview_rows(recipe, overrides or [], rows)
     for line in classes:
         typer.echo(f"classes {line}")
     colour = wants_colour(sys.stdout, os.environ)
     typer.echo(render(shown, colour=colour), file=drawing(sys.stdout), color=True)
+    for note in notes:
+        typer.echo(f"warning: {note}", err=True)
 
 
 @app.command()

@@ -43,6 +43,13 @@ def own_sources(data: Data, evaluation: Eval) -> dict[str, Rows]:
     return {where: rows for where, rows in given.items() if isinstance(rows, Rows)}
 
 
+def named_columns(data: Data, evaluation: Eval) -> list[str]:
+    """The columns that the recipe names elsewhere than as fields of the rows."""
+    parts = [part.stratify for part in (data.eval, data.test) if isinstance(part, Holdout)]
+    more = [evaluation.cluster, evaluation.code.tests, *evaluation.columns, *parts]
+    return [name for name in more if name is not None]
+
+
 def set_aside(
     samples: Sequence[Sample],
     own: Mapping[str, Sequence[Sample]],

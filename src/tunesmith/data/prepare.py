@@ -10,17 +10,26 @@ from tunesmith.data.alike_labels import clean_labels
 from tunesmith.data.clean import clean_duplicates, clean_skips, looks_for_near
 from tunesmith.data.digest import rows_fingerprint
 from tunesmith.data.findings import NOTHING, Findings
-from tunesmith.data.held_out import HeldOut, Marks, keep_apart, marks_of, own_sources, set_aside
+from tunesmith.data.held_out import (
+    HeldOut,
+    Marks,
+    keep_apart,
+    marks_of,
+    named_columns,
+    own_sources,
+    set_aside,
+)
 from tunesmith.data.mixture import check_weights
 from tunesmith.data.raw import RawRows
 from tunesmith.data.read import read_rows
 from tunesmith.data.report import DataReport, SourceRows
 from tunesmith.data.row import Row, Skip
 from tunesmith.data.sample import Sample, map_rows
-from tunesmith.data.shapes import Needs, Shape, choose_shape
+from tunesmith.data.shapes import Needs, Shape, choose_shape, unused_columns
 from tunesmith.data.values import rewrite_values
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Clean, Data, Eval, Rows
+from tunesmith.sources.nearest import listed
 
 _LOOKED_AT = 20
 
@@ -57,6 +66,7 @@ class _Source:
     samples: list[Sample]
     skips: list[tuple[Skip, str]]
     rows: SourceRows
+    note: str = ""
 
 
 def load_rows(
@@ -77,11 +87,11 @@ def load_rows(
     weights = tuple(rows.weight for rows in data.train)
     check_weights(weights, "data.train")
     evaluation = evaluation or Eval()
-    own = own_sources(data, evaluation)
+    own, used = own_sources(data, evaluation), named_columns(data, evaluation)
     labels = _labels([*data.train, *own.values()])
     sources = [
         _load_source(
-            rows, labels[number], number, needs, folder=folder, where=_where(data, number), seed=seed
+            rows, labels[number], number, needs, used, folder=folder, where=_where(data, number), seed=seed
         )
         for number, rows in enumerate(data.train)
     ]
@@ -92,7 +102,7 @@ def load_rows(
     _refuse_nothing(samples, sources, "data.train")
     others: dict[str, Sequence[Sample]] = {}
     for (where, rows), label in zip(own.items(), labels[len(data.train) :], strict=True):
-        source = _load_own(rows, label, needs, folder=folder, where=where, seed=seed)
+        source = _load_own(rows, label, needs, used, folder=folder, where=where, seed=seed)
         sources.append(source)
         findings = _clean_skips([source], data, findings)
         others[where], findings = clean_duplicates(source.samples, data.clean, findings)
@@ -116,6 +126,7 @@ def load_rows(
         fingerprint=_fingerprint(train, held_out),
         test=len(held_out.test),
         sets={name: len(rows) for name, rows in held_out.sets.items()},
+        notes=tuple(dict.fromkeys(source.note for source in sources if source.note)),
     )
     return LoadedRows(
         _rows(train),
@@ -138,10 +149,12 @@ def _fingerprint(train: Sequence[Sample], held_out: HeldOut) -> str:
     return rows_fingerprint((*_rows(train), *_rows(held_out.all())), str(len(train)))
 
 
-def _load_own(rows: Rows, label: str, needs: Needs, *, folder: Path | None, where: str, seed: int) -> _Source:
+def _load_own(
+    rows: Rows, label: str, needs: Needs, used: Sequence[str], *, folder: Path | None, where: str, seed: int
+) -> _Source:
     if rows.weight is not None:
         raise UserError("`weight` means nothing for evaluation", where, "leave it out")
-    return _load_source(rows, label, -1, needs, folder=folder, where=where, seed=seed)
+    return _load_source(rows, label, -1, needs, used, folder=folder, where=where, seed=seed)
 
 
 def first_rows(rows: Rows, count: int) -> Rows:
@@ -166,27 +179,38 @@ def look_at_head(
         UserError: what a run would refuse of these rows.
     """
     head = first_rows(rows, count)
-    source = _load_source(head, "", 0, needs, folder=folder, where=where, seed=0)
+    source = _load_source(head, "", 0, needs, (), folder=folder, where=where, seed=0)
     clean_skips(source.skips, clean, NOTHING)
     _refuse_nothing(source.samples, [source], where)
     return source.samples
 
 
 def _load_source(
-    rows: Rows, label: str, number: int, needs: Needs, *, folder: Path | None, where: str, seed: int
+    rows: Rows,
+    label: str,
+    number: int,
+    needs: Needs,
+    used: Sequence[str],
+    *,
+    folder: Path | None,
+    where: str,
+    seed: int,
 ) -> _Source:
     raw = read_rows(rows, label=label or None, folder=folder, where=where, seed=seed)
     skips = list(raw.skips)
     samples: list[Sample] = []
+    note = ""
     if raw.rows:
         raw = rewrite_values(raw, rows.values, where)
         shape = choose_shape(rows, raw.columns(), needs, where)
         _refuse_lists(raw, shape, where)
+        left = unused_columns(shape, raw.columns(), used)
+        note = f"nothing is taken from {listed(left)} of `{rows.source}`" if left else ""
         samples, unmapped = map_rows(raw, shape, number)
         skips += [_with_header_hint(skip, rows) for skip in unmapped]
     placed = [(skip, raw.where(skip.id)) for skip in skips]
     seen = SourceRows(rows.source, len(raw.rows) + len(raw.skips), raw.taken, raw.of)
-    return _Source(samples, placed, seen)
+    return _Source(samples, placed, seen, note)
 
 
 def _refuse_lists(raw: RawRows, shape: Shape, where: str) -> None:

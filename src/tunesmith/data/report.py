@@ -89,6 +89,7 @@ class DataReport:
         eval_of: how many evaluation rows there were, where `eval.limit` took a sample of them.
         classes: rows of each class, by part (``train``, ``eval``); empty where there are no classes.
         without_model: what is reached without any.
+        notes: what else should be known before anything is learnt, a sentence each.
     """
 
     sources: tuple[SourceRows, ...]
@@ -103,6 +104,7 @@ class DataReport:
     eval_of: int | None = None
     classes: Mapping[str, Counts] = field(default_factory=dict)
     without_model: tuple[WithoutModel, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def with_encoding(
         self,
@@ -173,6 +175,7 @@ class DataReport:
             **({"without_model": [_plain(one) for one in self.without_model]} if self.without_model else {}),
             "found": found,
             "dropped": dropped,
+            **({"notes": list(self.notes)} if self.notes else {}),
             "examples_of": {
                 reason: [{"id": each.id, "detail": each.detail} for each in examples]
                 for reason, examples in self.findings.examples.items()

@@ -9,13 +9,13 @@ from hashlib import blake2b
 from typing import Any
 
 from tunesmith.data.digest import content_digest
-from tunesmith.data.messages import Message, normalise_messages, split_answer
+from tunesmith.data.messages import Message, spelled, split_answer
 from tunesmith.data.pictures import picture_of
 from tunesmith.data.raw import RawRow, RawRows
 from tunesmith.data.row import Row, Skip
-from tunesmith.data.shapes import Shape
-from tunesmith.data.template import Template
+from tunesmith.data.shapes import GIVEN, Shape
 from tunesmith.data.text import BadRow, comparable, comparable_lines, exactly, to_number
+from tunesmith.data.turns import conversation, given_beside, refuse_blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,16 @@ def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> Sa
     exact: list[str] = []
     input_words = answer_words = ""
     if shape.chat:
-        fields["messages"], input_words, answer_words = _conversation(raw.columns, shape)
+        fields["messages"], input_words, answer_words = conversation(raw.columns, shape)
         before, after = split_answer(fields["messages"])
-        inputs.append(_spelled(before, comparable))
+        fields |= given_beside(raw.columns, shape.fields)
+        beside = [_as_json({name: fields[name]}) for name in GIVEN if name in fields]
+        inputs += [_spelled(before, comparable), *beside]
         answers.append(_spelled(after, exactly))
-        exact.append(_spelled(before, comparable_lines))
+        exact += [_spelled(before, comparable_lines), *beside]
     if "text" in shape.fields:
         fields["text"], words = shape.fields["text"].render(raw.columns)
-        _refuse_blank(fields["text"], "text")
+        refuse_blank(fields["text"], "text")
         inputs.append(comparable(fields["text"]))
         # text without an answer is itself what is learnt
         alone = not {"label", "target"} & set(shape.fields)
@@ -86,7 +88,7 @@ def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> Sa
     if "label" in shape.fields:
         # one spelling of what looks and means the same: composed Unicode, single blanks
         fields["label"] = comparable(shape.fields["label"].render(raw.columns)[0])
-        _refuse_blank(fields["label"], "label")
+        refuse_blank(fields["label"], "label")
         answers.append(fields["label"])
     if "target" in shape.fields:
         fields["target"] = _target(raw.columns, shape)
@@ -104,44 +106,6 @@ def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> Sa
     )
 
 
-def _conversation(columns: Mapping[str, Any], shape: Shape) -> tuple[list[Message], str, str]:
-    fields = shape.fields
-    system = fields["system"].render(columns)[0] if "system" in fields else ""
-    whole = fields.get("messages") or fields.get("conversations")
-    if whole is not None:
-        messages, input_words, answer_words = _whole_conversation(columns, whole)
-    else:
-        messages, input_words, answer_words = _question_and_answer(columns, shape)
-    if system.strip() and messages[0]["role"] != "system":
-        messages = [{"role": "system", "content": system}, *messages]
-    return messages, input_words, answer_words
-
-
-def _whole_conversation(columns: Mapping[str, Any], field: Template) -> tuple[list[Message], str, str]:
-    slot = field.column
-    assert slot is not None, "choose_shape lets only columns through"
-    messages = normalise_messages(slot.value(columns), slot.name)
-    if not messages:
-        raise BadRow("empty", f"`{slot.name}` is empty")
-    before, after = split_answer(messages)
-    return messages, _words(before), _words(after)
-
-
-def _question_and_answer(columns: Mapping[str, Any], shape: Shape) -> tuple[list[Message], str, str]:
-    asked, answered = ("prompt", "completion") if "prompt" in shape.chat else ("instruction", "output")
-    question, input_words = shape.fields[asked].render(columns)
-    _refuse_blank(question, asked)
-    if "input" in shape.chat:
-        extra, extra_words = shape.fields["input"].render(columns)
-        if extra.strip():
-            question = f"{question}\n\n{extra}"
-            input_words = f"{input_words} {extra_words}"
-    answer, answer_words = shape.fields[answered].render(columns)
-    _refuse_blank(answer, answered)
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return messages, input_words, answer_words
-
-
 def _target(columns: Mapping[str, Any], shape: Shape) -> float:
     template = shape.fields["target"]
     slot = template.column
@@ -157,15 +121,6 @@ def _image(columns: Mapping[str, Any], shape: Shape, source_rows: RawRows, row_i
     return picture_of(value, source_rows.folder_of(row_id), source_rows.roots)
 
 
-def _refuse_blank(text: str, field: str) -> None:
-    if not text.strip():
-        raise BadRow("empty", f"`{field}` is empty")
-
-
-def _words(messages: Sequence[Message]) -> str:
-    return " ".join(turn["content"] for turn in messages if turn["role"] != "system")
-
-
 def _image_digest(image: Any) -> str:
     """Of a picture that Pillow opened elsewhere its pixels count, and they may not be readable."""
     try:
@@ -177,7 +132,11 @@ def _image_digest(image: Any) -> str:
 
 
 def _spelled(messages: Sequence[Message], spell: Callable[[str], str]) -> str:
-    return json.dumps([[turn["role"], spell(turn["content"])] for turn in messages], ensure_ascii=False)
+    return _as_json([[turn["role"], spell(turn["content"]), *spelled(turn)] for turn in messages])
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _key(parts: Sequence[str]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tunesmith.data.template import Template, parse_field
+from tunesmith.data.template import Slot, Template, parse_field
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Rows
 from tunesmith.sources.nearest import listed, nearest
@@ -19,9 +19,12 @@ CHATS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("prompt", "completion"), ()),
     (("instruction", "output"), ("input",)),
 )
+GIVEN = ("tools", "documents", "chat_template_kwargs")
+"""Columns that a chat template may be given beside the messages."""
+_BESIDE = {"system", *GIVEN}
 _PLAIN = ("text", "label", "target", "image")
 _CHAT_FIELDS = tuple(name for needed, optional in CHATS for name in (*needed, *optional))
-FIELDS = ("system", *_CHAT_FIELDS, *_PLAIN)
+FIELDS = ("system", *GIVEN, *_CHAT_FIELDS, *_PLAIN)
 _WAYS = {
     "messages": "a conversation (`messages`, `conversations`, `prompt` and `completion`, "
     "or `instruction` and `output`)"
@@ -44,8 +47,8 @@ class Shape:
 def choose_shape(rows: Rows, columns: Sequence[str], needs: Needs, where: str = "") -> Shape:
     """Find out how the rows of one source become what the task needs.
 
-    Fields that the recipe names count, and those alone. If it names none (``system`` aside), a column
-    called like a field is that field.
+    Fields that the recipe names count, and those alone. If it names none (what stands beside a conversation
+    aside), a column called like a field is that field.
 
     Args:
         rows: the recipe's description of the source.
@@ -57,9 +60,9 @@ def choose_shape(rows: Rows, columns: Sequence[str], needs: Needs, where: str = 
         UserError: a column is not there, the fields are not what the task needs, or contradict each other.
     """
     named = {field: spec for field in FIELDS if (spec := getattr(rows, field)) is not None}
-    if set(named) <= {"system"}:
+    if set(named) <= _BESIDE:
         chosen = _inferred(columns, needs) | named
-        if set(chosen) <= {"system"}:
+        if set(chosen) <= _BESIDE:
             raise _not_enough(rows.source, set(), columns, needs, where)
     else:
         chosen = named
@@ -69,12 +72,25 @@ def choose_shape(rows: Rows, columns: Sequence[str], needs: Needs, where: str = 
         field: parse_field(spec, columns, field, where, literal=field == "system")
         for field, spec in chosen.items()
     }
-    for field in ("messages", "conversations"):
+    for field in ("messages", "conversations", *GIVEN):
         if field in fields and fields[field].column is None:
             raise UserError(
                 f"`{field}: {chosen[field]}` is a template", where, "it takes the name of one column"
             )
     return Shape(chat, fields)
+
+
+def unused_columns(shape: Shape, columns: Sequence[str], used: Sequence[str] = ()) -> list[str]:
+    """The columns that nothing is taken from.
+
+    Args:
+        shape: how rows become fields.
+        columns: the columns that there are.
+        used: those that the recipe names elsewhere.
+    """
+    parts = [part for field in shape.fields.values() for part in field.parts]
+    taken = {part.path[0] for part in parts if isinstance(part, Slot)}
+    return [name for name in columns if name not in taken and name not in used]
 
 
 def _inferred(columns: Sequence[str], needs: Needs) -> dict[str, str]:
@@ -88,6 +104,7 @@ def _inferred(columns: Sequence[str], needs: Needs) -> dict[str, str]:
             if set(needed) <= set(columns):
                 fields += [*needed, *(name for name in optional if name in columns)]
                 system = {"system": "{system}"} if "system" in columns else {}
+                fields += [name for name in GIVEN if name in columns]
                 return system | {name: name for name in fields}
     return {}
 
@@ -95,9 +112,10 @@ def _inferred(columns: Sequence[str], needs: Needs) -> dict[str, str]:
 def _chat(chosen: Mapping[str, str], where: str) -> tuple[str, ...]:
     present = [name for name in _CHAT_FIELDS if name in chosen]
     if not present:
-        if "system" in chosen:
+        beside = next((name for name in ("system", *GIVEN) if name in chosen), None)
+        if beside is not None:
             raise UserError(
-                "`system` is given without a conversation", where, "leave it out, or put it into `text`"
+                f"`{beside}` is given without a conversation", where, "leave it out, or put it into `text`"
             )
         return ()
     for needed, optional in CHATS:

@@ -36,15 +36,15 @@ def prompt_tokens(opened: Opened, question: Question) -> list[int]:
 
 
 def _prompt_tokens(opened: Opened, question: Question) -> list[int]:
-    from tunesmith.tasks import chat
+    from tunesmith.tasks import chat, rendering
 
     assert opened.tokenizer is not None
     if question.messages is None:
-        return chat.encode_text(opened.tokenizer, question.text)[0]
+        return chat.plain_tokens(opened.tokenizer, question.text)
     if not opened.templated:
         text, _ = chat.plain_spans(opened.tokenizer, question.messages)
     else:
-        text = chat.render(opened.tokenizer, question.messages, ask=True)
+        text = rendering.render(opened.tokenizer, question.messages, ask=True, given=question.given)
     return chat.encode_text(opened.tokenizer, text, add_special_tokens=False)[0]
 
 
@@ -74,6 +74,7 @@ def answer(
 def _generated(
     opened: Opened, questions: Sequence[Question], max_new_tokens: int, batch_size: int
 ) -> Iterator[tuple[int, Answer]]:
+    from tunesmith.tasks.frame import decoded
     from tunesmith.tasks.generation import end_tokens_of, generate
 
     prompts = [prompt_tokens(opened, question) for question in questions]
@@ -91,7 +92,7 @@ def _generated(
             batch_size=len(chosen),
         )
         for index, row in zip(chosen, rows, strict=True):
-            yield index, Answer(tokenizer.decode(row, skip_special_tokens=True).strip())
+            yield index, Answer(decoded(tokenizer, row))
 
 
 def _refuse_too_long(opened: Opened, length: int, what: str, max_new_tokens: int) -> None:

@@ -12,8 +12,10 @@ from tunesmith.data.messages import Message, normalise_messages, split_answer
 from tunesmith.data.pictures import picture_of
 from tunesmith.data.raw import RawRow, RawRows
 from tunesmith.data.read import read_rows
+from tunesmith.data.shapes import GIVEN
 from tunesmith.data.template import Template, parse_field
 from tunesmith.data.text import BadRow, plain
+from tunesmith.data.turns import given_beside, messages_of
 from tunesmith.data.unpack import PACKED
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Recipe, Rows
@@ -41,7 +43,7 @@ class Fields:
 
     Attributes:
         asking: the fields that make the question, one entry of ``ASKING``.
-        templates: those fields, and ``system`` if there is one.
+        templates: those fields, ``system`` if there is one, and what a chat template takes beside.
         reference: the field of the right answer, if there is one.
     """
 
@@ -65,6 +67,7 @@ class Question:
         image: a path or pixels, ``None`` for text.
         reference: the right answer, if the row has one.
         columns: the row as it stands in the file.
+        given: what the chat template takes beside the messages, such as ``tools``.
     """
 
     id: str
@@ -73,6 +76,7 @@ class Question:
     image: Any
     reference: Any
     columns: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +152,12 @@ def choose_fields(recipe: Recipe, columns: Sequence[str], where: str) -> Fields:
             specs = {name: spec for name in asking if (spec := getattr(source, name)) is not None}
             found = _parsed(specs, columns)
             if len(specs) == len(asking) and found is not None:
-                return Fields(asking, found | _system(source, columns), _reference(source, columns))
+                return Fields(asking, found | _beside(source, columns), _reference(source, columns))
     for asking in ASKING[recipe.task]:
         if set(asking) <= set(columns):
             named = {name: parse_field(name, columns, name) for name in asking}
             first = sources[0]
-            return Fields(asking, named | _system(first, columns), _reference(first, columns))
+            return Fields(asking, named | _beside(first, columns), _reference(first, columns))
     raise _no_fields(recipe, sources, columns, where)
 
 
@@ -171,6 +175,13 @@ def _system(source: Rows, columns: Sequence[str]) -> dict[str, Template]:
     if source.system is None:
         return {}
     return {"system": parse_field(source.system, columns, "system", literal=True)}
+
+
+def _beside(source: Rows, columns: Sequence[str]) -> dict[str, Template]:
+    """The system message, and what the chat template takes beside the messages."""
+    specs = {name: getattr(source, name) or name for name in GIVEN}
+    given = {name: spec for name, spec in specs.items() if spec in columns}
+    return _system(source, columns) | {name: parse_field(spec, columns, name) for name, spec in given.items()}
 
 
 def _reference(source: Rows, columns: Sequence[str]) -> Template | None:
@@ -220,7 +231,8 @@ def _question(row: RawRow, raw: RawRows, fields: Fields) -> Question:
     else:
         messages, answered = _messages(fields, columns)
         said = right if answered is None else answered
-        found = Question(name, messages, messages[-1]["content"], None, said)
+        given = given_beside(columns, templates)
+        found = Question(name, messages, messages[-1]["content"], None, said, given=given)
     return replace(found, columns=columns)
 
 
@@ -246,6 +258,11 @@ def _text(field: Template, columns: Mapping[str, Any], name: str) -> str:
     return text
 
 
+def _listed(template: Template, columns: Mapping[str, Any], field: str) -> list[Message] | None:
+    value = template.column.value(columns) if template.column is not None else None
+    return messages_of(value, template, field, "user")
+
+
 def _messages(fields: Fields, columns: Mapping[str, Any]) -> tuple[list[Message], str | None]:
     """The conversation up to the question, and the answer if the row's conversation goes on."""
     answered, asking, templates = None, fields.asking, fields.templates
@@ -257,12 +274,14 @@ def _messages(fields: Fields, columns: Mapping[str, Any]) -> tuple[list[Message]
         if messages and messages[-1]["role"] == "assistant":
             before, after = split_answer(messages)
             messages, answered = list(before), after[0]["content"]
+    elif (listed_turns := _listed(templates[asking[0]], columns, asking[0])) is not None:
+        messages = listed_turns
     else:
         parts = [_text(templates[asking[0]], columns, asking[0])]
         parts += [extra for name in asking[1:] if (extra := templates[name].render(columns)[0]).strip()]
         messages = [{"role": "user", "content": "\n\n".join(parts)}]
-    if not messages or messages[-1]["role"] != "user":
-        raise BadRow("malformed", "the conversation does not end with a user's message")
+    if not messages or messages[-1]["role"] not in ("user", "tool"):
+        raise BadRow("malformed", "the conversation does not end with a user's message or a tool's")
     system = templates["system"].render(columns)[0] if "system" in templates else ""
     if system.strip() and messages[0]["role"] != "system":
         messages = [{"role": "system", "content": system}, *messages]

@@ -22,11 +22,11 @@ def stream_answer(opened: Opened, prompt: Sequence[int], *, max_new_tokens: int)
     said = ""
     for token in _stream_tokens(opened, prompt, max_new_tokens):
         made.append(token)
-        text = tokenizer.decode(made, skip_special_tokens=True)
+        text = tokenizer.decode(made, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         if not text.endswith(UNFINISHED) and text.startswith(said) and text != said:
             yield text[len(said) :]
             said = text
-    text = tokenizer.decode(made, skip_special_tokens=True)
+    text = tokenizer.decode(made, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     if text.startswith(said) and text != said:
         yield text[len(said) :]
 

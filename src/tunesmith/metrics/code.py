@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 import secrets
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from tunesmith.metrics.sandbox import Limits, run_all
+from tunesmith.metrics import code_tests
+from tunesmith.metrics.sandbox import Limits, run_all, run_files
 
 _FENCED = re.compile(r"```[ \t]*+(?:python|py)?+[ \t]*+\n(.*?)(?:\n```|\Z)", re.DOTALL | re.IGNORECASE)
 
@@ -20,18 +25,46 @@ def program_of(answer: str) -> str:
 def passes(answers: Sequence[str], tests: Sequence[str], limits: Limits, workers: int) -> list[float]:
     """1 for each answer after which its tests run to their end, else 0.
 
-    A sign drawn by lot is printed after the tests, so that an answer that leaves early does not pass.
+    The tests are handed over when the answer has run, and what it names is not used to run them. An answer
+    whose tests also pass where everything that it made was taken away has not been tested, and does not pass.
     """
-    signs = [secrets.token_hex(16) for _ in answers]
-    programs = [
-        f"{program_of(answer)}\n\n{test}\n\nprint('\\n{sign}')\n"
-        for answer, test, sign in zip(answers, tests, signs, strict=True)
-    ]
-    ran = run_all(programs, limits, workers)
-    return [
-        float(one.ended_well and one.output.rstrip().endswith(sign))
-        for one, sign in zip(ran, signs, strict=True)
-    ]
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        return list(pool.map(lambda answer, test: float(_passes(answer, test, limits)), answers, tests))
+
+
+def _passes(answer: str, test: str, limits: Limits) -> bool:
+    program, test = program_of(answer), _comparing(test)
+    if not _run_tests(program, test, limits, stub=False):
+        return False
+    # Tests that pass without any answer say nothing of this one either.
+    return not _run_tests(program, test, limits, stub=True) or _run_tests("", test, limits, stub=True)
+
+
+def _run_tests(program: str, test: str, limits: Limits, *, stub: bool) -> bool:
+    sign = secrets.token_hex(16)
+    asked = json.dumps({"tests": test, "stub": stub, "sign": sign}).encode()
+    files = {"program.py": program, "run.py": Path(code_tests.__file__).read_text(encoding="utf-8")}
+    ran = run_files(files, ["run.py"], limits, asked)
+    return ran.ended_well and ran.reply == sign.encode()
+
+
+class _Comparing(ast.NodeTransformer):
+    """``assert a == b`` made to fail where ``a`` is equal to everything."""
+
+    def visit_Assert(self, node: ast.Assert) -> ast.Assert:
+        """The statement, its comparison by a function."""
+        test = node.test
+        if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
+            name = ast.Name("__tunesmith_equal__", ast.Load())
+            node.test = ast.Call(name, [test.left, test.comparators[0]], [])
+        return node
+
+
+def _comparing(test: str) -> str:
+    try:
+        return ast.unparse(ast.fix_missing_locations(_Comparing().visit(ast.parse(test))))
+    except (SyntaxError, ValueError, RecursionError):
+        return test  # it will say so itself
 
 
 def same_output(

@@ -1,11 +1,12 @@
-"""Which tokens end an answer: the tokenizer's, the model's, and the mark that the chat template writes."""
+"""Which tokens end an answer: the tokenizer's, the model's, and the marks that the chat template writes."""
 
 from __future__ import annotations
 
 from typing import Any
 
+_SAID = "Q7w9"
 _ASKED = {"role": "user", "content": "x"}
-_ANSWERED = {"role": "assistant", "content": "x"}
+_ANSWERED = {"role": "assistant", "content": _SAID}
 
 
 def end_tokens_of(tokenizer: Any, generation_config: Any = None) -> tuple[int, ...]:
@@ -18,26 +19,41 @@ def end_tokens_of(tokenizer: Any, generation_config: Any = None) -> tuple[int, .
         tokenizer: with its chat template settled.
         generation_config: the model's, if it has one.
     """
-    found = {tokenizer.eos_token_id, turn_end_of(tokenizer)}
+    found = {tokenizer.eos_token_id, *turn_ends_of(tokenizer)}
     configured = getattr(generation_config, "eos_token_id", None)
     found |= set(configured) if isinstance(configured, list | tuple) else {configured}
     return tuple(sorted(token for token in found if token is not None))
 
 
-def turn_end_of(tokenizer: Any) -> int | None:
-    """The special token that the chat template writes after an answer, if there is one."""
+def turn_ends_of(tokenizer: Any) -> tuple[int, ...]:
+    """The first and the last mark that the chat template writes behind an answer, if they are tokens.
+
+    They differ where a template closes a conversation as well as a turn: ``<|end|>``, then ``<|endoftext|>``.
+    """
     if not tokenizer.chat_template:
-        return None
+        return ()
     try:
-        text = tokenizer.apply_chat_template([_ASKED, _ANSWERED], tokenize=False)
+        text = str(tokenizer.apply_chat_template([_ASKED, _ANSWERED], tokenize=False))
     except Exception:  # a template may refuse this very conversation; the tokenizer's own end is left
-        return None
-    mark = special_suffix(tokenizer, str(text).rstrip())
-    return None if mark is None else int(tokenizer.convert_tokens_to_ids(mark))
+        return ()
+    _, said, behind = text.rpartition(_SAID)
+    marks = (_special_prefix(tokenizer, behind), special_suffix(tokenizer, behind.rstrip())) if said else ()
+    return tuple(int(tokenizer.convert_tokens_to_ids(mark)) for mark in marks if mark is not None)
+
+
+def marks_of(tokenizer: Any) -> list[str]:
+    """Every token that stands for itself wherever it is written, the longest first."""
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
+    return sorted((added | set(tokenizer.all_special_tokens)) - {""}, key=len, reverse=True)
 
 
 def special_suffix(tokenizer: Any, text: str) -> str | None:
-    """The special token that a text ends with, the longest if one is the end of another."""
-    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
-    fitting = [token for token in (*added, *tokenizer.all_special_tokens) if token and text.endswith(token)]
-    return max(fitting, key=len, default=None)
+    """The added token that a text ends with, the longest if one is the end of another."""
+    return next((mark for mark in marks_of(tokenizer) if text.endswith(mark)), None)
+
+
+def _special_prefix(tokenizer: Any, text: str) -> str | None:
+    """The first added token in a text, the longest that begins there."""
+    marks = marks_of(tokenizer)
+    begins = min((place for mark in marks if (place := text.find(mark)) >= 0), default=-1)
+    return next((mark for mark in marks if text.startswith(mark, begins)), None) if begins >= 0 else None

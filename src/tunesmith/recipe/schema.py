@@ -103,6 +103,11 @@ class Rows(Section):
     )
     # the fields
     system: str | None = None
+    tools: str | None = Field(default=None, description="Column of functions, for the chat template.")
+    documents: str | None = Field(default=None, description="Column of documents, for the chat template.")
+    chat_template_kwargs: str | None = Field(
+        default=None, description="Column of further names and values for the chat template."
+    )
     messages: str | None = None
     prompt: str | None = None
     completion: str | None = None

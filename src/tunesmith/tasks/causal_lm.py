@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -13,12 +13,15 @@ from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.model.blocks import attend_in_blocks, blocks_of
 from tunesmith.tasks import chat
+from tunesmith.tasks.conversations import Encoded, encode_conversation, encode_text_row
+from tunesmith.tasks.frame import Frame, decoded
 from tunesmith.tasks.generation import end_tokens_of, generate
 from tunesmith.tasks.opening import can_share, opening_cache
 from tunesmith.tasks.packing import opening_length, pack, token_chunks
 from tunesmith.tasks.padding import padded
 from tunesmith.tasks.positions import add_by_position
 from tunesmith.tasks.proven import decodes_piecewise, prediction_of, told_of
+from tunesmith.tasks.rendering import Refused
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
 
 if TYPE_CHECKING:
@@ -56,12 +59,15 @@ class CausalLM:
 
     def encode(self, row: Row) -> Example | Skip:
         """Tokens of a row, which of them carry loss, and where the last answer begins."""
-        ids, marks, prompt, reference = self._tokens(row)
-        if not any(marks[1:]):
+        try:
+            found = self._encoded(row)
+        except Refused as refused:
+            return Skip(row.id, "malformed", refused.what)
+        except UserError as error:
+            raise replace(error, what=f"row `{row.id}`: {error.what}") from error
+        if not any(found.marks[1:]):
             return Skip(row.id, "no_loss", "no token carries loss: there is no answer, or an empty one")
-        if len(ids) > self.max_length:
-            return self._too_long(row, ids, marks, prompt, reference)
-        return _example(row, ids, marks, prompt, reference)
+        return _example(row, found) if len(found.ids) <= self.max_length else self._too_long(row, found)
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Packed: one row [1, T]; padded: [B, T]. ``keep``, ``labels`` and ``owners`` are [K]."""
@@ -152,6 +158,7 @@ class CausalLM:
                 one,
                 example["reference"],
                 self._text,
+                _frame(example),
                 only_equal=piecewise and example["id"] in only_equal,
             )
             for example, one in zip(examples, told, strict=True)
@@ -165,41 +172,29 @@ class CausalLM:
         prompts = [example["input_ids"][: example["prompt_length"]] for example in examples]
         rows = self._generated(model, [[*p, *b] for p, b in zip(prompts, begun, strict=True)])
         most = self.max_new_tokens
-        return [self._text([*b, *row][:most]) for b, row in zip(begun, rows, strict=True)]
+        whole = [self._text([*b, *row][:most]) for b, row in zip(begun, rows, strict=True)]
+        return [_frame(example).inside(one) for example, one in zip(examples, whole, strict=True)]
 
     def _text(self, tokens: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True)).strip()
+        return decoded(self.tokenizer, tokens)
 
     def _end_tokens(self, model: Any) -> tuple[int, ...]:
         return end_tokens_of(self.tokenizer, getattr(model, "generation_config", None))
 
-    def _tokens(self, row: Row) -> tuple[list[int], list[int], int, str]:
-        """Token ids, loss marks, length of the prompt before the last answer, and that answer."""
+    def _encoded(self, row: Row) -> Encoded:
         if "messages" not in row.fields:
-            ids, _ = chat.encode_text(self.tokenizer, str(row.fields["text"]))
-            if self.tokenizer.eos_token_id is not None and ids[-1:] != [self.tokenizer.eos_token_id]:
-                ids.append(self.tokenizer.eos_token_id)
-            return ids, [0] + [1] * (len(ids) - 1), 1, ""
-        messages = row.fields["messages"]
-        spans_of = chat.assistant_spans if self.template else chat.plain_spans
-        text, spans = spans_of(self.tokenizer, messages, last_only=self.loss_on != "assistant")
-        ids, offsets = chat.encode_spans(self.tokenizer, text, spans)
-        marks = chat.supervised_tokens(offsets, spans)
-        last = chat.supervised_tokens(offsets, spans[-1:])
-        prompt = last.index(1) if 1 in last else len(ids)
-        if self.loss_on == "all":
-            marks = [0] + [1] * (len(ids) - 1)
-        return ids, marks, prompt, chat.last_of(messages, "assistant").strip()
+            return encode_text_row(self.tokenizer, str(row.fields["text"]))
+        return encode_conversation(self.tokenizer, row, template=self.template, loss_on=self.loss_on)
 
-    def _too_long(
-        self, row: Row, ids: list[int], marks: list[int], prompt: int, reference: str
-    ) -> Example | Skip:
+    def _too_long(self, row: Row, found: Encoded) -> Example | Skip:
+        ids, marks = found.ids, found.marks
         excess = len(ids) - self.max_length
         kept = int(ids[0] == self.tokenizer.bos_token_id)  # models lean on their first token
         cut = kept + excess
         if self.overflow == "truncate" and not any(marks[: cut + 1]):
             ids, marks = ids[:kept] + ids[cut:], marks[:kept] + marks[cut:]
-            return {**_example(row, ids, marks, prompt - excess, reference), "truncated": True}
+            cut_off = replace(found, ids=ids, marks=marks, prompt=found.prompt - excess)
+            return {**_example(row, cut_off), "truncated": True}
         if self.overflow == "error":
             raise UserError(
                 f"row `{row.id}` has {len(ids)} tokens, and `data.max_length` is {self.max_length}",
@@ -265,19 +260,26 @@ def _hits(example: Example, choices: Sequence[int]) -> int:
     return sum(map(int.__eq__, (token for token, mark in pairs if mark), choices))
 
 
-def _example(row: Row, ids: list[int], marks: list[int], prompt: int, reference: str) -> Example:
+def _example(row: Row, found: Encoded) -> Example:
     messages = row.fields.get("messages", ())
     shown = chat.last_of(messages, "user") if messages else str(row.fields.get("text", ""))
     return {
         "id": row.id,
-        "length": len(ids),
-        "input_ids": ids,
-        "supervised": marks,
-        "prompt_length": prompt,
-        "reference": reference,
+        "length": len(found.ids),
+        "input_ids": found.ids,
+        "supervised": found.marks,
+        "prompt_length": found.prompt,
+        "reference": found.reference,
+        "opening": found.frame.opening,
+        "closing": found.frame.closing,
+        "end": found.end,
         "input": shown,
         "truncated": False,
     }
+
+
+def _frame(example: Example) -> Frame:
+    return Frame(example["opening"], example["closing"])
 
 
 def _layout_of(batch: Batch, device: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
+from tunesmith.tasks.frame import Frame
 from tunesmith.tasks.task import Example
 
 UNFINISHED = "…"
@@ -104,7 +105,7 @@ def _adds(part: dict[str, Any]) -> bool:
 
 
 def prediction_of(
-    told: Told, reference: str, text: Callable[[Sequence[int]], str], *, only_equal: bool
+    told: Told, reference: str, text: Callable[[Sequence[int]], str], frame: Frame, *, only_equal: bool
 ) -> str | None:
     """The answer, or its beginning and ``…`` where that is enough; ``None`` where it must be generated.
 
@@ -112,11 +113,13 @@ def prediction_of(
         told: what is known.
         reference: the answer's reference, as text.
         text: decodes.
+        frame: what the template writes around the answer; the reference and what is given are without it.
         only_equal: whether it only matters if the answer equals the reference.
     """
+    whole = text(told.tokens)
     if told.whole:
-        return text(told.tokens)
-    if not (only_equal and told.missed):
+        return frame.inside(whole)
+    if not (only_equal and told.missed) or frame.is_open(whole):
         return None
-    beginning = text(told.tokens)
-    return beginning + UNFINISHED if cannot_become(beginning, reference) else None
+    beginning = frame.inside(whole)
+    return beginning + UNFINISHED if cannot_become(beginning, reference + frame.closing) else None

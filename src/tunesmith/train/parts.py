@@ -27,6 +27,7 @@ from tunesmith.model.stored import refuse_stored
 from tunesmith.model.tokenizer import load_tokenizer
 from tunesmith.recipe.schema import Recipe
 from tunesmith.tasks.layout import can_pack, class_of
+from tunesmith.tasks.notes import encoding_notes
 from tunesmith.tasks.table import TASKS, Kind
 from tunesmith.tasks.task import Example, Task
 from tunesmith.tasks.tokens import giving_up, refuse_unknown_tokens
@@ -170,7 +171,9 @@ def _encode(
         lengths=[] if images else [e["length"] for e in train.examples],
         supervised=sum(sum(e["supervised"]) if "supervised" in e else 1 for e in train.examples),
     )
-    report = replace(report, test=len(test.examples), sets={n: len(e.examples) for n, e in sets.items()})
+    sizes = {name: len(encoded.examples) for name, encoded in sets.items()}
+    notes = (*report.notes, *encoding_notes(processor, rows.train, train.examples))
+    report = replace(report, test=len(test.examples), sets=sizes, notes=notes)
     report = _with_classes(report, recipe, getattr(task, "labels", ()), train.examples, held_out.examples)
     return Parts(
         recipe=recipe,

@@ -15,12 +15,11 @@ from tunesmith.train.quiet import quieten
 from tunesmith.train.without_model import PARTS, counts_words
 
 PREVIEWED = 4
+Shown = tuple[list[dict[str, Any]], list[str], tuple[str, ...]]
 
 
-def preview_rows(
-    path: Path, overrides: Sequence[str] = (), count: int = PREVIEWED
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The first training examples of a recipe, and how many rows each class has; no weights are loaded.
+def preview_rows(path: Path, overrides: Sequence[str] = (), count: int = PREVIEWED) -> Shown:
+    """The first training examples of a recipe, how many rows each class has, and what to know of the data.
 
     Raises:
         UserError: for anything that the user must change.
@@ -29,7 +28,7 @@ def preview_rows(
     path = Path(path)
     parts = prepare(on_base_model(load_recipe(path, overrides)), path.resolve().parent)
     classes = [f"{PARTS[part]}: {counts_words(one)}" for part, one in parts.report.classes.items()]
-    return preview(parts, count), classes
+    return preview(parts, count), classes, parts.report.notes
 
 
 def preview(parts: Parts, count: int = PREVIEWED) -> list[dict[str, Any]]:
