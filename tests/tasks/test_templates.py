@@ -283,4 +283,4 @@ def test_weights_of_messages() -> None:
 def test_fields_of_messages_without_a_word_in_the_template_are_told() -> None:
     tok = tokenizer(CHATML)
     rows = [Row("a", {"messages": turns("q", "one", mood="good", weight=1)})]
-    assert encoding_notes(tok, rows, []) == ["nothing is taken from `mood` of the messages"]
+    assert encoding_notes(tok, rows, []) == ["note: nothing is taken from `mood` of the messages"]

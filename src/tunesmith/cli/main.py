@@ -168,7 +168,7 @@ def preview(
     colour = wants_colour(sys.stdout, os.environ)
     typer.echo(render(shown, colour=colour), file=drawing(sys.stdout), color=True)
     for note in notes:
-        typer.echo(f"warning: {note}", err=True)
+        typer.echo(note, err=True)
 
 
 @app.command()

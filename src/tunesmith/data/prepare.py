@@ -25,7 +25,7 @@ from tunesmith.data.read import read_rows
 from tunesmith.data.report import DataReport, SourceRows
 from tunesmith.data.row import Row, Skip
 from tunesmith.data.sample import Sample, map_rows
-from tunesmith.data.shapes import Needs, Shape, choose_shape, unused_columns
+from tunesmith.data.shapes import MEANING, Needs, Shape, choose_shape, unused_columns
 from tunesmith.data.values import rewrite_values
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema import Clean, Data, Eval, Rows
@@ -205,7 +205,7 @@ def _load_source(
         shape = choose_shape(rows, raw.columns(), needs, where)
         _refuse_lists(raw, shape, where)
         left = unused_columns(shape, raw.columns(), used)
-        note = f"nothing is taken from {listed(left)} of `{rows.source}`" if left else ""
+        note = _unused(left, rows.source)
         samples, unmapped = map_rows(raw, shape, number)
         skips += [_with_header_hint(skip, rows) for skip in unmapped]
     placed = [(skip, raw.where(skip.id)) for skip in skips]
@@ -226,6 +226,14 @@ def _refuse_lists(raw: RawRows, shape: Shape, where: str) -> None:
                 f"several at once (multi-label) is not a task here: name a column with one {kind} a row, or "
                 "learn the list as text with `task: causal-lm`, from a column that holds it as text",
             )
+
+
+def _unused(columns: Sequence[str], source: str) -> str:
+    """What to say of columns that nothing is taken from; some have a meaning that would be missed."""
+    if not columns:
+        return ""
+    kind = "warning" if MEANING & {name.lower() for name in columns} else "note"
+    return f"{kind}: nothing is taken from {listed(columns)} of `{source}`"
 
 
 def _with_header_hint(skip: Skip, rows: Rows) -> Skip:

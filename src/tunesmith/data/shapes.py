@@ -22,6 +22,13 @@ CHATS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 GIVEN = ("tools", "documents", "chat_template_kwargs")
 """Columns that a chat template may be given beside the messages."""
 _BESIDE = {"system", *GIVEN}
+MEANING = frozenset(
+    """
+    audio chosen context documents functions history images input loss_mask mask messages reasoning
+    reasoning_content rejected system thinking tools weight
+    """.split()  # noqa: SIM905
+)
+"""Columns that are usually learnt from: that one is left aside may be a mistake."""
 _PLAIN = ("text", "label", "target", "image")
 _CHAT_FIELDS = tuple(name for needed, optional in CHATS for name in (*needed, *optional))
 FIELDS = ("system", *GIVEN, *_CHAT_FIELDS, *_PLAIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 _SAID = "Q7w9"
@@ -43,6 +44,12 @@ def turn_ends_of(tokenizer: Any) -> tuple[int, ...]:
 
 def marks_of(tokenizer: Any) -> list[str]:
     """Every token that stands for itself wherever it is written, the longest first."""
+    return _marks(tokenizer, len(tokenizer), str(tokenizer.eos_token))
+
+
+@lru_cache(maxsize=8)
+def _marks(tokenizer: Any, size: int, end: str) -> list[str]:
+    """Known by size and end token too, as both can be changed; there may be thousands of them."""
     added = {str(token) for token in tokenizer.added_tokens_decoder.values()}
     return sorted((added | set(tokenizer.all_special_tokens)) - {""}, key=len, reverse=True)
 

@@ -198,8 +198,8 @@ class CausalLM:
         if self.overflow == "error":
             raise UserError(
                 f"row `{row.id}` has {len(ids)} tokens, and `data.max_length` is {self.max_length}",
-                hint="raise `data.max_length` (at most the model's positions), or set `data.overflow` to "
-                "`truncate` (cuts the prompt's start, never what carries loss) or `drop`",
+                hint="set `data.overflow` to `truncate` (cuts the prompt's start, never what carries loss) "
+                "or `drop`, or raise `data.max_length` if the model has more positions",
             )
         return Skip(row.id, "too_long", f"{len(ids)} tokens of at most {self.max_length}")
 

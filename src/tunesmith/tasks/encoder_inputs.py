@@ -34,8 +34,8 @@ def encode_text(
     if overflow == "error":
         raise UserError(
             f"row `{row_id}` has {len(ids)} tokens, and `data.max_length` is {max_length}",
-            hint="raise `data.max_length` (at most the model's positions), or set `data.overflow` to "
-            "`truncate` (cuts the text's end) or `drop`",
+            hint="set `data.overflow` to `truncate` (cuts the text's end) or `drop`, or raise "
+            "`data.max_length` if the model has more positions",
         )
     return len(ids)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunesmith.data.row import Row
 from tunesmith.sources.nearest import listed
-from tunesmith.tasks.rendering import unwritten_keys
+from tunesmith.tasks.rendering import names_in, unwritten_keys
 from tunesmith.tasks.task import Example
 
 
@@ -23,8 +23,11 @@ def encoding_notes(processor: Any, rows: Sequence[Row], examples: Sequence[Examp
     if rows and "messages" in rows[0].fields:
         unwritten = {key for row in rows for key in unwritten_keys(processor, row.fields["messages"])}
         if unwritten:
-            notes.append(f"nothing is taken from {listed(sorted(unwritten))} of the messages")
-    return [*notes, *_ends(processor, examples)]
+            notes.append(f"note: nothing is taken from {listed(sorted(unwritten))} of the messages")
+        given = {name for row in rows for name in row.fields.get("chat_template_kwargs", ())}
+        if unknown := given - names_in(processor):
+            notes.append(f"warning: the chat template has no word for {listed(sorted(unknown))}")
+    return [*notes, *(f"warning: {note}" for note in _ends(processor, examples))]
 
 
 def _ends(tokenizer: Any, examples: Sequence[Example]) -> list[str]:

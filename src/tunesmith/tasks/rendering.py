@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.data.messages import REASONING
@@ -65,8 +66,14 @@ def render(
 def names_in(tokenizer: PreTrainedTokenizerBase) -> frozenset[str]:
     """Every word of the chat template; a name that is none of them cannot be written by it."""
     template = tokenizer.chat_template
-    text = "\n".join(map(str, template.values())) if isinstance(template, dict) else str(template or "")
-    return frozenset(re.findall(r"\w+", text))
+    return _words(
+        "\n".join(map(str, template.values())) if isinstance(template, dict) else str(template or "")
+    )
+
+
+@lru_cache(maxsize=8)
+def _words(template: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", template))
 
 
 def unwritten_keys(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> set[str]:
@@ -145,7 +152,8 @@ def _named(one: Mapping[str, Any]) -> list[str]:
     function = one.get("function", one)
     if isinstance(function, Mapping) and "name" in function:
         return [str(function["name"])]
-    return [text for text in one.values() if isinstance(text, str)]
+    texts = [one[name] for name in ("title", "text", "content", "contents") if name in one]
+    return [text for text in texts or one.values() if isinstance(text, str)]
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -110,7 +110,7 @@ def _run_owned(
     log = open_log(setup, place, held.check)
     log.say((run_dir / "plan.txt").read_text(encoding="utf-8").rstrip())
     for note in parts.report.notes:
-        log.say(f"warning: {note}")
+        log.say(note)
     with log, tracked(recipe.run.trackers, run_dir, main=place.world.is_main) as hurry:
         with scored_beside(setup, place) as accompanied:
             state = _train_on(accompanied, state, parts, place, log)
