@@ -80,7 +80,7 @@ def _unshare(*, alone: bool) -> bool:
             ("uid_map", f"{user} {user} 1"),
             ("gid_map", f"{group} {group} 1"),
         ):
-            Path("/proc/self", name).write_text(text)
+            Path("/proc/self", name).write_text(text, encoding="utf-8")
     except OSError:
         return False
     return _read_only()

@@ -171,9 +171,8 @@ def _encode(
         lengths=[] if images else [e["length"] for e in train.examples],
         supervised=sum(sum(e["supervised"]) if "supervised" in e else 1 for e in train.examples),
     )
-    sizes = {name: len(encoded.examples) for name, encoded in sets.items()}
     notes = (*report.notes, *encoding_notes(processor, rows.train, train.examples))
-    report = replace(report, test=len(test.examples), sets=sizes, notes=notes)
+    report = replace(report, test=len(test.examples), sets=_sizes(sets), notes=notes)
     report = _with_classes(report, recipe, getattr(task, "labels", ()), train.examples, held_out.examples)
     return Parts(
         recipe=recipe,
@@ -223,6 +222,10 @@ def _rows_encoded(
     fingerprint += "" if closing is None else f" closing {closing}"
     cache = recipe.data.cache and not TASKS[recipe.task].images
     return encode_rows(rows, encode_row, fingerprint=fingerprint, cache=cache)
+
+
+def _sizes(sets: Mapping[str, Encoded]) -> dict[str, int]:
+    return {name: len(encoded.examples) for name, encoded in sets.items()}
 
 
 def _refuse_unusable(parts: Mapping[str, Encoded]) -> None:
