@@ -153,8 +153,7 @@ def _encode(
     sets = {name: encode(each) for name, each in rows.sets.items()}
     others = [skip for encoded in (held_out, test, *sets.values()) for skip in encoded.skipped]
     # what only the task can see to be unreadable, such as a picture, is judged like a line that is no JSON
-    unreadable = [(skip, skip.id) for skip in (*train.skipped, *others) if skip.reason == "malformed"]
-    clean_skips(unreadable, recipe.data.clean, NOTHING)
+    _judge_unreadable((*train.skipped, *others), recipe)
     _refuse_unusable({"data.train": train, "data.eval": held_out})
     _refuse_unusable({"data.test": test} if rows.test else {})
     _refuse_unusable({f"eval.sets.{name}": encoded for name, encoded in sets.items()})
@@ -222,6 +221,11 @@ def _rows_encoded(
     fingerprint += "" if closing is None else f" closing {closing}"
     cache = recipe.data.cache and not TASKS[recipe.task].images
     return encode_rows(rows, encode_row, fingerprint=fingerprint, cache=cache)
+
+
+def _judge_unreadable(skips: Sequence[Skip], recipe: Recipe) -> None:
+    unreadable = [(skip, skip.id) for skip in skips if skip.reason == "malformed"]
+    clean_skips(unreadable, recipe.data.clean, NOTHING)
 
 
 def _sizes(sets: Mapping[str, Encoded]) -> dict[str, int]:
