@@ -42,6 +42,11 @@ def turn_ends_of(tokenizer: Any) -> tuple[int, ...]:
     return tuple(int(tokenizer.convert_tokens_to_ids(mark)) for mark in marks if mark is not None)
 
 
+def turn_end_of(tokenizer: Any) -> int | None:
+    """The mark with which a conversation ends behind its last answer, if it is a token."""
+    return next(reversed(turn_ends_of(tokenizer)), None)
+
+
 def marks_of(tokenizer: Any) -> list[str]:
     """Every token that stands for itself wherever it is written, the longest first."""
     return _marks(tokenizer, len(tokenizer), str(tokenizer.eos_token))
