@@ -49,13 +49,13 @@ def prepare(dtype: str, rows: int, instruction: str) -> tuple[Any, Any, list[Any
     """The demo's task, its model with untrained adapters, and encoded rows."""
     import torch
 
-    from tunesmith.data.prepare import load_rows
+    from tunesmith.data.load import load_rows
     from tunesmith.model.load import Head, load_config, load_model
-    from tunesmith.model.tokenizer import load_tokenizer
-    from tunesmith.model.tune import apply_tune
+    from tunesmith.model.processors import load_tokenizer
+    from tunesmith.model.tune.apply import apply_tune
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.tasks.causal_lm import CausalLM
-    from tunesmith.tasks.table import TASKS
+    from tunesmith.tasks.build import TASKS
+    from tunesmith.tasks.language.causal_lm import CausalLM
 
     prompt = f"data.train.prompt={instruction}What kind of question is this? {{question}}"
     recipe = load_recipe(ROOT / "recipes" / "gpt_sft.yaml", [prompt])
@@ -76,7 +76,7 @@ def learn(task: Any, model: Any, batch: Any) -> None:
 
 def compare(work: Callable[[], object], rounds: int, ways: Mapping[str, Way]) -> None:
     """Print how long the work takes each way, and its share of the plain way's time."""
-    from tunesmith.tasks import causal_lm
+    from tunesmith.tasks.language import causal_lm
 
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):

@@ -24,11 +24,11 @@ from typing import Any
 
 import yaml
 
-from tunesmith.plan.job import memory_at
-from tunesmith.plan.memory import Sharding
-from tunesmith.plan.sizes import bytes_text
+from tunesmith.numbers import bytes_text
+from tunesmith.plan.cost.memory import Sharding
+from tunesmith.plan.workload import memory_at
+from tunesmith.prepare.estimate import foresee
 from tunesmith.recipe.load import load_recipe
-from tunesmith.train.foresee import foresee
 
 SIZES: dict[str, dict[str, int]] = {
     "12M": {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 8, "vocab_size": 16000}

@@ -60,7 +60,7 @@ def main() -> None:
 
 def make_model(folder: Path) -> None:
     """A folder with the configuration of a 70B model, a small tokenizer and no weights."""
-    from tunesmith.model.tokenizer import train_tokenizer
+    from tunesmith.model.processors import train_tokenizer
 
     (folder / "config.json").write_text(json.dumps(LLAMA_70B))
     train_tokenizer(["a few words to begin with"], 400, encoder=False).save_pretrained(folder)

@@ -24,10 +24,10 @@ from statistics import fmean
 import numpy as np
 import yaml
 
-from tunesmith.judge.cadence import next_look
 from tunesmith.judge.measurement import History
 from tunesmith.judge.replay import Curve, Looks, Outcome, read_curves, replay
-from tunesmith.recipe.stop_rules import StopRule
+from tunesmith.judge.schedule.eval_schedule import next_look
+from tunesmith.recipe.schema.stop import StopRule
 
 CURVES = Path(__file__).parent / "curves"
 SURE = "[plateau: {metric: METRIC, patience: 16 bits}, forecast: {metric: METRIC, min_gain: 1%}]"

@@ -15,9 +15,9 @@ from itertools import product
 
 import numpy as np
 
-from tunesmith.judge.intervals import bootstrap_interval, wilson_interval
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.judge.rules.target import target
+from tunesmith.judge.statistics.intervals import bootstrap_interval, wilson_interval
 
 LOOKS, TARGET, SHORT = 40, 0.85, 0.001
 RULES = {"value": {}, "confirm: 3": {"confirm": 3}, "sure: 95%": {"sure": 0.95}}

@@ -39,11 +39,11 @@ def prepare(folder: Path, rows: int) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from tunesmith.data.prepare import load_rows
+    from tunesmith.data.load import load_rows
     from tunesmith.model.load import Head, load_config, load_model
-    from tunesmith.model.tokenizer import load_tokenizer
+    from tunesmith.model.processors import load_tokenizer
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.tasks.table import TASKS
+    from tunesmith.tasks.build import TASKS
 
     recipe = load_recipe(ROOT / "recipes" / "gpt_sft.yaml")
     loaded = load_rows(recipe.data, TASKS["causal-lm"].needs, 0)
@@ -99,7 +99,7 @@ def theirs(folder: Path, steps: int, *, tuned: bool) -> dict[str, list[float]]:
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    from tunesmith.data.order import samples_of_step
+    from tunesmith.data.mixture import samples_of_step
     from tunesmith.model.precision import cpu_multiplies_bfloat16
 
     class InOrder(SFTTrainer):

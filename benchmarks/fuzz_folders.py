@@ -174,11 +174,11 @@ def readers(root: Path, odd: Path, good: Path) -> dict[str, Callable[[], str]]:
     from tunesmith.launch.runs import find_runs, states_of, table
     from tunesmith.live.tail import Place
     from tunesmith.live.watch import watch
-    from tunesmith.report.compare import compare_runs
-    from tunesmith.report.compare_page import render_comparison
+    from tunesmith.report.compare.page import render_comparison
+    from tunesmith.report.compare.runs import compare_runs
     from tunesmith.report.page import render
     from tunesmith.ui.curve import curve
-    from tunesmith.ui.shelf import Shelf
+    from tunesmith.ui.run_index import Shelf
 
     def watched() -> str:
         out = io.StringIO()

@@ -2,7 +2,8 @@
 
     .venv/bin/python benchmarks/published.py
 
-Nothing is fitted here: the model and its constants are those of ``tunesmith.plan.step_time``. Every row's
+Nothing is fitted here: the model and its constants are those of ``tunesmith.plan.cost.step_time``. Every
+row's
 own settings (size, length, micro-batch, accumulation, recomputation, number of devices) go in.
 """
 
@@ -11,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from statistics import median
 
+from tunesmith.plan.cost.communication import Traffic
+from tunesmith.plan.cost.step_time import ATTENTION, step_time
 from tunesmith.plan.devices import Cluster, find_device
-from tunesmith.plan.step_time import ATTENTION, step_time
-from tunesmith.plan.traffic import Traffic
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn import functional
 
 from tunesmith.checkpoint.atomic import write_text
-from tunesmith.judge.scores import pack
+from tunesmith.judge.statistics.example_scores import pack
 from tunesmith.sources.resolve import resolve
 
 CURVES = Path(__file__).parent / "curves"

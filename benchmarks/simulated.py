@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunesmith.model.families import outline_of
-from tunesmith.plan.adapters import tuned_weights
+from tunesmith.model.param_shapes import outline_of
 from tunesmith.plan.cluster import table
+from tunesmith.plan.cost.dimensions import dimensions_of
+from tunesmith.plan.cost.lora_shapes import tuned_weights
 from tunesmith.plan.devices import parse_cluster
-from tunesmith.plan.dimensions import dimensions_of
-from tunesmith.plan.job import Job, Lengths
-from tunesmith.plan.words import table_lines
-from tunesmith.recipe.schema import Lora, Tune
+from tunesmith.plan.render import table_lines
+from tunesmith.plan.workload import Job, Lengths
+from tunesmith.recipe.schema.tune import Lora, Tune
 
 EIGHT: dict[str, Any] = {
     "model_type": "llama",

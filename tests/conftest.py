@@ -24,9 +24,9 @@ def one_number():
     def make(accelerator):
         import torch
 
-        from tunesmith.recipe.schema import Optimizer
-        from tunesmith.train.optimizer import make_optimizer
-        from tunesmith.train.replicated import Replicated
+        from tunesmith.recipe.schema.tune import Optimizer
+        from tunesmith.train.engine.optimizer import make_optimizer
+        from tunesmith.train.engine.replicated import Replicated
 
         model = torch.nn.Linear(1, 1, bias=False)
         return Replicated(

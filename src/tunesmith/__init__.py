@@ -27,18 +27,17 @@ def main(file: str, arguments: Sequence[str] | None = None) -> NoReturn:
 
     leave_script_folder(file)
     from tunesmith.cli.command import read_command
-    from tunesmith.cli.messages import guarded
-    from tunesmith.cli.streams import outlive_reader
+    from tunesmith.cli.messages import guarded, outlive_reader
     from tunesmith.errors import Exit
+    from tunesmith.world.exit_status import leave_outcome
     from tunesmith.world.launcher import announced, launched_by
-    from tunesmith.world.outcome import leave_outcome
 
     def act() -> int:
         outlive_reader()
         os.umask(0o077)  # whatever a library writes for a run is private as well
         launched_by(os.getpid(), *announced(os.environ))  # before it can go away unseen
         command = read_command(file, sys.argv[1:] if arguments is None else arguments)
-        from tunesmith.train.compare import compare_variants
+        from tunesmith.train.record.variants import compare_variants
         from tunesmith.train.run import run_recipe
 
         for recipe in command.recipes:

@@ -176,8 +176,8 @@ def test_the_readme_can_be_read_in_one_go(root) -> None:
 
 
 def test_the_recipe_in_the_readme_is_a_recipe(root, tmp_path) -> None:
-    from tunesmith.recipe.launchable import is_launchable
     from tunesmith.recipe.load import load_recipe
+    from tunesmith.recipe.yaml.launchable import is_launchable
 
     block = re.search(r"```yaml\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
     assert block is not None

@@ -32,7 +32,7 @@ def tiers(root: Path) -> dict[str, int]:
         r"## The import rule.*?```\n(.*?)```", (root / "ARCHITECTURE.md").read_text(), re.DOTALL
     )
     assert block is not None
-    lines = block[1].strip().splitlines()
+    lines = block[1].split("\n\n")[0].strip().splitlines()
     return {room: -height for height, line in enumerate(lines) for room in re.findall(r"[a-z]+", line)}
 
 

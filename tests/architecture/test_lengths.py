@@ -11,7 +11,7 @@ MEDIAN_FUNCTION_LINES = 12
 # The one function that tells a whole story from top to bottom.
 LONGER = {("train/loop.py", "train"): 300}
 # The grammar is one table of everything that can be said; in two files it would be found in neither.
-LARGER = {"recipe/schema.py": 440}
+LARGER = {"recipe/schema/recipe.py": 440}
 
 
 def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

@@ -121,7 +121,7 @@ def test_every_loader_says_whether_code_may_come_along(modules) -> None:
         if loads_by_itself(module.text, call) and "PeftConfig" not in ast.unparse(call.func)
     ]
     # Adapters are weights and JSON, and are opened inside `without_pickles`.
-    assert [place for place in wrong if "infer/load.py" not in place] == []
+    assert [place for place in wrong if "infer/open_run.py" not in place] == []
     assert len(wrong) <= 1, wrong
 
 

@@ -24,7 +24,7 @@ from tunesmith.checkpoint.atomic import (
     writing,
 )
 from tunesmith.checkpoint.names import beside
-from tunesmith.checkpoint.recover import recover
+from tunesmith.checkpoint.run_dir import recover
 from tunesmith.errors import UserError
 
 

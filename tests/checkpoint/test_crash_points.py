@@ -18,11 +18,11 @@ from tunesmith.checkpoint import atomic, saver
 from tunesmith.checkpoint.atomic import publish_folder, staging_folder, write_json
 from tunesmith.checkpoint.journal import append_record, read_journal, truncate_after
 from tunesmith.checkpoint.manifest import checkpoints, newest_valid, verify
-from tunesmith.checkpoint.recover import recover
+from tunesmith.checkpoint.run_dir import recover
 from tunesmith.checkpoint.saver import Saver
 from tunesmith.judge.measurement import Progress
-from tunesmith.train.saving import keep_best, save_checkpoint, settle
-from tunesmith.train.state import State
+from tunesmith.train.resume.save import keep_best, save_checkpoint, settle
+from tunesmith.train.resume.state import State
 
 _spec = importlib.util.spec_from_file_location("crash_points", Path(__file__).with_name("crash_points.py"))
 crash_points = importlib.util.module_from_spec(_spec)

@@ -216,7 +216,7 @@ prune(folder / "checkpoints", 1)
 
 
 def test_death_while_pruning_leaves_whole_checkpoints_or_rubbish(tmp_path, dies_at) -> None:
-    from tunesmith.checkpoint.recover import recover
+    from tunesmith.checkpoint.run_dir import recover
 
     for at in range(1, 60):
         folder = tmp_path / str(at)

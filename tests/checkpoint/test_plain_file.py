@@ -7,7 +7,7 @@ import pytest
 
 from tunesmith.checkpoint.lock import LOCK_FILE, owner_of
 from tunesmith.checkpoint.plain_file import MIB, is_there, open_plain, read_plain, refuse_closed
-from tunesmith.checkpoint.private import refuse_links
+from tunesmith.checkpoint.run_dir import refuse_links
 from tunesmith.errors import UserError
 
 ODD = ["link", "dangling link", "link to a device", "pipe", "socket", "folder"]

@@ -4,8 +4,7 @@ import pytest
 
 from tunesmith.checkpoint.atomic import publish_folder, staging_folder
 from tunesmith.checkpoint.names import aside, beside, is_temporary, put_aside, under_way
-from tunesmith.checkpoint.private import refuse_links
-from tunesmith.checkpoint.recover import recover
+from tunesmith.checkpoint.run_dir import recover, refuse_links
 from tunesmith.errors import UserError
 
 OF_USERS = [

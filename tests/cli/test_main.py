@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tunesmith as package
-from tunesmith.recipe.launchable import LAUNCH_LINE, make_launchable
+from tunesmith.recipe.yaml.launchable import LAUNCH_LINE, make_launchable
 
 Command = Callable[..., tuple[int, str, str]]
 COMMANDS = ["run", "plan", "preview", "check", "schema", "init", "launchable", "chat", "generate"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tunesmith.model.tokenizer import train_tokenizer
+from tunesmith.model.processors import train_tokenizer
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "recipes" / "smoke" / "causal-lm.yaml"

@@ -64,7 +64,7 @@ def test_streams(end: str, status: int, word: str) -> None:
 UNREAD = """
 import os, sys
 from tunesmith.cli.messages import guarded
-from tunesmith.cli.streams import outlive_reader
+from tunesmith.cli.messages import outlive_reader
 
 def act():
     if sys.argv[1] == "run":
@@ -109,7 +109,7 @@ def test_what_does_nothing_but_print_ends_with_its_reader(tmp_path):
 
 
 def test_a_terminal_that_knows_no_more_than_ascii_ends_nothing():
-    code = "from tunesmith.cli.streams import redact_streams\nredact_streams()\nprint('é', flush=True)"
+    code = "from tunesmith.cli.messages import redact_streams\nredact_streams()\nprint('é', flush=True)"
     environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "\\xe9\n")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.data.prepare import LoadedRows, load_rows
-from tunesmith.recipe.schema import Data
+from tunesmith.data.load import LoadedRows, load_rows
+from tunesmith.recipe.schema.data import Data
 
 CHAT = (frozenset({"messages"}), frozenset({"text"}))
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tunesmith.data.read import read_rows
+from tunesmith.data.read.rows import read_rows
 from tunesmith.errors import UserError
-from tunesmith.recipe.schema import Rows
+from tunesmith.recipe.schema.data import Rows
 
 
 class Payload:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.mixture import check_weights, make_mixture, mixed_index, mixed_step
-from tunesmith.data.order import sample_index
+from tunesmith.data.mixture import check_weights, make_mixture, mixed_index, mixed_step, sample_index
 from tunesmith.errors import UserError
 
 

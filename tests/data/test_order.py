@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.order import permutation, sample_index, samples_of_step
+from tunesmith.data.mixture import permutation, sample_index, samples_of_step
 
 sizes = st.integers(1, 60)
 seeds = st.integers(0, 2**70)
@@ -44,7 +44,7 @@ def test_the_order_is_pinned() -> None:
 
 
 def test_another_process_finds_the_same_order() -> None:
-    code = "from tunesmith.data.order import samples_of_step as s; print(s(3, 8, 20, 7))"
+    code = "from tunesmith.data.mixture import samples_of_step as s; print(s(3, 8, 20, 7))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(samples_of_step(3, 8, 20, 7))
 

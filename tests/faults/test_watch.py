@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.train.pulse import Pulse
-from tunesmith.train.watch import FOLDER, Peer, Watch
+from tunesmith.train.supervise.heartbeat import Pulse
+from tunesmith.train.supervise.watchdog import FOLDER, Peer, Watch
 from tunesmith.world.environment import World
 
 DEADLINE = 6.0

@@ -13,7 +13,7 @@ import pytest
 
 from tunesmith.errors import UserError
 from tunesmith.infer.conversation import start
-from tunesmith.infer.load import open_run
+from tunesmith.infer.open_run import open_run
 
 PROGRAM = "import sys, pathlib; from tunesmith.infer.chat import chat; chat(pathlib.Path(sys.argv[1]))"
 

@@ -10,7 +10,7 @@ import pytest
 from tunesmith.cli.main import command_line
 from tunesmith.errors import UserError
 from tunesmith.infer.evaluate import evaluate_file
-from tunesmith.report.scores import read_scores
+from tunesmith.report.score_files import read_scores
 
 TEXTS = [f"who invented the moon {n} ?" for n in range(24)]
 

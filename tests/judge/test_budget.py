@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tunesmith.errors import UserError
 from tunesmith.judge.budget import spent, step_limit, total_steps
 from tunesmith.judge.measurement import Progress
-from tunesmith.judge.show import duration
-from tunesmith.recipe.stop_rules import StopRule
+from tunesmith.numbers import duration
+from tunesmith.recipe.schema.stop import StopRule
 
 
 def budget(**limits: object) -> tuple[StopRule, ...]:

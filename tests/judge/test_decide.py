@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.judge.best import direction
 from tunesmith.judge.decide import SUCCESS, decide
+from tunesmith.judge.explain import explain
 from tunesmith.judge.measurement import Measurement, Progress
-from tunesmith.judge.words import explain
-from tunesmith.recipe.stop_rules import StopRule
+from tunesmith.metrics.table import direction
+from tunesmith.recipe.schema.stop import StopRule
 
 NAN, INF = math.nan, math.inf
 AMPLE = {"budget": {"steps": 10_000}}

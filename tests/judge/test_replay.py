@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tunesmith.judge.cadence import next_look
 from tunesmith.judge.replay import Curve, read_curves, read_log, replay
-from tunesmith.judge.scores import pack
-from tunesmith.recipe.stop_rules import StopRule
+from tunesmith.judge.schedule.eval_schedule import next_look
+from tunesmith.judge.statistics.example_scores import pack
+from tunesmith.recipe.schema.stop import StopRule
 
 
 def rules(*each: dict) -> tuple[StopRule, ...]:

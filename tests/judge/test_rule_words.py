@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.judge.rule_words import rules_in_words
-from tunesmith.recipe.stop_rules import StopRule
+from tunesmith.judge.explain import rules_in_words
+from tunesmith.recipe.schema.stop import StopRule
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.judge.best import best_index
+from tunesmith.judge.comparisons import comparisons, keep, kept_from_plain, kept_to_plain, references
 from tunesmith.judge.decide import decide
-from tunesmith.judge.evidence import least_sure, p_short
-from tunesmith.judge.intervals import wilson_interval
 from tunesmith.judge.measurement import History, Measurement, Progress, from_plain, to_plain
-from tunesmith.judge.references import comparisons, keep, kept_from_plain, kept_to_plain, references
-from tunesmith.judge.scores import scores_of
-from tunesmith.recipe.stop_rules import StopRule
+from tunesmith.judge.selection.best import best_index
+from tunesmith.judge.significance import least_sure, p_short
+from tunesmith.judge.statistics.example_scores import scores_of
+from tunesmith.judge.statistics.intervals import wilson_interval
+from tunesmith.recipe.schema.stop import StopRule
 
 AMPLE = {"budget": {"steps": 100_000}}
 EXAMPLES = 400

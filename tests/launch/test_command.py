@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.errors import UserError
 from tunesmith.launch.command import Meeting, launch_arguments, resized
-from tunesmith.launch.profile import profile_names, read_profile
+from tunesmith.launch.profiles.profile import profile_names, read_profile
 
 OVERRIDES = ["optimizer.learning_rate=1e-4", "stop=[{budget: {steps: 4}}]"]
 

@@ -13,7 +13,7 @@ import pytest
 
 from tunesmith.errors import UserError
 from tunesmith.launch.command import Meeting
-from tunesmith.launch.machine import Machine, parse_machine
+from tunesmith.launch.local.hosts import Machine, parse_machine
 
 ROOT = Path(__file__).parents[2]
 

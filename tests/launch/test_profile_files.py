@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tunesmith.launch.profile import read_profile
+from tunesmith.launch.profiles.profile import read_profile
 from tunesmith.world.environment import read_world
 
 ROOT = Path(__file__).parents[2]

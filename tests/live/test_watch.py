@@ -16,8 +16,8 @@ import pytest
 from rich.console import Console
 
 from tunesmith.errors import UserError
+from tunesmith.live.eta import outlook
 from tunesmith.live.follow import MOST_STEPS, follow
-from tunesmith.live.outlook import outlook
 from tunesmith.live.watch import watch
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tunesmith.judge.example_scores import example_scores
-from tunesmith.judge.intervals import metric_interval
+from tunesmith.judge.statistics.example_scores import example_scores
+from tunesmith.judge.statistics.intervals import metric_interval
 from tunesmith.metrics.calibration import BINS, brier
 from tunesmith.metrics.compute import compute
 

@@ -4,7 +4,7 @@ import pytest
 
 from tunesmith.metrics.names import bare_metric, slice_name, split_name
 from tunesmith.metrics.table import metric_direction
-from tunesmith.recipe.metric_names import limits
+from tunesmith.recipe.check.metric_names import limits
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tunesmith.model.load import Head, load_config, load_model
-from tunesmith.model.tokenizer import train_tokenizer
-from tunesmith.recipe.schema import Model
+from tunesmith.model.processors import train_tokenizer
+from tunesmith.recipe.schema.model import Model
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 ENDS = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1}

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from tunesmith.model.digest import base_digest
-from tunesmith.recipe.schema import Model, TokenizerSpec
+from tunesmith.recipe.schema.model import Model, TokenizerSpec
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from tunesmith.model.export import export_model, fold_target_scale
+from tunesmith.model.export.save import export_model, fold_target_scale
 from tunesmith.model.load import Head
-from tunesmith.model.tune import apply_tune
-from tunesmith.recipe.schema import Lora, Tune
+from tunesmith.model.tune.apply import apply_tune
+from tunesmith.recipe.schema.tune import Lora, Tune
 
 AUTO = "AutoModelForCausalLM"
 

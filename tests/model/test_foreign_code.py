@@ -13,11 +13,10 @@ import pytest
 import torch
 
 from tunesmith.errors import UserError
-from tunesmith.model.images import load_image_processor
+from tunesmith.model.check.pickles import refuse_pickled, without_pickles
 from tunesmith.model.load import Head, load_config, load_model
-from tunesmith.model.pickles import refuse_pickled, without_pickles
-from tunesmith.model.tokenizer import load_tokenizer, train_tokenizer
-from tunesmith.recipe.schema import Model, TokenizerSpec
+from tunesmith.model.processors import load_image_processor, load_tokenizer, train_tokenizer
+from tunesmith.recipe.schema.model import Model, TokenizerSpec
 
 CAUSAL = Head("AutoModelForCausalLM")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

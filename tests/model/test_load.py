@@ -9,8 +9,9 @@ import torch
 from tunesmith.errors import UserError
 from tunesmith.model.load import Head, load_config, load_model, load_outline, set_padding
 from tunesmith.model.positions import positions_of
-from tunesmith.model.tune import apply_tune, needs_autocast
-from tunesmith.recipe.schema import LayerRange, Lora, Model, Tune
+from tunesmith.model.tune.apply import apply_tune, needs_autocast
+from tunesmith.recipe.schema.model import Model
+from tunesmith.recipe.schema.tune import LayerRange, Lora, Tune
 
 CLASSES = "AutoModelForSequenceClassification"
 LANGUAGE = "AutoModelForCausalLM"

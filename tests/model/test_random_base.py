@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from tunesmith.model.fused_lora import LoraProduct
 from tunesmith.model.load import Head, load_config, load_outline
-from tunesmith.model.tune import apply_tune, needs_autocast
-from tunesmith.recipe.schema import LayerRange, Lora, Tune
+from tunesmith.model.tune.apply import apply_tune, needs_autocast
+from tunesmith.model.tune.fused_lora import LoraProduct
+from tunesmith.recipe.schema.tune import LayerRange, Lora, Tune
 
 CLASSES, NUMBER = (
     ("AutoModelForSequenceClassification", ("a", "b")),

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from tunesmith.errors import UserError
-from tunesmith.model.export import export_model
+from tunesmith.model.export.save import export_model
 from tunesmith.model.load import Head, load_config, load_model
-from tunesmith.model.tokenizer import load_tokenizer
-from tunesmith.recipe.schema import Model
+from tunesmith.model.processors import load_tokenizer
+from tunesmith.recipe.schema.model import Model
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, BertCon
 from tunesmith.errors import UserError
 from tunesmith.model.load import Head, load_config
 from tunesmith.model.positions import positions_of
-from tunesmith.recipe.schema import Model, TokenizerSpec
+from tunesmith.recipe.schema.model import Model, TokenizerSpec
 
 
 @pytest.mark.parametrize("how", ["other names", "other shapes", "half of them"])

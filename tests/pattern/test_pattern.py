@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tunesmith.data.read_lines import read_text
+from tunesmith.data.read.lines import read_text
 from tunesmith.errors import UserError
-from tunesmith.metrics.json_schema import json_fits
+from tunesmith.metrics.answers.json_schema import json_fits
 from tunesmith.pattern import TooSlow, as_python_means, matched
-from tunesmith.recipe.schema import Eval
+from tunesmith.recipe.schema.eval import Eval
 from tunesmith.tasks.task import Scored
-from tunesmith.train.graders import make_graders
+from tunesmith.train.evaluate.graders import make_graders
 
 pytestmark = pytest.mark.filterwarnings("ignore:Possible:FutureWarning")
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from tunesmith.model.families import outline_of
-from tunesmith.plan.adapters import tuned_weights
-from tunesmith.plan.dimensions import dimensions_of
-from tunesmith.plan.job import Job, Lengths
-from tunesmith.recipe.schema import Lora, Tune
+from tunesmith.model.param_shapes import outline_of
+from tunesmith.plan.cost.dimensions import dimensions_of
+from tunesmith.plan.cost.lora_shapes import tuned_weights
+from tunesmith.plan.workload import Job, Lengths
+from tunesmith.recipe.schema.tune import Lora, Tune
 
 LLAMA_8B = {
     "model_type": "llama",

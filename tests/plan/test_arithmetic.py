@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from tunesmith.plan.arithmetic import Arithmetic, grouped, text_of
-from tunesmith.plan.division import Division
+from tunesmith.plan.batch import Division
 
 PLAN = Arithmetic(
     task="causal-lm",

@@ -9,9 +9,9 @@ import pytest
 from jobs import LLAMA_8B, LLAMA_70B, TINY, job
 
 from tunesmith.plan.cluster import COUNTS, forecast, sized, table
+from tunesmith.plan.cost.communication import Traffic
+from tunesmith.plan.cost.step_time import link_rate, step_time
 from tunesmith.plan.devices import parse_cluster
-from tunesmith.plan.step_time import link_rate, step_time
-from tunesmith.plan.traffic import Traffic
 
 H100 = parse_cluster("1x8xH100")
 A100 = parse_cluster("8xA100-40GB")

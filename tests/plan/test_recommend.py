@@ -7,9 +7,9 @@ from jobs import LLAMA_8B, LLAMA_70B, TINY, job
 
 from tunesmith.errors import UserError
 from tunesmith.plan.advice import advise
-from tunesmith.plan.job import division_of, memory_at
-from tunesmith.plan.memory import Sharding
+from tunesmith.plan.cost.memory import Sharding
 from tunesmith.plan.recommend import USABLE, profile_name, recommend
+from tunesmith.plan.workload import division_of, memory_at
 
 GIB = 2**30
 
@@ -100,7 +100,7 @@ def test_whatever_is_recommended_fits_with_its_changes(gib: int, rank: int, proc
 def test_profiles_have_the_names_of_the_shipped_ones(
     sharding: Sharding, device: str, machines: int, name: str
 ) -> None:
-    from tunesmith.launch.profile import profile_names
+    from tunesmith.launch.profiles.profile import profile_names
 
     assert profile_name(sharding, device, machines) == name  # type: ignore[arg-type]
     assert name in profile_names()

@@ -8,8 +8,8 @@ import pytest
 
 from tunesmith.errors import UserError
 from tunesmith.metrics.names import bare_metric, slice_of, split_name
+from tunesmith.recipe.check.metric_names import all_metrics, asked_metrics
 from tunesmith.recipe.load import load_recipe
-from tunesmith.recipe.metric_names import all_metrics, asked_metrics
 
 RECIPE = """\
 task: sequence-classification

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from tunesmith.recipe.dump import recipe_hash, scalar_text, to_yaml
 from tunesmith.recipe.load import load_recipe
-from tunesmith.recipe.nodes import to_plain
-from tunesmith.recipe.schema import Recipe
-from tunesmith.recipe.yaml_nodes import parse
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.yaml.nodes import to_plain
+from tunesmith.recipe.yaml.parse import parse
 
 Write = Callable[..., Path]
 TASKS = {

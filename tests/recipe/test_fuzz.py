@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tunesmith.errors import UserError
 from tunesmith.recipe.load import load_recipe, variants
-from tunesmith.recipe.schema import Recipe
+from tunesmith.recipe.schema.recipe import Recipe
 
 GOOD = """\
 task: causal-lm

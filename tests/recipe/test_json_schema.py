@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 
 from tunesmith.recipe.json_schema import recipe_schema
-from tunesmith.recipe.launchable import LAUNCH_KEY
-from tunesmith.recipe.schema import Recipe
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.yaml.launchable import LAUNCH_KEY
 
 
 def test_the_schema_allows_what_a_file_may_hold():

@@ -193,7 +193,7 @@ def test_a_missing_recipe_names_the_nearest(write: Callable[..., Path], good: st
     ],
 )
 def test_words_of_other_tools_are_understood(key: str, section: str, meant: str):
-    from tunesmith.recipe.habits import habit
+    from tunesmith.recipe.check.aliases import habit
 
     found = habit(key, section)
     assert found is not None
@@ -201,13 +201,13 @@ def test_words_of_other_tools_are_understood(key: str, section: str, meant: str)
 
 
 def test_every_key_that_a_habit_leads_to_is_one():
-    from tunesmith.recipe import grammar
-    from tunesmith.recipe.habits import known_habits
-    from tunesmith.recipe.schema import Recipe
+    from tunesmith.recipe.check import introspect
+    from tunesmith.recipe.check.aliases import known_habits
+    from tunesmith.recipe.schema.recipe import Recipe
 
     for word, found in known_habits().items():
         annotation = Recipe
         for step in found.key.split(".") if found.key else []:
-            annotation = grammar.child(grammar.item_type(annotation) or annotation, step)
+            annotation = introspect.child(introspect.item_type(annotation) or annotation, step)
             assert annotation is not None, f"{word}: {found.key}"
         assert found.hint()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunesmith.recipe import grammar
-from tunesmith.recipe.explain import explain
-from tunesmith.recipe.fit import fit
+from tunesmith.recipe.check import introspect
+from tunesmith.recipe.check.coerce import fit
+from tunesmith.recipe.check.schema_errors import explain
 from tunesmith.recipe.meanings import EXAMPLES, MEANINGS
 from tunesmith.recipe.reference import example_of, keys, reference_text
-from tunesmith.recipe.yaml_nodes import parse
+from tunesmith.recipe.yaml.parse import parse
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipe.md"
 
@@ -32,7 +32,7 @@ def test_every_key_has_an_example_that_may_stand_there():
         node = parse(f"x: {example}", "example", Path())
         assert node is not None, key
         below = node.entries["x"].node
-        annotation = grammar.field_type(field)
+        annotation = introspect.field_type(field)
         assert not list(explain(annotation, fit(annotation, below))), f"{key}: {example}"
 
 

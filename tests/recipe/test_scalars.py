@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tunesmith.recipe.scalars import resolve
+from tunesmith.recipe.yaml.nodes import resolve
 
 
 @pytest.mark.parametrize(

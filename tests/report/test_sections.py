@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.report import words
-from tunesmith.report.confusion import MOST_LABELS, confusion
-from tunesmith.report.data_report import data_section
-from tunesmith.report.flips import tally
+from tunesmith import numbers
 from tunesmith.report.page import render
-from tunesmith.report.read import read_run
-from tunesmith.report.resources import facts, reproduce, tables
-from tunesmith.report.results import fewer_rows, figures, gains, verdicts
-from tunesmith.report.samples import fate, previews, samples, visible
-from tunesmith.report.variants import variants
+from tunesmith.report.run_files import read_run
+from tunesmith.report.sections.confusion import MOST_LABELS, confusion
+from tunesmith.report.sections.data import data_section
+from tunesmith.report.sections.flips import tally
+from tunesmith.report.sections.resources import facts, reproduce, tables
+from tunesmith.report.sections.results import fewer_rows, figures, gains, verdicts
+from tunesmith.report.sections.samples import fate, previews, samples, visible
+from tunesmith.report.sections.variants import variants
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from tunesmith.report.variants import variants
     ],
 )
 def test_numbers(value, text: str) -> None:
-    assert words.number(value) == text
+    assert numbers.number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_numbers(value, text: str) -> None:
     ],
 )
 def test_durations(seconds, text: str) -> None:
-    assert words.duration(seconds) == text
+    assert numbers.duration(seconds) == text
 
 
 def test_sizes_and_shares() -> None:
-    assert [words.size(n) for n in (12, 98_700_000, 2**41, None)] == ["12 B", "94.1 MiB", "2.0 TiB", "–"]
-    assert [words.percent(share) for share in (0.0722, 0.0001, 0)] == ["7.22 %", "< 0.1 %", "0 %"]
+    assert [numbers.size(n) for n in (12, 98_700_000, 2**41, None)] == ["12 B", "94.1 MiB", "2.0 TiB", "–"]
+    assert [numbers.percent(share) for share in (0.0722, 0.0001, 0)] == ["7.22 %", "< 0.1 %", "0 %"]
 
 
 def test_gains_say_better_by_the_metrics_direction(run_dir) -> None:

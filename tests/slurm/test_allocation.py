@@ -3,7 +3,7 @@
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.launch.slurm_allocation import launch_words, profile_for, read_allocation
+from tunesmith.launch.slurm.allocation import launch_words, profile_for, read_allocation
 
 JOB = {"SLURM_JOB_ID": "41237", "SLURM_JOB_NUM_NODES": "1", "SLURM_JOB_NODELIST": "n1"}
 

@@ -10,9 +10,16 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.launch.slurm_options import JobOptions, job_name, log_path, option_lines, read_time
-from tunesmith.launch.slurm_record import vain_restarts
-from tunesmith.launch.slurm_script import script_text, shipped_script
+from tunesmith.launch.slurm.record import vain_restarts
+from tunesmith.launch.slurm.script import (
+    JobOptions,
+    job_name,
+    log_path,
+    option_lines,
+    read_time,
+    script_text,
+    shipped_script,
+)
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "slurm" / "sft.sbatch"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.launch.slurm_options import JobOptions, log_path, option_lines
+from tunesmith.launch.slurm.script import JobOptions, log_path, option_lines
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke"
 

@@ -15,7 +15,7 @@ FOLLOWER = "eval.mode=follower"
 
 def follower_of(job) -> str:
     """The number of the job that scores beside a run's."""
-    from tunesmith.launch.slurm_record import read_submission
+    from tunesmith.launch.slurm.record import read_submission
 
     number = read_submission(job.run_dir).follower
     assert number is not None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.errors import UserError
-from tunesmith.launch.slurm_allocation import picked
+from tunesmith.launch.slurm.allocation import picked
 from tunesmith.launch.sweep import combinations
 
 

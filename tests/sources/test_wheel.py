@@ -14,9 +14,8 @@ import pytest
 
 from tunesmith.errors import UserError
 from tunesmith.sources.address import WheelAddress
-from tunesmith.sources.pip_download import last_meaningful_line
 from tunesmith.sources.resolve import resolve
-from tunesmith.sources.wheel import choose_members
+from tunesmith.sources.wheel import choose_members, last_meaningful_line
 
 FILES = {
     "toy/data/rows.jsonl": b'{"text": "a"}\n',

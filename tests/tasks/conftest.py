@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tunesmith.data.row import Row
-from tunesmith.tasks.causal_lm import CausalLM
+from tunesmith.tasks.language.causal_lm import CausalLM
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `families.py`
 
@@ -22,7 +22,7 @@ TEXTS = [
 
 
 def make_tokenizer():
-    from tunesmith.model.tokenizer import train_tokenizer
+    from tunesmith.model.processors import train_tokenizer
 
     tokenizer = train_tokenizer(TEXTS * 3, 340, encoder=False)
     tokenizer.add_special_tokens({"additional_special_tokens": [*SPECIAL, *MORE]})
@@ -68,7 +68,7 @@ def tokenizer():
 
 @pytest.fixture(scope="session")
 def encoder_tokenizer():
-    from tunesmith.model.tokenizer import train_tokenizer
+    from tunesmith.model.processors import train_tokenizer
 
     return train_tokenizer(TEXTS, 300, encoder=True)
 

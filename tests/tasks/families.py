@@ -5,7 +5,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from tunesmith.model.attention import attention_of
-from tunesmith.model.fitness import ENCODERS
+from tunesmith.model.check.architecture import ENCODERS
 
 WORDS, MLP = 320, 48
 DROPOUTS = (

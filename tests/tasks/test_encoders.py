@@ -17,10 +17,10 @@ from transformers import (
 
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
-from tunesmith.tasks.image_classification import ImageClassification, open_image
 from tunesmith.tasks.labels import label_names
-from tunesmith.tasks.regression import Regression
-from tunesmith.tasks.sequence_classification import SequenceClassification
+from tunesmith.tasks.text.regression import Regression
+from tunesmith.tasks.text.sequence_classification import SequenceClassification
+from tunesmith.tasks.vision.image_classification import ImageClassification, open_image
 
 TEXTS = ["the moon", "a much longer text about the moon, orange", "né", "löwe 🦁 löwe", "x"]
 LABELS = ("no", "yes", "maybe")
@@ -161,7 +161,7 @@ def test_texts_to_numbers_in_the_users_units(encoder_tokenizer):
 )
 def test_targets_are_standardised_over_the_training_rows(encoder_tokenizer, targets, mean, scale, tmp_path):
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.tasks.table import TASKS
+    from tunesmith.tasks.build import TASKS
 
     (tmp_path / "rows.jsonl").write_text('{"text": "x", "target": 1}\n')
     path = tmp_path / "recipe.yaml"

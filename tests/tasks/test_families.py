@@ -14,12 +14,12 @@ from families import HALVES, SEE_AHEAD, UNMADE, decoders, every_kind, tiny
 from transformers import AutoConfig
 
 from tunesmith.errors import UserError
-from tunesmith.model.adapters import add_adapters
-from tunesmith.model.fitness import ENCODERS, refuse_seeing_ahead, refuse_unfit
-from tunesmith.recipe.schema import Lora
-from tunesmith.tasks.causal_lm import CausalLM
-from tunesmith.tasks.generation import generate
-from tunesmith.tasks.layout import can_pack
+from tunesmith.model.check.architecture import ENCODERS, refuse_seeing_ahead, refuse_unfit
+from tunesmith.model.tune.lora import add_adapters
+from tunesmith.recipe.schema.tune import Lora
+from tunesmith.tasks.language.causal_lm import CausalLM
+from tunesmith.tasks.language.generation import generate
+from tunesmith.tasks.language.packable import can_pack
 
 LANGUAGE = "AutoModelForCausalLM"
 OF_EACH_SORT = {

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from tunesmith.tasks.generation import generate
+from tunesmith.tasks.language.generation import generate
 
 OPENING = list(range(20, 30))
 PROMPTS = [[5], [*OPENING, 7, 8, 9], [*OPENING, 4], [11, 12, 13], OPENING + list(range(40, 60))]

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from tokenizers import processors
 
 from tunesmith.data.row import Row, Skip
-from tunesmith.model.tokenizer import train_tokenizer
-from tunesmith.tasks.causal_lm import CausalLM
+from tunesmith.model.processors import train_tokenizer
+from tunesmith.tasks.language.causal_lm import CausalLM
 
 FOLDED = (
     "{% if messages[0]['role'] == 'system' %}{% set first = messages[0]['content'] + '\n\n' %}"

@@ -3,7 +3,7 @@
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.tasks.regression import standardisation
+from tunesmith.tasks.text.regression import standardisation
 
 
 @pytest.mark.parametrize(

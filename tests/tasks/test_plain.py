@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tunesmith.data.row import Row, Skip
 from tunesmith.model.end_tokens import end_tokens_of
-from tunesmith.tasks import chat
-from tunesmith.tasks.causal_lm import CausalLM
+from tunesmith.tasks.language import chat
+from tunesmith.tasks.language.causal_lm import CausalLM
 
 
 def conversation(*contents: str) -> list[dict[str, str]]:

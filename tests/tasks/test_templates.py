@@ -4,8 +4,8 @@ import pytest
 
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
-from tunesmith.tasks.causal_lm import CausalLM
-from tunesmith.tasks.notes import encoding_notes
+from tunesmith.tasks.language.causal_lm import CausalLM
+from tunesmith.tasks.language.notes import encoding_notes
 
 MARKS = """
 <|endoftext|> <|im_start|> <|im_end|> <|user|> <|assistant|> <|system|> <|end|> <bos> <start_of_turn>

@@ -52,7 +52,7 @@ def test_overflow_never_cuts_what_carries_loss(task, conversation, talk, limit, 
 def test_truncation_keeps_the_beginning_of_text_token(task, conversation):
     from dataclasses import replace
 
-    from tunesmith.model.tokenizer import train_tokenizer
+    from tunesmith.model.processors import train_tokenizer
 
     tokenizer = train_tokenizer(["a b c"], 300, encoder=False)
     tokenizer.bos_token = "<|system|>"

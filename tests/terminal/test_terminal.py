@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.cli.streams import Redacted
+from tunesmith.cli.messages import Redacted
 from tunesmith.errors import UserError
 from tunesmith.terminal import drawing, drawn, log_lines, one_line, plain, printable
 

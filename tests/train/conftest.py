@@ -252,9 +252,9 @@ def mse_by_hand():
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        from tunesmith.data.prepare import load_rows
+        from tunesmith.data.load import load_rows
         from tunesmith.recipe.load import load_recipe
-        from tunesmith.tasks.table import TASKS
+        from tunesmith.tasks.build import TASKS
 
         recipe = load_recipe(run_dir / "recipe.yaml")
         folder = launcher.recipe("regression").parent

@@ -18,13 +18,13 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunesmith.data.row import Row
 from tunesmith.judge.measurement import Progress
-from tunesmith.model.tokenizer import train_tokenizer
-from tunesmith.plan.division import deal, divide
-from tunesmith.tasks.causal_lm import CausalLM
-from tunesmith.train.asked import Asked
-from tunesmith.train.evaluate import evaluate
-from tunesmith.train.spread import spread
+from tunesmith.model.processors import train_tokenizer
+from tunesmith.plan.batch import deal, divide
+from tunesmith.tasks.language.causal_lm import CausalLM
+from tunesmith.train.engine.wrap import spread
+from tunesmith.train.evaluate.score import evaluate
 from tunesmith.train.step import StepResult, train_step
+from tunesmith.train.supervise.interrupts import Asked
 
 ROWS = [
     ("one word", "yes"),
@@ -121,8 +121,8 @@ def measured(accelerator: Accelerator) -> dict[str, Any]:
 
 def main(folder: Path) -> None:
     """Everything that two processes are compared by, written by each."""
-    from tunesmith.recipe.schema import Run
-    from tunesmith.train.accelerator import from_main, take_place
+    from tunesmith.recipe.schema.run import Run
+    from tunesmith.train.engine.process import from_main, take_place
 
     accelerator = take_place(Run(dir="x", threads=1)).accelerator
     rank = accelerator.process_index

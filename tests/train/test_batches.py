@@ -3,7 +3,7 @@ from itertools import chain
 
 import pytest
 
-from tunesmith.plan.division import divide
+from tunesmith.plan.batch import divide
 from tunesmith.train.batches import hash_of_samples, step_batches
 
 

@@ -5,10 +5,9 @@ import re
 
 import pytest
 
-from tunesmith.report.scores import read_scores
-from tunesmith.tasks.positions import add_by_position
+from tunesmith.report.score_files import read_scores
+from tunesmith.tasks.language.positions import add_by_position, by_position, label_of
 from tunesmith.tasks.task import Scored
-from tunesmith.train.positions import by_position, label_of
 
 
 def test_ranges_of_positions() -> None:

@@ -13,11 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.recipe.schema import Judge
+from tunesmith.recipe.schema.eval import Judge
 from tunesmith.tasks.task import Scored
-from tunesmith.train.endpoint import Endpoint, NoAnswer, ask
-from tunesmith.train.judged import judged, probe, prompt_of, score_of
-from tunesmith.train.signals import Leaving
+from tunesmith.train.evaluate.chat_client import Endpoint, NoAnswer, ask
+from tunesmith.train.evaluate.llm_judge import judged, probe, prompt_of, score_of
+from tunesmith.world.signals import Leaving
 
 
 class Handler(BaseHTTPRequestHandler):

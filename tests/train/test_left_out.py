@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tunesmith.checkpoint.manifest import checkpoints, read_manifest, write_manifest
-from tunesmith.train.state import State, to_plain_state
+from tunesmith.train.resume.state import State, to_plain_state
 
 pytestmark = pytest.mark.slow
 

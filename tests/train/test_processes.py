@@ -95,10 +95,10 @@ def test_in_two_processes_the_kept_statistics_are_the_measured_ones(launcher, re
     import torch.nn.functional as F
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    from tunesmith.data.prepare import load_rows
+    from tunesmith.data.load import load_rows
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.tasks.image_classification import open_image
-    from tunesmith.tasks.table import TASKS
+    from tunesmith.tasks.build import TASKS
+    from tunesmith.tasks.vision.image_classification import open_image
 
     run_dir = tmp_path / "run"
     noisy = [

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tunesmith.metrics.match import exact_match
-from tunesmith.report.flips import flips
-from tunesmith.report.read import read_run
+from tunesmith.report.run_files import read_run
+from tunesmith.report.sections.flips import flips
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tunesmith.checkpoint.manifest import verify
-from tunesmith.checkpoint.recover import recover
+from tunesmith.checkpoint.run_dir import recover
 from tunesmith.recipe.dump import recipe_hash
 from tunesmith.recipe.load import load_recipe
 
@@ -198,8 +198,8 @@ def best_metrics(read, run_dir: Path) -> dict[str, float]:
 
 def held_out(finished, name: str):
     """The rows that the run was evaluated on."""
-    from tunesmith.data.prepare import load_rows
-    from tunesmith.tasks.table import TASKS as KINDS
+    from tunesmith.data.load import load_rows
+    from tunesmith.tasks.build import TASKS as KINDS
 
     recipe = load_recipe(finished.recipes[name])
     folder = finished.recipes[name].parent
@@ -294,7 +294,7 @@ def test_the_regression_answers_in_the_users_units(finished, read):
 def test_the_image_model_opens_with_plain_transformers_and_scores_alike(finished, read):
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    from tunesmith.tasks.image_classification import open_image
+    from tunesmith.tasks.vision.image_classification import open_image
 
     run_dir = finished.runs["image-classification"]
     model = AutoModelForImageClassification.from_pretrained(run_dir / "model").eval()

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from tunesmith.train.asked import Asked
+from tunesmith.train.supervise.interrupts import Asked
 
 SCRIPT = Path(__file__).with_name("gradients.py")
 EXACT = 1e-6

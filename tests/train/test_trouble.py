@@ -13,7 +13,7 @@ SETTINGS = [f"stop=[{{budget: {{steps: {STEPS}}}}}]", "eval.every=10", "data.tra
 SCRIPT = """\
 import os, sys
 import tunesmith
-from tunesmith.tasks import causal_lm
+from tunesmith.tasks.language import causal_lm
 from tunesmith.train import loop
 
 left, factor, rank = dict(TIMES), float(FACTOR), WHERE

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tunesmith.report.scores import write_scores
+from tunesmith.report.score_files import write_scores
 from tunesmith.tasks.task import Scored
 from tunesmith.ui.connections import MOST_CONNECTIONS, Connections
 

@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tunesmith.errors import UserError
-from tunesmith.judge.planned import Length, looks_of, silent_rules
-from tunesmith.plan.unusual import unusual_rate
-from tunesmith.recipe.launchable import LAST_LINE, LAUNCH_KEY, LAUNCH_LINE, is_launchable, make_launchable
-from tunesmith.recipe.leaves import binding
+from tunesmith.judge.schedule.planned_evaluations import Length, looks_of, silent_rules
+from tunesmith.plan.sanity import unusual_rate
 from tunesmith.recipe.load import load_with_variants
 from tunesmith.recipe.locate import located, together
-from tunesmith.recipe.schema import Recipe
-from tunesmith.recipe.yaml_text import MAX_BYTES
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.schema.stop import binding
+from tunesmith.recipe.yaml.launchable import (
+    LAST_LINE,
+    LAUNCH_KEY,
+    LAUNCH_LINE,
+    is_launchable,
+    make_launchable,
+)
+from tunesmith.recipe.yaml.text import MAX_BYTES
 
 
 def check_file(path: Path, overrides: Sequence[str]) -> tuple[str, list[str]]:
@@ -54,7 +60,7 @@ def _silent(recipe: Recipe) -> list[str]:
 
 def _look(path: Path, overrides: Sequence[str], recipes: Sequence[Recipe]) -> list[str]:
     """What could not be looked at, if there is nothing wrong with the rest."""
-    from tunesmith.train.check_inputs import check_inputs
+    from tunesmith.prepare.check.inputs import check_inputs
 
     problems: list[UserError] = []
     unseen: list[str] = []

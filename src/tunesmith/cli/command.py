@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tunesmith.errors import UserError
 from tunesmith.recipe.load import load_with_variants
-from tunesmith.recipe.schema import Recipe
-from tunesmith.train.continuation import Terms
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.train.resume.exactness import Terms
 
 FLAGS = ("--fresh", "--accept-changes", "--weights-only")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunesmith.launch.command import resized
-from tunesmith.launch.doctor import examine
-from tunesmith.launch.doctor_finding import text_of, worst
-from tunesmith.launch.hosts import read_hostfile
-from tunesmith.launch.profile import read_profile
+from tunesmith.launch.doctor.examine import examine
+from tunesmith.launch.doctor.finding import text_of, worst
+from tunesmith.launch.local.hosts import read_hostfile
+from tunesmith.launch.profiles.profile import read_profile
 from tunesmith.recipe.load import load_recipe
 
 

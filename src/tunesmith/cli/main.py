@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from tunesmith import __version__, main
-from tunesmith.cli import ask, jobs, models, show
+from tunesmith.cli import models, requests, views
+from tunesmith.cli.jobs import jobs
 from tunesmith.cli.messages import guarded
 from tunesmith.errors import Exit, UserError
 
@@ -107,9 +108,9 @@ def run_command(
             what = "`--processes`, `--hostfile` and `--machine` need a profile"
             raise UserError(what, hint="add `--on PROFILE`")
         main(str(recipe), arguments)
-    from tunesmith.cli.streams import outlive_reader
-    from tunesmith.launch.machine import parse_machine
-    from tunesmith.launch.on_profile import Request, run_on
+    from tunesmith.cli.messages import outlive_reader
+    from tunesmith.launch.local.hosts import parse_machine
+    from tunesmith.launch.local.run import Request, run_on
 
     part = parse_machine(machine) if machine is not None else None
     request = Request(
@@ -159,8 +160,8 @@ def preview(
     _checked(recipe, overrides)
     from tunesmith.cli.messages import wants_colour
     from tunesmith.cli.preview import render
+    from tunesmith.prepare.preview import preview_rows
     from tunesmith.terminal import drawing
-    from tunesmith.train.preview import preview_rows
 
     shown, classes, notes = preview_rows(recipe, overrides or [], rows)
     for line in classes:
@@ -218,7 +219,7 @@ def init(
 
     With --data, it is fitted to your rows. Without arguments, the shipped recipes are listed.
     """
-    from tunesmith.cli.init import start_recipe
+    from tunesmith.cli.init.init import start_recipe
 
     typer.echo(start_recipe(template, data, out, force=force))
 
@@ -273,12 +274,12 @@ def report(run_dir: Run) -> None:
     typer.echo(str(write_report(run_dir)))
 
 
-app.command()(ask.save)
-app.command()(ask.stop)
-app.command()(show.compare)
-app.command()(show.watch)
-app.command()(show.follow)
-app.command()(show.ui)
+app.command()(requests.save)
+app.command()(requests.stop)
+app.command()(views.compare)
+app.command()(views.watch)
+app.command()(views.follow)
+app.command()(views.ui)
 
 
 def _checked(recipe: Path, overrides: list[str] | None) -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tunesmith.plan.cluster import forecast, table
+from tunesmith.plan.cost.memory import MemoryParts, Sharding
 from tunesmith.plan.devices import Cluster, parse_cluster
-from tunesmith.plan.job import Job, division_of, memory_at
-from tunesmith.plan.memory import MemoryParts, Sharding
 from tunesmith.plan.recommend import Recommendation, profile_name, recommend
-from tunesmith.plan.words import (
+from tunesmith.plan.render import (
     choice_lines,
     cluster_lines,
     memory_lines,
@@ -22,10 +21,11 @@ from tunesmith.plan.words import (
     type_lines,
     work_lines,
 )
+from tunesmith.plan.workload import Job, division_of, memory_at
 
 if TYPE_CHECKING:
-    from tunesmith.launch.profile import Profile
-    from tunesmith.recipe.schema import Recipe
+    from tunesmith.launch.profiles.profile import Profile
+    from tunesmith.recipe.schema.recipe import Recipe
 
 Device = Literal["cpu", "gpu"]
 NOTHING_FITS = "command    none: a run would end for want of memory; take a smaller model, or more devices"
@@ -74,9 +74,9 @@ def plan_text(
     Raises:
         UserError: for anything that the user must change.
     """
-    from tunesmith.launch.profile import read_profile
+    from tunesmith.launch.profiles.profile import read_profile
+    from tunesmith.prepare.hardware import quieten
     from tunesmith.recipe.load import load_with_variants
-    from tunesmith.train.quiet import quieten
 
     machines = parse_cluster(cluster or "1x8xH100") if cluster is not None or whole_table else None
     profile = read_profile(on) if on is not None and on != "auto" else None
@@ -94,8 +94,8 @@ def plan_text(
 
 
 def _on_cluster(recipe: Recipe, path: Path, cluster: Cluster, *, whole_table: bool) -> list[str]:
-    from tunesmith.train.base_model import on_base_model
-    from tunesmith.train.foresee import foresee
+    from tunesmith.prepare.base_model import on_base_model
+    from tunesmith.prepare.estimate import foresee
     from tunesmith.train.refusals import refuse_as_run
 
     sixteen = "float16" if cluster.device.name.startswith(("V100", "T4")) else "bfloat16"
@@ -112,9 +112,9 @@ def _on_profile(
     recipe: Recipe, path: Path, overrides: Sequence[str], profile: Profile | None, *, auto: bool
 ) -> list[str]:
     from tunesmith.plan.arithmetic import text_of
-    from tunesmith.train.arithmetic import describe
-    from tunesmith.train.base_model import on_base_model
-    from tunesmith.train.foresee import foresee
+    from tunesmith.prepare.base_model import on_base_model
+    from tunesmith.prepare.describe import describe
+    from tunesmith.prepare.estimate import foresee
     from tunesmith.train.refusals import directory_taken, refuse_as_run
 
     place = _place(recipe, profile, auto=auto)
@@ -160,7 +160,7 @@ def _on_profile(
 def _place(recipe: Recipe, profile: Profile | None, *, auto: bool) -> Place:
     import os
 
-    from tunesmith.train.here import Here, look_around
+    from tunesmith.prepare.hardware import Here, look_around
     from tunesmith.world.threads import exported_threads, threads_per_process, usable_cores
 
     here: Here = look_around()
@@ -242,8 +242,8 @@ def _command(
 ) -> str:
     """What starts the run: on the profile that was asked for, or on the one that is recommended."""
     from tunesmith.launch.command import launch_arguments
-    from tunesmith.launch.profile import read_profile
-    from tunesmith.recipe.launchable import is_launchable
+    from tunesmith.launch.profiles.profile import read_profile
+    from tunesmith.recipe.yaml.launchable import is_launchable
 
     changes = [*overrides, *(choice.changes if choice is not None else ())]
     program = is_launchable(Path(path).read_text(encoding="utf-8"))

@@ -10,8 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.digest import rows_fingerprint
 from tunesmith.data.encode_cache import Known, read_examples, write_examples
+from tunesmith.data.fingerprint import rows_fingerprint
 from tunesmith.data.row import Row, Skip
 from tunesmith.fault import fault
 from tunesmith.sources.cache import cache_folder
@@ -101,6 +101,6 @@ def _code_digest() -> str:
     digest = hashlib.sha256()
     root = Path(__file__).parents[1]
     for room in ("data", "tasks"):
-        for path in sorted((root / room).glob("*.py")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        for path in sorted((root / room).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

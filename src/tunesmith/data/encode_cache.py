@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tunesmith.data.row import Skip
-from tunesmith.sources.cache import building
-from tunesmith.sources.checksum import sha256_of
+from tunesmith.sources.cache import building, sha256_of
 
 _LOG = logging.getLogger(__name__)
 _FILE = "examples.arrow"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tunesmith.data.findings import Finding, Findings
+from tunesmith.data.clean.findings import Finding, Findings
 from tunesmith.data.row import Skip
 
 REASONS = (

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-from tunesmith.data.sample import Sample
-from tunesmith.data.text import BadRow, to_text
+from tunesmith.data.map.map_row import Sample
+from tunesmith.data.map.normalise import BadRow, to_text
 from tunesmith.errors import UserError
-from tunesmith.recipe.schema import Holdout
-from tunesmith.sources.nearest import did_you_mean
+from tunesmith.recipe.schema.data import Holdout
+from tunesmith.suggest import did_you_mean
 
 MOST_CLASSES = 100
 """Labels up to which each keeps its share of the rows that are held out."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tunesmith.errors import UserError
 from tunesmith.infer.conversation import Conversation, start
-from tunesmith.infer.load import open_run
+from tunesmith.infer.open_run import open_run
 from tunesmith.terminal import drawing, one_line, printable
 
 if TYPE_CHECKING:

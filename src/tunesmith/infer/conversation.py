@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from tunesmith.data.messages import Message
-from tunesmith.data.template import Slot, parse_field
+from tunesmith.data.map.messages import Message
+from tunesmith.data.map.template import Slot, parse_field
 from tunesmith.errors import UserError
-from tunesmith.infer.answer import Answer, answer, prompt_tokens
-from tunesmith.infer.load import Opened
-from tunesmith.infer.questions import Question
-from tunesmith.infer.stream import stream_answer
-from tunesmith.recipe.schema import Rows
+from tunesmith.infer.inputs import Question
+from tunesmith.infer.open_run import Opened
+from tunesmith.infer.predict import Answer, answer, prompt_tokens, stream_answer
+from tunesmith.recipe.schema.data import Rows
 
 HELP = """\
 /reset        forget the conversation

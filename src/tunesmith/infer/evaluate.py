@@ -9,12 +9,12 @@ from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.infer.evaluation_rows import Measurable, encode_samples, read_samples, task_for
-from tunesmith.infer.load import find_model, open_run
+from tunesmith.infer.open_run import find_model, open_run
 from tunesmith.infer.progress import progress
-from tunesmith.judge.intervals import Interval
-from tunesmith.recipe.metric_names import GRADED, TASK_METRICS, asked_metrics, is_from_hub
-from tunesmith.recipe.schema import Recipe
-from tunesmith.sources.nearest import did_you_mean
+from tunesmith.judge.statistics.intervals import Interval
+from tunesmith.recipe.check.metric_names import GRADED, TASK_METRICS, asked_metrics, is_from_hub
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.suggest import did_you_mean
 from tunesmith.tasks.task import Scored
 
 SUMS = ("loss", "perplexity", "token_accuracy")
@@ -71,7 +71,7 @@ def evaluate_file(
     Raises:
         UserError: no finished model, or a file that does not do for its task.
     """
-    from tunesmith.train.quiet import quieten
+    from tunesmith.prepare.hardware import quieten
 
     quieten()
     recipe, _ = find_model(path, task)
@@ -157,7 +157,7 @@ def _graded(
     scored: list[Scored], names: Sequence[str], recipe: Recipe, rows: Measurable, folder: Path
 ) -> list[Scored]:
     """The scores with the values of metrics that look at each answer by other means."""
-    from tunesmith.train.graders import make_graders, refuse_judge
+    from tunesmith.train.evaluate.graders import make_graders, refuse_judge
 
     wanted = [name for name in names if name in GRADED]
     if not wanted:
@@ -184,9 +184,9 @@ def _summary(
     scored: Sequence[Scored], names: Sequence[str], recipe: Recipe, rows: Measurable
 ) -> tuple[dict[str, float], dict[str, Interval], list[str]]:
     from tunesmith.metrics.compute import load_metrics
-    from tunesmith.train.aside import Aside, clusters_of, slices_of
-    from tunesmith.train.evaluate import summarise
-    from tunesmith.train.look import of_slices
+    from tunesmith.prepare.eval_sets import Aside, clusters_of, slices_of
+    from tunesmith.train.evaluate.evaluation import of_slices
+    from tunesmith.train.evaluate.score import summarise
 
     load_metrics(names)
     ids, marks, notes = [one.id for one in scored], _marks(recipe, scored, rows), []

@@ -9,9 +9,9 @@ from typing import Any
 from tunesmith.checkpoint.atomic import write_json, write_text
 from tunesmith.errors import UserError
 from tunesmith.infer.evaluate import Evaluated, evaluate_file
-from tunesmith.judge.show import show
+from tunesmith.numbers import show
 from tunesmith.report.evaluation import evaluation_page
-from tunesmith.report.scores import write_scores
+from tunesmith.report.score_files import write_scores
 
 PAGE = "report.html"
 SHOWN_SLICES = 3

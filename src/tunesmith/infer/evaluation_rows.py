@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.clean import clean_skips
-from tunesmith.data.findings import NOTHING
-from tunesmith.data.held_out import own_sources
-from tunesmith.data.raw import RawRows
+from tunesmith.data.clean.duplicates import clean_skips
+from tunesmith.data.clean.findings import NOTHING
+from tunesmith.data.eval_splits import own_sources
+from tunesmith.data.map.columns import FIELDS, Shape, choose_shape
+from tunesmith.data.map.map_row import Sample, map_rows
+from tunesmith.data.read.raw import RawRows
 from tunesmith.data.row import Skip
-from tunesmith.data.sample import Sample, map_rows
-from tunesmith.data.shapes import FIELDS, Shape, choose_shape
 from tunesmith.errors import UserError
-from tunesmith.infer.load import Opened
-from tunesmith.infer.questions import read_file
-from tunesmith.recipe.schema import Recipe, Rows
+from tunesmith.infer.inputs import read_file
+from tunesmith.infer.open_run import Opened
+from tunesmith.recipe.schema.data import Rows
+from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.names import NEEDS
 from tunesmith.tasks.task import Example, Task
 
@@ -103,10 +104,10 @@ def task_for(opened: Opened, *, max_new_tokens: int | None = None, batch_size: i
         max_new_tokens: most tokens of an answer; default: the recipe's.
         batch_size: rows at once; default: the recipe's.
     """
-    from tunesmith.tasks.causal_lm import CausalLM
-    from tunesmith.tasks.image_classification import ImageClassification
-    from tunesmith.tasks.regression import Regression
-    from tunesmith.tasks.sequence_classification import SequenceClassification
+    from tunesmith.tasks.language.causal_lm import CausalLM
+    from tunesmith.tasks.text.regression import Regression
+    from tunesmith.tasks.text.sequence_classification import SequenceClassification
+    from tunesmith.tasks.vision.image_classification import ImageClassification
 
     recipe, tokenizer = opened.recipe, opened.tokenizer
     at_once = batch_size or recipe.eval.batch_size

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import UserError
-from tunesmith.recipe.schema import Recipe
+from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.names import NEEDS
 
 _ADAPTER_TASKS = {"CAUSAL_LM": "causal-lm", "SEQ_CLS": "sequence-classification"}

@@ -10,10 +10,10 @@ from typing import Any
 
 from tunesmith.checkpoint.atomic import finite
 from tunesmith.errors import UserError
-from tunesmith.infer.answer import Answer, answer
-from tunesmith.infer.load import find_model, open_run
+from tunesmith.infer.inputs import Question, read_questions
+from tunesmith.infer.open_run import find_model, open_run
+from tunesmith.infer.predict import Answer, answer
 from tunesmith.infer.progress import progress
-from tunesmith.infer.questions import Question, read_questions
 
 SHOWN = 3
 """Rows left out that are named."""

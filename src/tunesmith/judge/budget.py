@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from tunesmith.errors import UserError
 from tunesmith.judge.measurement import Progress, Verdict
-from tunesmith.judge.show import duration
-from tunesmith.recipe.leaves import binding
-from tunesmith.recipe.stop_rules import Budget, StopRule
+from tunesmith.numbers import duration
+from tunesmith.recipe.schema.stop import Budget, StopRule, binding
 
 DEFAULT_BUDGET = Budget(epochs=3)
 """Holds where no stop rule is a budget, so that every run ends."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tunesmith.judge.best import best_index, direction, known, primary_metric, within_guards
 from tunesmith.judge.budget import spent, spent_of
-from tunesmith.judge.measurement import History, Verdict
+from tunesmith.judge.measurement import History, Verdict, known
 from tunesmith.judge.rules.divergence import divergence
 from tunesmith.judge.rules.forecast import forecast
 from tunesmith.judge.rules.guard import guard
@@ -14,9 +13,10 @@ from tunesmith.judge.rules.non_finite import non_finite
 from tunesmith.judge.rules.overfitting import overfitting
 from tunesmith.judge.rules.plateau import plateau, since_gain
 from tunesmith.judge.rules.target import target
-from tunesmith.judge.show import show
-from tunesmith.recipe.leaves import leaves
-from tunesmith.recipe.stop_rules import StopRule
+from tunesmith.judge.selection.best import best_index, primary_metric, within_guards
+from tunesmith.metrics.table import direction
+from tunesmith.numbers import show
+from tunesmith.recipe.schema.stop import StopRule, leaves
 
 SUCCESS = frozenset({"target"})
 """Rules whose stop means *good enough*."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from tunesmith.judge.paired import Paired, pair_from_plain, pair_to_plain
+from tunesmith.judge.statistics.paired import Paired, pair_from_plain, pair_to_plain
 from tunesmith.metrics.names import WORST, split_name
 
 
@@ -146,3 +146,26 @@ def from_plain(plain: Mapping[str, Any]) -> Measurement:
         slices=plain.get("slices", {}),
         lost=plain.get("lost", False),
     )
+
+
+def stop(rule: str, reason: str) -> Verdict:
+    """Training ends here."""
+    return Verdict(decision="stop", rule=rule, reason=reason)
+
+
+def unknown(rule: str, reason: str) -> Verdict:
+    """The rule cannot judge: never a success, and never a failure."""
+    return Verdict(decision="unknown", rule=rule, reason=f"{reason}, so this rule cannot judge")
+
+
+def unknown_value(rule: str, measurement: Measurement, metric: str) -> Verdict:
+    """The verdict of a rule whose metric has no value: names the metric, the step, and what is there."""
+    value = measurement.metrics.get(metric)
+    state = "was not measured" if value is None else f"is {value}"
+    return unknown(rule, f"{metric} {state} at step {measurement.step}")
+
+
+def known(measurement: Measurement, metric: str) -> float | None:
+    """The metric's value there, or ``None`` if it is missing or not finite."""
+    value = measurement.metrics.get(metric)
+    return value if value is not None and math.isfinite(value) else None

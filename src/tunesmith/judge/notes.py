@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunesmith.judge.barred import barred_now
-from tunesmith.judge.best import meets_target
 from tunesmith.judge.measurement import History
-from tunesmith.judge.show import show
-from tunesmith.recipe.leaves import leaves
-from tunesmith.recipe.stop_rules import StopRule
+from tunesmith.judge.selection.best import meets_target
+from tunesmith.judge.selection.guards import barred_now
+from tunesmith.numbers import show
+from tunesmith.recipe.schema.stop import StopRule, leaves
 
 
 def notes(history: History, rules: Sequence[StopRule]) -> list[str]:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith.judge.best import best_index, gain, primary_metric
+from tunesmith.judge.comparisons import Kept, comparisons, keep
 from tunesmith.judge.decide import decide
-from tunesmith.judge.intervals import bootstrap_interval, wilson_interval
 from tunesmith.judge.measurement import History, Measurement, Progress, Verdict
-from tunesmith.judge.paired import pair_from_plain
-from tunesmith.judge.references import Kept, comparisons, keep
-from tunesmith.judge.scores import Scores, scores_of, unpack
-from tunesmith.metrics.table import METRICS, metric_direction
-from tunesmith.recipe.stop_rules import StopRule
+from tunesmith.judge.selection.best import best_index, primary_metric
+from tunesmith.judge.statistics.example_scores import Scores, scores_of, unpack
+from tunesmith.judge.statistics.intervals import bootstrap_interval, wilson_interval
+from tunesmith.judge.statistics.paired import pair_from_plain
+from tunesmith.metrics.table import METRICS, gain, metric_direction
+from tunesmith.recipe.schema.stop import StopRule
 
 Looks = Callable[[History, int], int]
 """History and the whole budget's steps to the step of the next evaluation."""

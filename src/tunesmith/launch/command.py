@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tunesmith.errors import UserError
-from tunesmith.launch.profile import Profile
+from tunesmith.launch.profiles.profile import Profile
 
 DEFAULT_PORT = 29500
 """Where the first process is met by those of other machines, if nobody says."""

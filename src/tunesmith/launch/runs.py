@@ -14,10 +14,10 @@ from typing import Any
 from tunesmith.checkpoint.lock import owner_of
 from tunesmith.checkpoint.plain_file import MIB, is_there, open_plain, read_plain
 from tunesmith.errors import UserError
-from tunesmith.launch.slurm_cluster import JobState, my_jobs
-from tunesmith.launch.slurm_record import FOLDER, Submission, folder_of, read_starts, read_submission
+from tunesmith.launch.slurm.cluster import JobState, my_jobs
+from tunesmith.launch.slurm.record import FOLDER, Submission, folder_of, read_starts, read_submission
 from tunesmith.live.tail import Place, read_new
-from tunesmith.report.story import metrics_of
+from tunesmith.report.summary import metrics_of
 from tunesmith.terminal import one_line
 
 _MARKS = ("metrics.jsonl", "environment.json", "result.json", FOLDER)

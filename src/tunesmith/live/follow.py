@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tunesmith.live.life import Life, life_of
+from tunesmith.live.liveness import Life, life_of
 from tunesmith.live.tail import Place, read_new
-from tunesmith.report.read import Record, RunFiles, add_record, read_facts
+from tunesmith.report.run_files import Record, RunFiles, add_record, read_facts
 
 FILES = ("recipe.yaml", "result.json", "environment.json", "data.json", "plan.txt", "variants.json")
 MOST_STEPS = 20_000

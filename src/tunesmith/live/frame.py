@@ -12,14 +12,14 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from tunesmith import numbers
+from tunesmith.live.eta import Outlook, outlook
 from tunesmith.live.follow import Followed
-from tunesmith.live.outlook import Outlook, outlook
 from tunesmith.live.plot import LABEL, plot
-from tunesmith.report import words
-from tunesmith.report.read import Record, RunFiles
-from tunesmith.report.results import metric_names
-from tunesmith.report.story import baseline, best, chief_metric, metrics_of, notes_of, targets, tell
-from tunesmith.report.thin import smooth, thin
+from tunesmith.report.charts.downsample import smooth, thin
+from tunesmith.report.run_files import Record, RunFiles
+from tunesmith.report.sections.results import metric_names
+from tunesmith.report.summary import baseline, best, chief_metric, metrics_of, notes_of, targets, tell
 from tunesmith.terminal import printable
 
 TONES = {"good": "green", "plain": "blue", "warn": "yellow", "bad": "red", "going": "cyan"}
@@ -91,11 +91,11 @@ def _last_verdict(run: RunFiles) -> Text:
 
 def _progress(now: Outlook, width: int, *, ended: bool) -> RenderableType:
     total = now.last_step or now.step or 1
-    of = f" of {words.number(now.last_step)}" if now.last_step else ""
-    told = f"step {words.number(now.step)}{of}"
-    after = f"{words.duration(now.seconds)} in all" if ended else ""
+    of = f" of {numbers.number(now.last_step)}" if now.last_step else ""
+    told = f"step {numbers.number(now.step)}{of}"
+    after = f"{numbers.duration(now.seconds)} in all" if ended else ""
     if not ended and now.seconds_left is not None:
-        after = f"at most {words.duration(now.seconds_left)} left"
+        after = f"at most {numbers.duration(now.seconds_left)} left"
     beside = width - len(told) - len(after) - 8
     bar = ProgressBar(
         total=total, completed=min(now.step, total), width=beside if beside >= 10 else width - 2
@@ -121,11 +121,11 @@ def _metrics(run: RunFiles, width: int) -> RenderableType:
         at = "" if top is None else " (average)" if step is None else f" @{step}"
         goal = goals.get(name)
         cells: list[str | Text] = [
-            words.number(metrics_of(first).get(name)),
-            Text(words.number(value), "bold" if index == 0 else ""),
-            Text(words.interval(_interval(last, name)), "dim"),
-            Text(f"{words.number(top)}{at}"),
-            Text(words.number(goal) if goal is not None else "", "green"),
+            numbers.number(metrics_of(first).get(name)),
+            Text(numbers.number(value), "bold" if index == 0 else ""),
+            Text(numbers.interval(_interval(last, name)), "dim"),
+            Text(f"{numbers.number(top)}{at}"),
+            Text(numbers.number(goal) if goal is not None else "", "green"),
         ]
         table.add_row(Text(printable(name), "bold" if index == 0 else ""), *cells[: 5 if wide else 3])
     return table
@@ -181,13 +181,13 @@ def _chart(
 def _facts(run: RunFiles, now: Outlook) -> Text:
     waited = [record.get("seconds") for record in run.evals if not record.get("beside")]
     measuring = sum(one for one in waited if isinstance(one, int | float))
-    share = words.percent(min(1.0, measuring / now.seconds)) if now.seconds else ""
+    share = numbers.percent(min(1.0, measuring / now.seconds)) if now.seconds else ""
     facts = [
-        f"{words.number(round(now.tokens_per_second))} tokens/s" if now.tokens_per_second else "",
+        f"{numbers.number(round(now.tokens_per_second))} tokens/s" if now.tokens_per_second else "",
         _speed(now.step_seconds),
-        f"{words.size(now.memory_bytes)} memory" if now.memory_bytes else "",
+        f"{numbers.size(now.memory_bytes)} memory" if now.memory_bytes else "",
         f"{share} of the time in evaluations" if measuring and share else "",
-        f"running for {words.duration(now.seconds)}" if now.seconds else "",
+        f"running for {numbers.duration(now.seconds)}" if now.seconds else "",
     ]
     return Text("   ".join(fact for fact in facts if fact), "dim")
 
@@ -196,5 +196,5 @@ def _speed(step_seconds: float | None) -> str:
     if not step_seconds:
         return ""
     return (
-        f"{words.duration(step_seconds)} a step" if step_seconds >= 1 else f"{1 / step_seconds:.3g} steps/s"
+        f"{numbers.duration(step_seconds)} a step" if step_seconds >= 1 else f"{1 / step_seconds:.3g} steps/s"
     )

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunesmith.report import words
-from tunesmith.report.axis import Axis, value_axis
+from tunesmith import numbers
+from tunesmith.report.charts.axis import Axis, value_axis
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of the Braille dots, by row and column."""
@@ -57,7 +57,7 @@ def plot(
 
 
 def _labels(y: Axis, height: int) -> list[str]:
-    shown = {0: words.number(y.high), height - 1: words.number(y.low)}
+    shown = {0: numbers.number(y.high), height - 1: numbers.number(y.low)}
     short = {
         row: text if len(text) < LABEL - 1 else f"{end:.1e}"
         for (row, text), end in zip(shown.items(), (y.high, y.low), strict=True)

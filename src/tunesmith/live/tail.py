@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.checkpoint.plain_file import MIB, open_plain
-from tunesmith.report.read import Record, metric_line
+from tunesmith.report.run_files import Record, metric_line
 
 MOST_AT_ONCE = 64 * MIB
 MOST_BACK = 1024 * MIB

@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from tunesmith import numbers
 from tunesmith.checkpoint.plain_file import is_there, refuse_closed
 from tunesmith.errors import Exit, UserError
 from tunesmith.live.follow import Followed, follow
 from tunesmith.live.frame import Fit, frame
-from tunesmith.report import words
-from tunesmith.report.story import metrics_of, notes_of, tell
+from tunesmith.report.summary import metrics_of, notes_of, tell
 from tunesmith.terminal import drawing, one_line, printable
 
 LONGEST_PAUSE = 3600.0
@@ -96,6 +96,6 @@ def _line(record: object) -> str:
     assert isinstance(record, dict)
     verdict = record.get("verdict")
     reason = f"{verdict.get('decision')}: {verdict.get('reason')}" if isinstance(verdict, dict) else ""
-    values = "  ".join(f"{name} {words.number(value)}" for name, value in metrics_of(record).items())
+    values = "  ".join(f"{name} {numbers.number(value)}" for name, value in metrics_of(record).items())
     notes = "".join(f"\n  note: {note}" for note in notes_of(record))
     return printable(f"step {record['step']}  {values}  {reason}".rstrip() + notes)

@@ -10,9 +10,8 @@ from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.metrics.hub import hub_compute
-from tunesmith.metrics.match import as_label
+from tunesmith.metrics.match import as_label, total
 from tunesmith.metrics.table import METRICS, MetricSpec, is_hub_metric
-from tunesmith.metrics.total import total
 
 
 def metric_spec(name: str) -> MetricSpec:

@@ -14,8 +14,8 @@ import datasets
 import evaluate
 import numpy as np
 
+from tunesmith.metrics.match import total
 from tunesmith.metrics.table import METRICS
-from tunesmith.metrics.total import total
 
 
 class _OwnMetric(evaluate.Metric):

@@ -168,3 +168,23 @@ def metric_direction(name: str) -> Direction:
         return spec.direction
     bare = name.rpartition(":")[2].rpartition("/")[2].partition("@")[0]
     return "min" if bare in _SMALLER_IS_BETTER else "max"
+
+
+def better_word(metric: str) -> str:
+    """``or more`` or ``or less``: which side of a target is good."""
+    return "or more" if direction(metric) == "max" else "or less"
+
+
+def direction(metric: str) -> Direction:
+    """``max`` if more of this metric is better, else ``min``; ``max`` for metrics nobody knows."""
+    return metric_direction(metric)
+
+
+def at_least_as_good(metric: str, value: float, wanted: float) -> bool:
+    """Whether ``value`` reaches ``wanted``; never true if either is not a number."""
+    return value >= wanted if direction(metric) == "max" else value <= wanted
+
+
+def gain(metric: str, value: float, reference: float) -> float:
+    """By how much ``value`` is better than ``reference``; negative if it is worse."""
+    return value - reference if direction(metric) == "max" else reference - value

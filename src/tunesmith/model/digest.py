@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tunesmith.model.location import locate
-from tunesmith.recipe.schema import Model
-from tunesmith.sources.checksum import sha256_of
+from tunesmith.recipe.schema.model import Model
+from tunesmith.sources.cache import sha256_of
 
 _COUNT = (".safetensors", ".gguf", ".json", ".jinja", ".model", ".txt", ".py")
 

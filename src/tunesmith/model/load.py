@@ -13,18 +13,18 @@ import torch
 
 from tunesmith.errors import UserError
 from tunesmith.model.attention import attention_of
-from tunesmith.model.complete import refuse_incomplete, refuse_larger, say_unused
-from tunesmith.model.export import output_layer
-from tunesmith.model.fitness import LANGUAGE_MODEL, refuse_seeing_ahead, refuse_unfit
-from tunesmith.model.folder import refuse_endless
+from tunesmith.model.check.architecture import LANGUAGE_MODEL, refuse_seeing_ahead, refuse_unfit
+from tunesmith.model.check.completeness import refuse_incomplete, refuse_larger, say_unused
+from tunesmith.model.check.folder import refuse_endless
+from tunesmith.model.check.kernels import without_kernels
+from tunesmith.model.export.save import output_layer
 from tunesmith.model.gguf import beside_weights
-from tunesmith.model.kernels import without_kernels
+from tunesmith.model.inline_config import configuration, refused_by_transformers, try_out
 from tunesmith.model.location import Location, cannot_be_built, locate, open_location, refuse_hub_index
-from tunesmith.model.quantize import quantize_frozen, require_library
-from tunesmith.model.select import is_head
-from tunesmith.model.spelt_out import configuration, refused_by_transformers, try_out
-from tunesmith.model.stored import as_quantized_here, stored_bits
-from tunesmith.recipe.schema import Model
+from tunesmith.model.tune.prequantized import as_quantized_here, stored_bits
+from tunesmith.model.tune.quantize import quantize_frozen, require_library
+from tunesmith.model.tune.select import is_head
+from tunesmith.recipe.schema.model import Model
 
 TASK_OF = {
     "AutoModelForCausalLM": "causal-lm",

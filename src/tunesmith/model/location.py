@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tunesmith.errors import UserError
-from tunesmith.model.folder import refuse_odd_folder, refuse_outside
-from tunesmith.model.kernels import fetch_no_kernels
-from tunesmith.model.pickles import refuse_pickled, without_pickles
-from tunesmith.recipe.schema import Model
+from tunesmith.model.check.folder import refuse_odd_folder, refuse_outside
+from tunesmith.model.check.kernels import fetch_no_kernels
+from tunesmith.model.check.pickles import refuse_pickled, without_pickles
+from tunesmith.recipe.schema.model import Model
 from tunesmith.sources.address import HubAddress
 from tunesmith.sources.hub import explain_hub_error
 from tunesmith.sources.resolve import resolve

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tunesmith.plan.division import Division
-from tunesmith.plan.job import Job
-from tunesmith.plan.memory import MemoryParts, Sharding
+from tunesmith.numbers import bytes_text
+from tunesmith.plan.batch import Division
+from tunesmith.plan.cost.memory import MemoryParts, Sharding
 from tunesmith.plan.recommend import Recommendation, profile_name, recommend
-from tunesmith.plan.sizes import bytes_text
+from tunesmith.plan.workload import Job
 
 _PLAIN = {
     "weights": "the weights",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tunesmith.plan.division import Division
+from tunesmith.plan.batch import Division
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

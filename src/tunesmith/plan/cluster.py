@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tunesmith.plan.activations import kept_bytes
+from tunesmith.plan.batch import Division
+from tunesmith.plan.cost.activations import kept_bytes
+from tunesmith.plan.cost.communication import Traffic, traffic_of
+from tunesmith.plan.cost.step_time import ATTENTION, StepTime, step_time
 from tunesmith.plan.devices import Cluster
-from tunesmith.plan.division import Division
-from tunesmith.plan.job import Job, can_divide, cost_of, division_of, pass_of, regime_of
-from tunesmith.plan.recommend import LORA_RANK, Recommendation, recommend
-from tunesmith.plan.step_time import ATTENTION, StepTime, step_time
-from tunesmith.plan.traffic import Traffic, traffic_of
-from tunesmith.plan.with_lora import with_lora
+from tunesmith.plan.recommend import LORA_RANK, Recommendation, recommend, with_lora
+from tunesmith.plan.workload import Job, can_divide, cost_of, division_of, pass_of, regime_of
 
 HOST_RATE = 20e9
 """Bytes a second between a device and its host's memory that offload reaches (PCIe 4, 16 lanes)."""

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tunesmith.plan.job import Job, division_of, memory_at
-from tunesmith.plan.memory import MemoryParts, Sharding
-from tunesmith.plan.sizes import bytes_text
-from tunesmith.plan.with_lora import with_lora
+from tunesmith.numbers import bytes_text
+from tunesmith.plan.cost.lora_shapes import tuned_weights
+from tunesmith.plan.cost.memory import MemoryParts, Sharding
+from tunesmith.plan.cost.weights import is_adapter
+from tunesmith.plan.workload import Job, division_of, memory_at
+from tunesmith.recipe.schema.tune import Lora, Tune
 
 USABLE = 0.92
 """Share of a device's memory that is planned with; drivers and other libraries want some, too."""
@@ -160,3 +162,11 @@ def _reason(
         return f"even ZeRO-3 needs {before}; what rests in the host's memory leaves {room}"
     lack = "whole weights do not fit" if way.stage == 3 else "sharing less does not fit"
     return f"{lack} ({before}); this needs {room}"
+
+
+def with_lora(job: Job, rank: int) -> Job:
+    """The same model with LoRA of that rank on all linear layers, frozen weights in the arithmetic's type."""
+    shapes = {name: shape for name, shape in job.weights.shapes.items() if not is_adapter(name)}
+    transposed = job.dimensions is not None and job.dimensions.kind == "gpt2"
+    weights = tuned_weights(shapes, Tune(lora=Lora(rank=rank)), (), transposed=transposed)
+    return replace(job, weights=weights, lora_rank=rank, autocast=False, frozen_bytes=job.narrow)

@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from tunesmith.recipe.quantities import Every
-from tunesmith.recipe.scalars import BASED, FLOAT, INTEGER
-from tunesmith.recipe.schema import Recipe
+from tunesmith.recipe.schema.quantities import Every
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.yaml.nodes import BASED, FLOAT, INTEGER
 
 _NOT_LEARNING = (
     ("run", "dir"),

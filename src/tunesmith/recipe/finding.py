@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from tunesmith.errors import UserError
 from tunesmith.redact import redact_settings
@@ -93,22 +93,18 @@ def _tidy(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(kept, key=lambda one: (files.index(one.spot.name), one.spot.line, one.spot.column))
 
 
-def nearest(word: str, options: Sequence[str]) -> str | None:
-    """The option that ``word`` was probably meant to be, if any is near."""
-    if len(word) > 60:
-        return None
-    lowered = {option.lower().replace("-", "_"): option for option in options}
-    close = difflib.get_close_matches(word.lower().replace("-", "_"), list(lowered), n=1, cutoff=0.6)
-    return lowered[close[0]] if close else None
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One impossible combination.
 
+    Attributes:
+        path: where it stands, e.g. ``("stop", 0, "target", "accuracy")``; need not exist in the file.
+        what: the mistake, one sentence.
+        hint: the way out.
+        at: whether the key or the value is to be underlined.
+    """
 
-def any_of(words: Sequence[str], last: str = "or") -> str:
-    """``a``, ``b`` or ``c``, each in backquotes."""
-    quoted = [f"`{word}`" for word in words]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
-
-
-def shorten(text: str, length: int = 48) -> str:
-    """One printable line of at most ``length`` characters."""
-    line = "".join(letter if letter.isprintable() else " " for letter in text[: length + 1])
-    return line if len(line) <= length else line[: length - 1] + "…"
+    path: tuple[str | int, ...]
+    what: str
+    hint: str
+    at: Literal["key", "value"] = "value"

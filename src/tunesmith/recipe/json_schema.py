@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunesmith.recipe.launchable import LAUNCH_KEY
-from tunesmith.recipe.schema import Recipe
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.yaml.launchable import LAUNCH_KEY
 
 
 def recipe_schema() -> dict[str, Any]:

@@ -13,17 +13,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tunesmith.recipe.check import MOST_VARIANTS, check
-from tunesmith.recipe.check_secrets import secret_findings
-from tunesmith.recipe.explain import explain
-from tunesmith.recipe.finding import Finding, RecipeTrouble, to_error
-from tunesmith.recipe.fit import fit
-from tunesmith.recipe.nodes import MapNode, Node, dotted, get, key_spot, to_plain, value_spot
+from tunesmith.recipe.check.coerce import fit
+from tunesmith.recipe.check.recipe import MOST_VARIANTS, check
+from tunesmith.recipe.check.schema_errors import explain
+from tunesmith.recipe.check.secrets import secret_findings
+from tunesmith.recipe.finding import Finding, Problem, RecipeTrouble, to_error
 from tunesmith.recipe.overrides import apply_overrides, apply_variant
 from tunesmith.recipe.paths import absolute_paths, source_findings
-from tunesmith.recipe.problem import Problem
 from tunesmith.recipe.read import read_tree
-from tunesmith.recipe.schema import Recipe, Run
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.schema.run import Run
+from tunesmith.recipe.yaml.nodes import MapNode, Node, dotted, get, key_spot, to_plain, value_spot
 
 _MOST = 200
 """Findings collected before the search ends; a file with more is not a recipe."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from tunesmith.errors import UserError
 from tunesmith.recipe.finding import Finding
-from tunesmith.recipe.nodes import MapNode, key_spot, value_spot
 from tunesmith.recipe.overrides import apply_overrides
 from tunesmith.recipe.read import read_tree
-from tunesmith.recipe.schema import Recipe
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.yaml.nodes import MapNode, key_spot, value_spot
 
 _DOTTED = re.compile(r"[a-z_]+(\.[\w-]+)*")
 

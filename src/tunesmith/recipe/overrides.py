@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tunesmith.recipe import grammar
-from tunesmith.recipe.finding import Finding, RecipeTrouble, Spot, shorten
-from tunesmith.recipe.merge import changes_kind, merge
-from tunesmith.recipe.nodes import (
+from tunesmith.recipe.check import introspect
+from tunesmith.recipe.finding import Finding, RecipeTrouble, Spot
+from tunesmith.recipe.read import changes_kind, merge
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.yaml.nodes import (
     Entry,
     ListNode,
     MapNode,
@@ -20,9 +21,9 @@ from tunesmith.recipe.nodes import (
     is_null,
     moved,
 )
-from tunesmith.recipe.schema import Recipe
-from tunesmith.recipe.yaml_nodes import parse
+from tunesmith.recipe.yaml.parse import parse
 from tunesmith.redact import is_secret_key, is_secret_value, redact
+from tunesmith.suggest import shorten
 
 
 def apply_overrides(tree: MapNode, overrides: Sequence[str]) -> tuple[MapNode, list[Finding]]:
@@ -78,13 +79,13 @@ def _apply_one(tree: MapNode, text: str) -> MapNode:
 def _type_at(path: Sequence[str]) -> Any | None:
     annotation: Any | None = Recipe
     for step in path:
-        annotation = None if annotation is None else grammar.child(annotation, step)
+        annotation = None if annotation is None else introspect.child(annotation, step)
     return annotation
 
 
 def _value(annotation: Any | None, raw: str, spot: Spot) -> Node:
     itself = ScalarNode(raw, raw, False, spot)
-    text = annotation is not None and grammar.is_text(annotation)
+    text = annotation is not None and introspect.is_text(annotation)
     try:
         node = parse(raw, spot.name, spot.folder)
     except RecipeTrouble as trouble:
@@ -104,8 +105,12 @@ def _set(
     if not path:
         return new.node
     step, rest, here = path[0], path[1:], (*done, path[0])
-    below = grammar.child(annotation, step) if annotation is not None else None
-    items = [one for one in grammar.alternatives(annotation) if grammar.item_type(one)] if annotation else []
+    below = introspect.child(annotation, step) if annotation is not None else None
+    items = (
+        [one for one in introspect.alternatives(annotation) if introspect.item_type(one)]
+        if annotation
+        else []
+    )
     if isinstance(node, ListNode):
         return _set_item(node, below, path, done, new)
     if items and step == "0" and not (isinstance(node, ScalarNode) and node.value is not None):

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tunesmith.recipe.finding import Finding, nearest, shorten
-from tunesmith.recipe.nodes import Node, ScalarNode, dotted, leaves, replace_at
-from tunesmith.recipe.nodes import Path as NodePath
+from tunesmith.recipe.finding import Finding
 from tunesmith.recipe.source_syntax import has_pattern, kind_of, source_problem
+from tunesmith.recipe.yaml.nodes import Node, ScalarNode, dotted, leaves, replace_at
+from tunesmith.recipe.yaml.nodes import Path as NodePath
+from tunesmith.suggest import nearest, shorten
 
 _SOURCES = {
     ("model", "source"),

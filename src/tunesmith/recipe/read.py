@@ -5,14 +5,17 @@ from __future__ import annotations
 import os.path
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from tunesmith.recipe.finding import Finding, RecipeTrouble, Spot, nearest
-from tunesmith.recipe.launchable import LAUNCH_KEY
-from tunesmith.recipe.merge import merge
-from tunesmith.recipe.nodes import MapNode, ScalarNode, describe
-from tunesmith.recipe.schema import Recipe
-from tunesmith.recipe.yaml_nodes import parse
-from tunesmith.recipe.yaml_text import MAX_BYTES, decode
+from tunesmith.recipe.check import introspect
+from tunesmith.recipe.check.schema_errors import meant
+from tunesmith.recipe.finding import Finding, RecipeTrouble, Spot
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.yaml.launchable import LAUNCH_KEY
+from tunesmith.recipe.yaml.nodes import Entry, MapNode, Node, ScalarNode, describe, is_null
+from tunesmith.recipe.yaml.parse import parse
+from tunesmith.recipe.yaml.text import MAX_BYTES, decode
+from tunesmith.suggest import nearest
 
 _MAX_CHAIN = 20
 
@@ -91,3 +94,38 @@ def _bytes(path: Path, asked_at: Spot) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RecipeTrouble([Finding(f"cannot read `{path}`: {reason}", asked_at)]) from None
+
+
+def merge(annotation: Any | None, base: Node, child: Node) -> Node:
+    """``child`` over ``base``: mappings merge key by key, everything else is replaced.
+
+    A mapping that is another kind of section replaces too: ``eval: {source: …}`` over ``eval: {holdout: …}``.
+
+    Args:
+        annotation: what stands here by the schema; None for an unknown key.
+        base: what is built on.
+        child: what is said now.
+    """
+    if not (isinstance(base, MapNode) and isinstance(child, MapNode)):
+        return child
+    if changes_kind(annotation, base, child):
+        return MapNode({key: one for key, one in child.entries.items() if not is_null(one.node)}, child.spot)
+    entries = dict(base.entries)
+    for key, entry in child.entries.items():
+        old = entries.get(key)
+        below = introspect.child(annotation, key) if annotation is not None else None
+        node = entry.node if old is None else merge(below, old.node, entry.node)
+        entries[key] = Entry(entry.spot, node, over=old is not None)
+    return MapNode(entries, child.spot)
+
+
+def changes_kind(annotation: Any | None, base: MapNode, child: MapNode) -> bool:
+    """Whether the two are different sections of a place where several kinds may stand."""
+    models = (
+        [one for one in introspect.alternatives(annotation) if introspect.as_model(one)] if annotation else []
+    )
+    if len(models) < 2:
+        return False
+    kinds = [set(introspect.keys(meant(annotation, node))) for node in (base, child)]
+    said = {key for key, entry in child.entries.items() if not is_null(entry.node)}
+    return kinds[0] != kinds[1] and bool(said) and not said & kinds[0]

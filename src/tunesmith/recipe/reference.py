@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic.fields import FieldInfo, PydanticUndefined
 
-from tunesmith.recipe import grammar
+from tunesmith.recipe.check import introspect
 from tunesmith.recipe.dump import scalar_text
 from tunesmith.recipe.meanings import EXAMPLES, MEANINGS
-from tunesmith.recipe.quantities import Every, Patience
-from tunesmith.recipe.schema import EvalSet, Recipe, Rows
+from tunesmith.recipe.schema.data import Rows
+from tunesmith.recipe.schema.eval import EvalSet
+from tunesmith.recipe.schema.quantities import Every, Patience
+from tunesmith.recipe.schema.recipe import Recipe
 
 HEAD = """\
 # Every key of a recipe
@@ -58,15 +59,15 @@ def _below(
     seen.add(model)
     yield path, model
     for name, field in model.model_fields.items():
-        for section in _models(grammar.field_type(field)):
+        for section in _models(introspect.field_type(field)):
             yield from _below(f"{path}.{name}".lstrip("."), section, seen)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     """Sections that may stand here, alone, in a list or in a free mapping."""
-    for member in grammar.alternatives(annotation):
-        inner = grammar.item_type(member) or grammar.value_type(member)
-        model = grammar.as_model(member)
+    for member in introspect.alternatives(annotation):
+        inner = introspect.item_type(member) or introspect.value_type(member)
+        model = introspect.as_model(member)
         if model is not None:
             yield model
         elif inner is not None:
@@ -86,12 +87,12 @@ def _about(path: str, model: type[BaseModel]) -> str:
 
 def _row(name: str, field: FieldInfo, path: str) -> str:
     key = f"{path}.{name}".lstrip(".")
-    annotation = grammar.field_type(field)
+    annotation = introspect.field_type(field)
     default = "**required**" if field.is_required() else _default(field)
     meaning = MEANINGS.get(key, "")
     said = " ".join(part for part in (meaning, field.description or "") if part)
     example = example_of(key, field)
-    cells = [f"`{name}`", grammar.expected(annotation), default, said, f"`{name}: {example}`"]
+    cells = [f"`{name}`", introspect.expected(annotation), default, said, f"`{name}: {example}`"]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

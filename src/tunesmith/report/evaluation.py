@@ -9,12 +9,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tunesmith.judge.best import direction
+from tunesmith import numbers
 from tunesmith.metrics.match import label_match
-from tunesmith.report import words
-from tunesmith.report.confusion import confusion_table
+from tunesmith.metrics.table import direction
 from tunesmith.report.page import environment, packaged, policy
-from tunesmith.report.slices import NAME
+from tunesmith.report.sections.confusion import confusion_table
+from tunesmith.report.sections.slices import NAME
 from tunesmith.tasks.task import Scored
 
 MOST_WRONG, MOST_CHARACTERS = 40, 600
@@ -50,7 +50,7 @@ def evaluation_page(content: Mapping[str, Any], scored: Sequence[Scored]) -> str
         scored: each row.
     """
     metrics, intervals = content["metrics"], content["intervals"]
-    left = [(words.phrase(reason), words.number(count)) for reason, count in content["left_out"].items()]
+    left = [(numbers.phrase(reason), numbers.number(count)) for reason, count in content["left_out"].items()]
     found = content["confusion"]
     return str(
         environment()
@@ -61,7 +61,7 @@ def evaluation_page(content: Mapping[str, Any], scored: Sequence[Scored]) -> str
             model=content["model"],
             data=content["data"],
             task=content["task"],
-            rows=words.number(content["rows"]),
+            rows=numbers.number(content["rows"]),
             left_out=left,
             notes=content["notes"],
             values=[_value(name, metrics, intervals) for name in metrics if NAME.fullmatch(name) is None],
@@ -73,7 +73,9 @@ def evaluation_page(content: Mapping[str, Any], scored: Sequence[Scored]) -> str
 
 
 def _value(name: str, metrics: Mapping[str, float], intervals: Mapping[str, Any]) -> Value:
-    return Value(name=name, value=words.number(metrics[name]), interval=words.interval(intervals.get(name)))
+    return Value(
+        name=name, value=numbers.number(metrics[name]), interval=numbers.interval(intervals.get(name))
+    )
 
 
 def _slices(metrics: Mapping[str, float], intervals: Mapping[str, Any]) -> list[tuple[str, list[Value]]]:
@@ -92,8 +94,8 @@ def _slices(metrics: Mapping[str, float], intervals: Mapping[str, Any]) -> list[
                 Value(
                     name=metric,
                     part=part,
-                    value=words.number(metrics[name]),
-                    interval=words.interval(intervals.get(name)),
+                    value=numbers.number(metrics[name]),
+                    interval=numbers.interval(intervals.get(name)),
                     worst=place == 0,
                 )
                 for place, (_, part, name) in enumerate(sorted(parts))
@@ -112,8 +114,8 @@ def most_wrong(scored: Sequence[Scored]) -> list[Wrong]:
             id=one.id,
             input=_short(one.input),
             reference=_short(one.reference),
-            prediction=words.ABSENT if one.prediction is None else _short(one.prediction),
-            loss=words.number(_loss(one)),
+            prediction=numbers.ABSENT if one.prediction is None else _short(one.prediction),
+            loss=numbers.number(_loss(one)),
         )
         for one in ordered[:MOST_WRONG]
     ]
@@ -131,5 +133,5 @@ def _loss(one: Scored) -> float:
 
 
 def _short(value: Any) -> str:
-    text = words.number(value) if isinstance(value, float) else str(value)
+    text = numbers.number(value) if isinstance(value, float) else str(value)
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"

@@ -10,19 +10,19 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tunesmith.report.chosen import chosen_by, classes, without_model
-from tunesmith.report.confusion import confusion
-from tunesmith.report.data_report import data_section
-from tunesmith.report.flips import flips
-from tunesmith.report.read import RunFiles, read_run
-from tunesmith.report.resources import facts, reproduce, tables
-from tunesmith.report.results import fewer_rows, figures, gains, verdicts
-from tunesmith.report.samples import previews
-from tunesmith.report.slices import slices
-from tunesmith.report.spent import bill
-from tunesmith.report.story import tell
-from tunesmith.report.tested import averages, tested
-from tunesmith.report.variants import variants
+from tunesmith.report.run_files import RunFiles, read_run
+from tunesmith.report.sections.confusion import confusion
+from tunesmith.report.sections.cost import bill
+from tunesmith.report.sections.data import data_section
+from tunesmith.report.sections.flips import flips
+from tunesmith.report.sections.resources import facts, reproduce, tables
+from tunesmith.report.sections.results import fewer_rows, figures, gains, verdicts
+from tunesmith.report.sections.samples import previews
+from tunesmith.report.sections.selection import chosen_by, classes, without_model
+from tunesmith.report.sections.slices import slices
+from tunesmith.report.sections.test_split import averages, tested
+from tunesmith.report.sections.variants import variants
+from tunesmith.report.summary import tell
 
 MOST_RECIPE = 100_000
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.sources.address import PythonAddress
-from tunesmith.sources.nearest import did_you_mean, nearest
+from tunesmith.suggest import did_you_mean, nearest_names
 
 
 def call_for_rows(
@@ -115,7 +115,7 @@ def _refuse_shadowed(address: PythonAddress, folder: Path, where: str) -> None:
 
 def _no_module(address: PythonAddress, folder: Path, where: str) -> UserError:
     files = [path.stem for path in sorted(folder.glob("*.py"))]
-    close = nearest(address.module, files, 1)
+    close = nearest_names(address.module, files, 1)
     hint = f"did you mean `{close[0]}`?" if close else f"put {address.module}.py into {folder}, or install it"
     return UserError(f"there is no module `{address.module}`", where, hint)
 

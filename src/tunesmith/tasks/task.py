@@ -5,14 +5,19 @@ Adding a task means adding one file like ``regression.py``, a line in ``TASKS``,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from tunesmith.metrics.match import label_match
+from tunesmith.metrics.table import METRICS
 
 if TYPE_CHECKING:
     import torch
 
     from tunesmith.data.row import Row, Skip
+
 
 Example = dict[str, Any]
 Batch = dict[str, Any]
@@ -93,3 +98,18 @@ class Task(Protocol):
     def metrics(self) -> tuple[str, ...]:
         """Names of metrics over predictions that make sense here, the default first."""
         ...
+
+
+def compared(metric: str, scored: Sequence[Scored]) -> tuple[list[Any], list[Any]]:
+    """The two sides that ``metrics.compute`` and ``metrics.statistics`` take for a metric.
+
+    For metrics of kind ``given`` the first side is each example's own value, not a number where it has none;
+    calibration compares confidences with hits.
+    """
+    spec = METRICS.get(metric)
+    if spec is None or spec.kind != "given":
+        return [one.prediction for one in scored], [one.reference for one in scored]
+    if metric == "ece":
+        hits = [label_match(one.prediction, one.reference) for one in scored]
+        return [one.given.get("confidence", math.nan) for one in scored], hits
+    return [one.given.get(metric, math.nan) for one in scored], [None] * len(scored)

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from tunesmith.plan.division import Division, deal
+from tunesmith.plan.batch import Division, deal
 from tunesmith.tasks.task import Batch, Example, Task
-from tunesmith.train.signals import ASKS_TO_STOP, held_back
+from tunesmith.world.signals import ASKS_TO_STOP, held_back
 
 SamplesOf = Callable[[int], Sequence[int]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,33 +16,33 @@ from tunesmith.checkpoint.saver import Saver
 from tunesmith.data.mixture import mixed_step
 from tunesmith.errors import UserError
 from tunesmith.fault import fault
+from tunesmith.judge.check_rules import check_evidence, check_rules
 from tunesmith.metrics.compute import load_metrics
-from tunesmith.model.export import output_layer, unfold_target_scale
+from tunesmith.model.export.save import output_layer, unfold_target_scale
 from tunesmith.model.load import load_model, load_outline, set_padding
 from tunesmith.model.precision import choose_dtype
-from tunesmith.model.quantize import refuse_sharded, true_size
-from tunesmith.model.select import is_head
-from tunesmith.model.stored import stored_bits
-from tunesmith.model.tune import Tuned, apply_tune, needs_autocast
+from tunesmith.model.tune.apply import Tuned, apply_tune, needs_autocast
+from tunesmith.model.tune.prequantized import stored_bits
+from tunesmith.model.tune.quantize import refuse_sharded, true_size
+from tunesmith.model.tune.select import is_head
 from tunesmith.plan.arithmetic import Arithmetic
-from tunesmith.recipe.metric_names import set_metrics
-from tunesmith.recipe.schema import Recipe
-from tunesmith.tasks.regression import Regression
+from tunesmith.prepare.describe import describe, division_of, metrics_of, steps_of
+from tunesmith.prepare.eval_sets import Aside, set_aside
+from tunesmith.prepare.inputs import Parts
+from tunesmith.recipe.check.metric_names import all_metrics, set_metrics
+from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.task import Task
-from tunesmith.train.accelerator import Place, on_main, seed_everything
-from tunesmith.train.arithmetic import describe, division_of, metrics_of, steps_of
-from tunesmith.train.aside import set_aside
-from tunesmith.train.average import start_mean
-from tunesmith.train.graders import make_graders, refuse_judge
-from tunesmith.train.harness import load_harness
-from tunesmith.train.optimizer import make_optimizer
-from tunesmith.train.parts import Parts
-from tunesmith.train.pulse import Pulse
-from tunesmith.train.rules import refuse_rules
-from tunesmith.train.setup import Setup
-from tunesmith.train.spread import spread, zero_stage
-from tunesmith.train.surroundings import facts_of
-from tunesmith.train.zero import keep_transformers_out
+from tunesmith.tasks.text.regression import Regression
+from tunesmith.train.context import Setup
+from tunesmith.train.engine.optimizer import make_optimizer
+from tunesmith.train.engine.process import Place, on_main, seed_everything
+from tunesmith.train.engine.wrap import spread, zero_stage
+from tunesmith.train.engine.zero import keep_transformers_out
+from tunesmith.train.evaluate.graders import make_graders, refuse_judge
+from tunesmith.train.evaluate.harness import load_harness
+from tunesmith.train.record.environment import facts_of
+from tunesmith.train.resume.averaging import start_mean
+from tunesmith.train.supervise.heartbeat import Pulse
 from tunesmith.world.memory import resident_bytes
 
 
@@ -217,3 +218,34 @@ def arithmetic_of(parts: Parts, place: Place, model: Any) -> Arithmetic:
         threads=place.threads,
         device=str(place.accelerator.device),
     )
+
+
+def refuse_rules(
+    recipe: Recipe, metrics: Sequence[str], examples: int, aside: Aside, *, deepspeed: bool = False
+) -> None:
+    """Make sure that every rule can be judged by what will be measured.
+
+    Args:
+        recipe: names rules.
+        metrics: of the evaluation set.
+        examples: of the evaluation set.
+        aside: slices that are measured apart.
+        deepspeed: whether that trains.
+
+    Raises:
+        UserError: for the first that cannot.
+    """
+    slices = {part: part[0] in aside.telling for part in aside.slices}
+    problems = [
+        *check_rules(recipe.stop, all_metrics(recipe, ("loss", *metrics), slices)),
+        *check_evidence(recipe.stop, examples, aside.sizes),
+    ]
+    if problems:
+        first = problems[0]
+        raise UserError(first.what, ".".join(str(part) for part in first.path), first.hint)
+    if deepspeed and recipe.safety.spike == "skip":
+        raise UserError(
+            "DeepSpeed cannot leave out a step whose gradient is finite",
+            "safety.spike",
+            "write `back` or `stop`, or choose a profile without DeepSpeed",
+        )

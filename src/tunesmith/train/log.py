@@ -17,15 +17,15 @@ from rich.progress import Progress as Bar
 
 from tunesmith.checkpoint.atomic import write_json
 from tunesmith.checkpoint.journal import append_record
+from tunesmith.judge.instability import Outcome
 from tunesmith.judge.measurement import Measurement, Progress, Verdict, to_plain
-from tunesmith.judge.trouble import Outcome
 from tunesmith.metrics.compute import confusion
-from tunesmith.report.scores import write_scores
+from tunesmith.report.score_files import write_scores
 from tunesmith.terminal import drawing, printable
-from tunesmith.train.accelerator import Place
-from tunesmith.train.evaluate import Evaluation
-from tunesmith.train.setup import Setup
-from tunesmith.train.spending import memory_bytes
+from tunesmith.train.context import Setup
+from tunesmith.train.engine.process import Place
+from tunesmith.train.evaluate.score import Evaluation
+from tunesmith.train.record.cost import memory_bytes
 from tunesmith.train.step import StepResult
 
 QUIET_SECONDS = 10.0

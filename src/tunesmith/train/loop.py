@@ -7,21 +7,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tunesmith.fault import fault
+from tunesmith.judge.instability import after_step, bound_of
 from tunesmith.judge.measurement import Verdict
-from tunesmith.judge.trouble import after_step, bound_of
-from tunesmith.train.asked import Asked
-from tunesmith.train.average import follow
-from tunesmith.train.back import WentWrong, broke_down
+from tunesmith.plan.schedule import closing_verdict, due, learning_rate
 from tunesmith.train.batches import hash_of_samples, step_batches
+from tunesmith.train.context import Setup
 from tunesmith.train.log import Log
 from tunesmith.train.measure import is_due, measure, take_scored
-from tunesmith.train.saving import save_checkpoint, settle
-from tunesmith.train.schedule import closing_verdict, due, learning_rate
-from tunesmith.train.setup import Setup
-from tunesmith.train.spending import advanced, open_energy
-from tunesmith.train.state import State
+from tunesmith.train.record.cost import advanced, open_energy
+from tunesmith.train.recover import StepTooLarge, WentWrong, broke_down, is_out_of_memory
+from tunesmith.train.resume.averaging import follow
+from tunesmith.train.resume.save import save_checkpoint, settle
+from tunesmith.train.resume.state import State
 from tunesmith.train.step import train_step
-from tunesmith.train.too_large import StepTooLarge, is_out_of_memory
+from tunesmith.train.supervise.interrupts import Asked
 
 NO_END = 10**9
 

@@ -6,26 +6,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from tunesmith.judge.best import best_index
-from tunesmith.judge.cadence import next_look
+from tunesmith.judge.comparisons import keep
 from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Progress
 from tunesmith.judge.notes import notes
-from tunesmith.judge.references import keep
-from tunesmith.judge.scores import Scores
-from tunesmith.report.scores import read_scores, write_scores
-from tunesmith.train.accelerator import from_main
-from tunesmith.train.choose import TEST_BASELINE, score_test_baseline
-from tunesmith.train.evaluate import Evaluation
-from tunesmith.train.handover import adopt, hand_over, keep_look, wait
+from tunesmith.judge.schedule.eval_schedule import next_look
+from tunesmith.judge.selection.best import best_index
+from tunesmith.judge.statistics.example_scores import Scores
+from tunesmith.plan.schedule import due, warmup_steps
+from tunesmith.report.score_files import read_scores, write_scores
+from tunesmith.train.async_eval.handover import adopt, hand_over, keep_look, wait
+from tunesmith.train.async_eval.mailbox import Result
+from tunesmith.train.context import Setup
+from tunesmith.train.deliver.select_weights import TEST_BASELINE, score_test_baseline
+from tunesmith.train.engine.process import from_main
+from tunesmith.train.evaluate.evaluation import look, paired
+from tunesmith.train.evaluate.score import Evaluation
 from tunesmith.train.log import Log
-from tunesmith.train.look import look, paired
-from tunesmith.train.looks import Result
-from tunesmith.train.saving import keep_best
-from tunesmith.train.schedule import due, warmup_steps
-from tunesmith.train.setup import Setup
-from tunesmith.train.signals import Leaving
-from tunesmith.train.state import State
+from tunesmith.train.resume.save import keep_best
+from tunesmith.train.resume.state import State
+from tunesmith.world.signals import Leaving
 
 
 def measure(setup: Setup, state: State, log: Log, *, last: bool) -> State:

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tunesmith.errors import UserError
-from tunesmith.model.quantize import refuse_sharded
+from tunesmith.model.tune.quantize import refuse_sharded
+from tunesmith.prepare.check.inputs import missing_packages
+from tunesmith.prepare.describe import metrics_of
+from tunesmith.prepare.eval_sets import set_aside
+from tunesmith.prepare.inputs import Parts
+from tunesmith.recipe.check.metric_names import set_metrics
 from tunesmith.recipe.dump import recipe_hash
-from tunesmith.recipe.metric_names import set_metrics
-from tunesmith.recipe.schema import Recipe
-from tunesmith.tasks.layout import class_of
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.tasks.language.packable import class_of
 from tunesmith.tasks.task import Example
-from tunesmith.train.arithmetic import metrics_of
-from tunesmith.train.aside import set_aside
-from tunesmith.train.before import changes_of_recipe
-from tunesmith.train.check_inputs import missing_packages
-from tunesmith.train.continuation import Terms
-from tunesmith.train.evaluate import predicts
-from tunesmith.train.parts import Parts
-from tunesmith.train.rules import refuse_rules
-from tunesmith.train.trackers import refuse_missing_trackers
+from tunesmith.train.build import refuse_rules
+from tunesmith.train.evaluate.score import predicts
+from tunesmith.train.record.trackers import refuse_missing_trackers
+from tunesmith.train.resume.exactness import Terms
+from tunesmith.train.resume.ownership import changes_of_recipe
 
 
 def refuse_as_run(parts: Parts, *, deepspeed: bool = False, zero_stage: int = 0) -> None:

@@ -16,39 +16,52 @@ from tunesmith.errors import Exit
 from tunesmith.fault import fault
 from tunesmith.model.digest import base_digest
 from tunesmith.plan.arithmetic import text_of
+from tunesmith.prepare.hardware import quieten
+from tunesmith.prepare.inputs import Parts, prepare
+from tunesmith.prepare.preview import preview
 from tunesmith.recipe.dump import recipe_hash, to_yaml
-from tunesmith.recipe.schema import Recipe
+from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.report.page import write_report
-from tunesmith.train import looks
-from tunesmith.train.accelerator import Place, on_main, take_place
-from tunesmith.train.asked import listener
-from tunesmith.train.back import WentWrong, forget_what_came_after, go_back
-from tunesmith.train.before import OTHER_BASE, OTHER_ROWS, Held, changes_since, make_base_models, owned
-from tunesmith.train.beside import NotScored
+from tunesmith.train.async_eval import mailbox
+from tunesmith.train.async_eval.handover import take_up
+from tunesmith.train.async_eval.pending import NotScored
+from tunesmith.train.async_eval.scorer import scored_beside
 from tunesmith.train.build import arithmetic_of, build, dtype_of
-from tunesmith.train.choose import Chosen, tell_test
-from tunesmith.train.continuation import Terms, continuation_of, in_words
-from tunesmith.train.finish import finish, resources_of, result_of, status_of
-from tunesmith.train.handover import take_up
-from tunesmith.train.loading import load_checkpoint, saved_facts, saved_recipe
+from tunesmith.train.context import Setup
+from tunesmith.train.deliver.finish import finish, resources_of, result_of, status_of
+from tunesmith.train.deliver.reselect import judged_again
+from tunesmith.train.deliver.select_weights import Chosen, tell_test
+from tunesmith.train.engine.process import Place, on_main, take_place
 from tunesmith.train.log import SCORES_OF, Log, open_log
 from tunesmith.train.loop import save, train
 from tunesmith.train.measure import planned_look
-from tunesmith.train.parts import Parts, prepare
-from tunesmith.train.preview import preview
-from tunesmith.train.pulse import Pulse
-from tunesmith.train.quiet import quieten
-from tunesmith.train.rechosen import judged_again
-from tunesmith.train.saving import open_saver, settle
-from tunesmith.train.scorer import scored_beside
-from tunesmith.train.setup import Setup
-from tunesmith.train.signals import Leaving, listen
-from tunesmith.train.state import State
-from tunesmith.train.surroundings import remote_code, surroundings
-from tunesmith.train.too_large import StepTooLarge, smaller, with_micro
-from tunesmith.train.trackers import refuse_missing_trackers, tracked
-from tunesmith.train.watch import LEFT_EARLY, leave_at_once, watching
+from tunesmith.train.record.environment import remote_code, surroundings
+from tunesmith.train.record.trackers import refuse_missing_trackers, tracked
+from tunesmith.train.recover import (
+    StepTooLarge,
+    WentWrong,
+    forget_what_came_after,
+    go_back,
+    smaller,
+    with_micro,
+)
+from tunesmith.train.resume.exactness import Terms, continuation_of, in_words
+from tunesmith.train.resume.ownership import (
+    OTHER_BASE,
+    OTHER_ROWS,
+    Held,
+    changes_since,
+    make_base_models,
+    owned,
+)
+from tunesmith.train.resume.restore import load_checkpoint, saved_facts, saved_recipe
+from tunesmith.train.resume.save import open_saver, settle
+from tunesmith.train.resume.state import State
+from tunesmith.train.supervise.heartbeat import Pulse
+from tunesmith.train.supervise.interrupts import listener
+from tunesmith.train.supervise.watchdog import LEFT_EARLY, leave_at_once, watching
 from tunesmith.world.environment import read_world
+from tunesmith.world.signals import Leaving, listen
 
 EXACTLY = Terms()
 
@@ -245,6 +258,6 @@ def _conclude(
     if state.preempted:
         log.say(f"stopped by a signal at step {state.progress.step}; run the same command to go on")
         return
-    looks.drop_all(setup.run_dir)
+    mailbox.drop_all(setup.run_dir)
     log.say(str(result["explanation"]))
     log.say(f"model   {setup.run_dir / 'model'}\nreport  {report}")

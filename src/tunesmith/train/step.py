@@ -13,8 +13,8 @@ from accelerate import Accelerator
 
 from tunesmith.fault import fault
 from tunesmith.tasks.task import Batch, Task
-from tunesmith.train.asked import Asked
-from tunesmith.train.engine import Engine
+from tunesmith.train.engine.engine import Engine
+from tunesmith.train.supervise.interrupts import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.live.tail import Place, read_new
-from tunesmith.report.read import Record, add_record
-from tunesmith.report.thin import thin
+from tunesmith.report.charts.downsample import thin
+from tunesmith.report.run_files import Record, add_record
 
 MOST_POINTS = 1500
 TRAIN = ("loss", "learning_rate", "grad_norm", "tokens", "seconds")

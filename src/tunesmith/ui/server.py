@@ -23,7 +23,7 @@ from tunesmith.live.tail import Place
 from tunesmith.ui.access import Access
 from tunesmith.ui.connections import Connections
 from tunesmith.ui.curve import curve
-from tunesmith.ui.shelf import Shelf
+from tunesmith.ui.run_index import Shelf
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
@@ -230,8 +230,8 @@ def _report(site: Site, rest: str) -> Answer:
 
 
 def _compare(site: Site, query: Mapping[str, str]) -> Answer:
-    from tunesmith.report.compare import compare_runs
-    from tunesmith.report.compare_page import render_comparison
+    from tunesmith.report.compare.page import render_comparison
+    from tunesmith.report.compare.runs import compare_runs
     from tunesmith.report.page import policy
 
     found = [site.shelf.find(key) for key in query.get("ids", "").split(",")[:MOST_COMPARED]]

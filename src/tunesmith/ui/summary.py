@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ from typing import Any
 import yaml
 
 from tunesmith.checkpoint.plain_file import open_plain
-from tunesmith.judge.best import direction
-from tunesmith.live.life import FINAL, life_of
-from tunesmith.report.read import Record, RunFiles, parse_json
-from tunesmith.report.spent import limits, pace
-from tunesmith.report.story import Tone, baseline, best, chief_metric, metrics_of, targets, tell
-from tunesmith.ui.journal import Journal, advance
+from tunesmith.live.liveness import FINAL, life_of
+from tunesmith.live.tail import Place, read_new
+from tunesmith.metrics.table import direction
+from tunesmith.report.run_files import Record, RunFiles, add_record, parse_json
+from tunesmith.report.sections.cost import limits, pace
+from tunesmith.report.summary import Tone, baseline, best, chief_metric, metrics_of, targets, tell
 
 Summary = dict[str, Any]
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -197,3 +197,31 @@ def _finite(value: Any) -> float | None:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+LAST_STEPS = 30
+STEP = b'{"kind": "train"'
+"""How a training line begins; all but the last of them are not even parsed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """How far a journal was read, its last training lines, all its evaluations, and whether more is there."""
+
+    place: Place = field(default_factory=Place)
+    train: tuple[Record, ...] = ()
+    evals: tuple[Record, ...] = ()
+    more: bool = False
+
+
+def advance(path: Path, before: Journal) -> Journal:
+    """The journal as it is now; ``before`` is what this gave the last time."""
+    news = read_new(path, before.place, skip=STEP, skip_but=LAST_STEPS)
+    if not news.records and not news.anew:
+        return Journal(place=news.place, train=before.train, evals=before.evals, more=news.more)
+    old = Journal() if news.anew else before
+    kept: dict[str, list[Record]] = {"train": list(old.train), "eval": list(old.evals)}
+    for record in news.records:
+        add_record(kept, record)
+    train, evals = tuple(kept["train"][-LAST_STEPS:]), tuple(kept["eval"])
+    return Journal(place=news.place, train=train, evals=evals, more=news.more)

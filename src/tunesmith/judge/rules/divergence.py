@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from tunesmith.judge.best import known
-from tunesmith.judge.measurement import History, Verdict
-from tunesmith.judge.show import show
-from tunesmith.judge.verdicts import stop, unknown_value
-from tunesmith.recipe.stop_rules import Divergence
+from tunesmith.judge.measurement import History, Verdict, known, stop, unknown_value
+from tunesmith.numbers import show
+from tunesmith.recipe.schema.stop import Divergence
 
 
 def divergence(history: History, rule: Divergence) -> Verdict | None:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tunesmith.judge.best import direction, known
 from tunesmith.judge.budget import share_spent
-from tunesmith.judge.chances import normal_quantile, normal_tail
-from tunesmith.judge.curve_fit import Outlook, outlook
-from tunesmith.judge.measurement import History, Measurement, Verdict
-from tunesmith.judge.show import percent, show
-from tunesmith.judge.verdicts import stop, unknown, unknown_value
-from tunesmith.recipe.stop_rules import Forecast, StopRule
+from tunesmith.judge.measurement import History, Measurement, Verdict, known, stop, unknown, unknown_value
+from tunesmith.judge.statistics.curve_fit import Outlook, outlook
+from tunesmith.judge.statistics.distributions import normal_quantile, normal_tail
+from tunesmith.metrics.table import direction
+from tunesmith.numbers import percent_exact, show
+from tunesmith.recipe.schema.stop import Forecast, StopRule
 
 
 def forecast(history: History, rule: Forecast, rules: Sequence[StopRule]) -> Verdict | None:
@@ -54,17 +53,19 @@ def _verdict(
     rule: Forecast, newest: Measurement, curve: Sequence[Outlook], sign: float, spent: float
 ) -> Verdict | None:
     end, z = curve[-1], normal_quantile(rule.sure)
-    left = f"in the {percent(round(1 - spent, 3))} of the budget that is left"
+    left = f"in the {percent_exact(round(1 - spent, 3))} of the budget that is left"
     if rule.target is not None:
         spread = (end.value_error**2 + end.noise**2) ** 0.5
         chance = normal_tail((end.value - sign * rule.target) / max(spread, 1e-300))
         if chance < 1 - rule.sure:
             words = f"{rule.metric} is expected to come to {show(sign * end.value)} {left}, and reaches"
-            return stop("forecast", f"{words} {show(rule.target)} with a chance of {percent(chance)}")
+            return stop("forecast", f"{words} {show(rule.target)} with a chance of {percent_exact(chance)}")
     most = end.gain + z * end.gain_error
     if rule.min_gain is not None and most < rule.min_gain * abs(end.value + end.gain):
-        words = f"{rule.metric} gains less than {percent(rule.min_gain)} of its value {left}"
-        return stop("forecast", f"{words}, {percent(rule.sure)} sure ({show(max(end.gain, 0.0))} expected)")
+        words = f"{rule.metric} gains less than {percent_exact(rule.min_gain)} of its value {left}"
+        return stop(
+            "forecast", f"{words}, {percent_exact(rule.sure)} sure ({show(max(end.gain, 0.0))} expected)"
+        )
     if rule.worth is not None and rule.price is not None:
         return _not_worth_it(rule, newest, curve, z, spent)
     return None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tunesmith.judge.best import gain, known
-from tunesmith.judge.chances import spend
-from tunesmith.judge.evidence import look_number, pair_of
-from tunesmith.judge.measurement import History, Verdict
-from tunesmith.judge.paired import p_worse
-from tunesmith.judge.show import show
-from tunesmith.judge.verdicts import stop, unknown_value
-from tunesmith.recipe.stop_rules import Guard
+from tunesmith.judge.measurement import History, Verdict, known, stop, unknown_value
+from tunesmith.judge.significance import look_number, pair_of
+from tunesmith.judge.statistics.distributions import spend
+from tunesmith.judge.statistics.paired import p_worse
+from tunesmith.metrics.table import gain
+from tunesmith.numbers import show
+from tunesmith.recipe.schema.stop import Guard
 
 
 def guard(history: History, rule: Guard) -> Verdict | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tunesmith.judge.measurement import History, Verdict
-from tunesmith.judge.verdicts import stop
+from tunesmith.judge.measurement import History, Verdict, stop
 
 
 def non_finite(history: History) -> Verdict | None:

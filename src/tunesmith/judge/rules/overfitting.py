@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from tunesmith.judge.best import known
-from tunesmith.judge.chances import spend
-from tunesmith.judge.evidence import best_before, look_number, pair_of
-from tunesmith.judge.measurement import History, Measurement, Verdict
-from tunesmith.judge.paired import Paired, p_worse
-from tunesmith.judge.show import percent, show
-from tunesmith.judge.verdicts import stop, unknown, unknown_value
-from tunesmith.recipe.stop_rules import Overfitting
+from tunesmith.judge.measurement import History, Measurement, Verdict, known, stop, unknown, unknown_value
+from tunesmith.judge.significance import best_before, look_number, pair_of
+from tunesmith.judge.statistics.distributions import spend
+from tunesmith.judge.statistics.paired import Paired, p_worse
+from tunesmith.numbers import percent_exact, show
+from tunesmith.recipe.schema.stop import Overfitting
 
 
 def overfitting(history: History, rule: Overfitting) -> Verdict | None:
@@ -49,7 +47,8 @@ def overfitting(history: History, rule: Overfitting) -> Verdict | None:
     return stop(
         "overfitting",
         f"{rule.metric} {show(newest.metrics[rule.metric])} at step {newest.step} is worse than "
-        f"{show(best.metrics[rule.metric])} at step {best.step}, {percent(rule.sure)} sure over all looks",
+        f"{show(best.metrics[rule.metric])} at step {best.step}, "
+        f"{percent_exact(rule.sure)} sure over all looks",
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from tunesmith.judge.best import gain, known
-from tunesmith.judge.chances import normal_tail
-from tunesmith.judge.evidence import pair_of
-from tunesmith.judge.measurement import History, Measurement, Verdict
-from tunesmith.judge.paired import p_better
-from tunesmith.judge.show import show
-from tunesmith.judge.verdicts import stop, unknown_value
-from tunesmith.recipe.stop_rules import Plateau
+from tunesmith.judge.measurement import History, Measurement, Verdict, known, stop, unknown_value
+from tunesmith.judge.significance import pair_of
+from tunesmith.judge.statistics.distributions import normal_tail
+from tunesmith.judge.statistics.paired import p_better
+from tunesmith.metrics.table import gain
+from tunesmith.numbers import show
+from tunesmith.recipe.schema.stop import Plateau
 
 MOST = 30.0
 """Bits that one evaluation can add."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tunesmith.judge.best import at_least_as_good, known
-from tunesmith.judge.chances import spend
-from tunesmith.judge.evidence import look_number, p_short
-from tunesmith.judge.measurement import History, Measurement, Verdict
-from tunesmith.judge.show import percent, show
-from tunesmith.judge.verdicts import stop, unknown, unknown_value
+from tunesmith.judge.measurement import History, Measurement, Verdict, known, stop, unknown, unknown_value
+from tunesmith.judge.significance import look_number, p_short
+from tunesmith.judge.statistics.distributions import spend
+from tunesmith.metrics.table import at_least_as_good
+from tunesmith.numbers import percent_exact, show
 
 
 def target(
@@ -46,7 +45,7 @@ def target(
             return unknown("target", f"{metric} has no interval at step {newest.step}")
         if chance > spend(1 - sure, look_number(history, metric)):
             return None
-    return stop("target", f"{reason}, {percent(sure)} sure over all looks") if newest.whole else None
+    return stop("target", f"{reason}, {percent_exact(sure)} sure over all looks") if newest.whole else None
 
 
 def _reached(measurement: Measurement, wanted: Mapping[str, float]) -> bool:

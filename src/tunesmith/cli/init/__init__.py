@@ -1,0 +1,1 @@
+"""`tunesmith init`: a recipe for a user's own file."""

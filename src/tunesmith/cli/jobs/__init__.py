@@ -1,0 +1,1 @@
+"""`tunesmith submit` and what follows a submitted job."""

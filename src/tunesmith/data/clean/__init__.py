@@ -1,0 +1,1 @@
+"""Rows that are left out, and why."""

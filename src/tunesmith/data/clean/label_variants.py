@@ -1,0 +1,53 @@
+"""Labels that a reader takes for one and a computer for two: ``Cat`` and ``cat``, ``1`` and ``1.0``."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+
+from tunesmith.data.clean.findings import Finding, Findings, judge
+from tunesmith.data.map.map_row import Sample
+from tunesmith.recipe.schema.data import Clean
+
+
+def clean_labels(samples: Sequence[Sample], clean: Clean, findings: Findings) -> Findings:
+    """Find classes that are spelt in several ways; two forms of the same Unicode text are one class already.
+
+    Raises:
+        UserError: there are some, and the policy is ``error``.
+    """
+    counts: Counter[str] = Counter()
+    first: dict[str, Sample] = {}
+    for sample in samples:
+        label = sample.row.fields.get("label")
+        if label is not None:
+            counts[label] += 1
+            first.setdefault(label, sample)
+    spellings: dict[str, list[str]] = {}
+    for label in counts:
+        spellings.setdefault(alike(label), []).append(label)
+    more = []
+    for several in spellings.values():
+        usual, *others = sorted(several, key=lambda label: (-counts[label], label))
+        for label in others:
+            sample = first[label]
+            detail = f"label {label!r} ({counts[label]} rows) looks like {usual!r} ({counts[usual]} rows)"
+            more.append(Finding(sample.row.id, sample.place, detail))
+    hint = (
+        "make them one, e.g. by `values` (`values: {COLUMN: {old: new}}`), or, if they are different "
+        "classes, set `data.clean.alike_labels: keep`"
+    )
+    return judge(findings, "alike_labels", more, clean.alike_labels, "labels that look alike", hint)
+
+
+def alike(label: str) -> str:
+    """A label without what a reader overlooks: case, blanks, invisible signs, forms of letters."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
+    shown = "".join(sign for sign in folded if not sign.isspace() and unicodedata.category(sign) != "Cf")
+    try:
+        number = float(shown) if not set(shown) & set("_abcdfghijklmnopqrstuvwxyz") else math.nan
+    except ValueError:
+        return shown
+    return repr(number) if math.isfinite(number) else shown

@@ -1,0 +1,1 @@
+"""From a file's columns to the fields that a task reads."""

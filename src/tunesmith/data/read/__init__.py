@@ -1,0 +1,1 @@
+"""From files of every format to rows of columns."""

@@ -1,0 +1,1 @@
+"""When a run is evaluated, and on how many rows. Pure."""

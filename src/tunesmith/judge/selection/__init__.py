@@ -1,0 +1,1 @@
+"""Which weights are kept, and what bars them. Pure."""

@@ -1,0 +1,1 @@
+"""Intervals, paired tests, distributions and curves. Pure."""

@@ -1,0 +1,1 @@
+"""`tunesmith doctor`: what would make a run fail on this machine."""

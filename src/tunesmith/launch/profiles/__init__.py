@@ -1,0 +1,1 @@
+"""Profiles: where and how a run is sharded."""

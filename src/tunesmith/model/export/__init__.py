@@ -1,0 +1,1 @@
+"""A finished model: merged, written, and opened again."""

@@ -1,0 +1,58 @@
+"""Adapters made part of the weights, so that the merged model computes what the adapted one did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from tunesmith.model.tune.quantize import has_quantized, plain_again
+
+
+def merged(model: Any) -> Any:
+    """A peft model as a plain one in float32; the model given is of no use afterwards."""
+    model = plain_again(model) if has_quantized(model) else model
+    model = model.float()
+    _part_adapted(model)
+    plain = model.merge_and_unload()
+    _settle_tying(plain)
+    return plain
+
+
+def _part_adapted(model: Any) -> None:
+    """Give each adapted layer weights of its own: merging into shared ones would change the others too.
+
+    An output layer that is tied to the embedding shares its weights with it, and its adapter is of the output
+    alone.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    owners: dict[int, int] = {}
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer) and hasattr(base := module.get_base_layer(), "weight"):
+            shared: Any = base.weight
+            if owners.get(id(shared), 0) > 1:
+                base.weight = torch.nn.Parameter(shared.detach().clone(), requires_grad=False)
+
+
+def _settle_tying(model: Any) -> None:
+    """Say in the configuration that the output layer is no longer the embedding, where that is so.
+
+    Else whoever opens the model would tie them again, and lose what one of them has learnt.
+    """
+    try:
+        read, written = model.get_input_embeddings(), model.get_output_embeddings()
+    except (NotImplementedError, AttributeError):
+        return
+    if read is None or written is None or not (hasattr(read, "weight") and hasattr(written, "weight")):
+        return
+    if read.weight.data_ptr() == written.weight.data_ptr():
+        return
+    for config in (model.config, model.config.get_text_config()):
+        if getattr(config, "tie_word_embeddings", False):
+            config.tie_word_embeddings = False
+    if hasattr(model, "all_tied_weights_keys"):
+        model.all_tied_weights_keys = model.get_expanded_tied_weights_keys(all_submodels=True)

@@ -1,0 +1,1 @@
+"""What of a model learns: layers, adapters, frozen weights in few bits."""

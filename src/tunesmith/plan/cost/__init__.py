@@ -1,0 +1,1 @@
+"""Formulas: memory, operations, communication and time of a step. Pure."""

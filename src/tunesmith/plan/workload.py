@@ -1,0 +1,193 @@
+"""What a planner needs to know of a recipe: its model, its numbers and its data, as plain figures. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Literal
+
+from tunesmith.errors import UserError
+from tunesmith.plan.batch import Division, divide
+from tunesmith.plan.cost.activations import Numbers, Pass
+from tunesmith.plan.cost.dimensions import Dimensions
+from tunesmith.plan.cost.flops import Cost, token_flops
+from tunesmith.plan.cost.memory import Load, MemoryParts, Regime, Sharding, memory_of
+from tunesmith.plan.cost.weights import Weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """Tokens of the examples as they are computed: what follows the last supervised token is cut.
+
+    Attributes:
+        mean: of all.
+        deviation: from the mean.
+        longest: of all.
+        shared: that all examples open with, which a packed pass computes once.
+        supervised: mean number that carry loss.
+    """
+
+    mean: float
+    deviation: float
+    longest: int
+    shared: int
+    supervised: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One recipe.
+
+    Attributes:
+        weights: names, shapes, and which learn.
+        dimensions: of a transformer; None for others.
+        counted: bytes of activations of one sample, where there are no dimensions.
+        counted_flops: forward operations of one sample, where there are no dimensions.
+        causal: whether a token attends to earlier ones only.
+        packed: whether examples lie in one row.
+        lengths: of the examples.
+        narrow: bytes of a number of the arithmetic.
+        autocast: whether float32 weights are cast for each product.
+        frozen_bytes: of a frozen weight.
+        lora_rank: of the adapters, 0 without.
+        optimizer: its name.
+        checkpointing: whether activations are computed again.
+        batch: samples of a step.
+        micro: samples of a pass, or ``auto``.
+        steps: at most; None if only time bounds the run.
+        examples: to learn from.
+        evaluation: bytes that an evaluation needs beside the weights.
+        mean: whether a running mean of the weights is kept.
+    """
+
+    weights: Weights
+    dimensions: Dimensions | None
+    counted: float = 0.0
+    counted_flops: float = 0.0
+    causal: bool
+    packed: bool
+    lengths: Lengths
+    narrow: int
+    autocast: bool
+    frozen_bytes: float
+    lora_rank: int
+    optimizer: str
+    checkpointing: bool
+    batch: int
+    micro: int | Literal["auto"]
+    steps: int | None
+    examples: int
+    evaluation: float = 0.0
+    mean: bool = False
+
+    @property
+    def lora(self) -> bool:
+        """Whether adapters learn."""
+        return self.lora_rank > 0
+
+
+def division_of(job: Job, processes: int) -> Division:
+    """The global batch, divided among processes.
+
+    Raises:
+        UserError: if it cannot be divided evenly.
+    """
+    return divide(job.batch, job.micro, processes, typical_tokens=job.lengths.mean)
+
+
+def can_divide(job: Job, processes: int) -> bool:
+    """Whether the batch can be shared among so many processes."""
+    try:
+        division_of(job, processes)
+    except UserError:
+        return False
+    return True
+
+
+def pass_of(job: Job, micro: int, *, largest: bool) -> Pass:
+    """One pass of so many samples: a typical one, or the largest that a run is likely to meet.
+
+    The largest is two standard deviations above the mean of a sum of ``micro`` lengths, which one pass in
+    forty exceeds, and never more than that many of the longest.
+    """
+    lengths = job.lengths
+    shared = lengths.shared if job.packed and micro > 1 else 0
+    typical = micro * (lengths.mean - shared) + shared
+    most = micro * (lengths.longest - shared) + shared
+    tokens = min(most, typical + 2 * lengths.deviation * sqrt(micro)) if largest else typical
+    if micro == 1 and largest:
+        tokens = most
+    if job.packed:
+        return Pass(tokens=tokens, rows=1, supervised=micro * lengths.supervised)
+    width = min(lengths.longest, lengths.mean + (3 if largest else 1) * lengths.deviation)
+    padded = micro * width
+    # Without packing a causal model computes logits everywhere; a classifier has one row of them a sample.
+    return Pass(tokens=padded, rows=micro, supervised=padded if job.causal else 0.0)
+
+
+def regime_of(job: Job, division: Division, device: Literal["cpu", "gpu"]) -> Regime:
+    """Number types, and what is there at once."""
+    numbers = Numbers(
+        narrow=job.narrow,
+        autocast=job.autocast,
+        lora=job.lora,
+        rank=job.lora_rank,
+        fused_attention=device == "gpu",
+    )
+    return Regime(
+        numbers=numbers,
+        optimizer=job.optimizer,
+        checkpointing=job.checkpointing,
+        accumulates=division.accumulation > 1,
+        device=device,
+        frozen_bytes=job.frozen_bytes,
+        mean=job.mean,
+    )
+
+
+def memory_at(job: Job, sharding: Sharding, device: Literal["cpu", "gpu"]) -> MemoryParts:
+    """Memory of one process, for the largest pass that is likely.
+
+    Raises:
+        UserError: if the batch cannot be divided among the processes.
+    """
+    division = division_of(job, sharding.processes)
+    load = Load(
+        weights=job.weights,
+        dimensions=job.dimensions,
+        work=pass_of(job, division.micro, largest=True),
+        counted=job.counted * division.micro,
+        evaluation=job.evaluation,
+    )
+    return memory_of(load, regime_of(job, division, device), sharding)
+
+
+def stages(
+    job: Job, processes: int, device: Literal["cpu", "gpu"], *, zero: bool = True
+) -> dict[int, MemoryParts]:
+    """Memory at each of ZeRO's stages; ``zero`` tells DeepSpeed's from FSDP2, which only has the last."""
+    engine: Literal["deepspeed", "fsdp2"] = "deepspeed" if zero else "fsdp2"
+    return {
+        stage: memory_at(
+            job, Sharding(stage=stage, processes=processes, engine=engine if stage else "ddp"), device
+        )
+        for stage in range(4)
+    }
+
+
+def cost_of(job: Job) -> Cost:
+    """Floating-point operations of one token (of one sample, for images)."""
+    attended = job.lengths.mean / 2 if job.causal else job.lengths.mean
+    if job.dimensions is None and job.counted_flops:
+        learns = job.weights.trained / max(job.weights.total, 1)
+        needed = job.counted_flops * (2 + learns)
+        again = job.counted_flops if job.checkpointing else 0.0
+        return Cost(needed=needed, done=needed + again, forward=job.counted_flops, attention=0.0)
+    supervised = job.lengths.supervised / max(job.lengths.mean, 1) if job.packed else float(job.causal)
+    return token_flops(
+        job.weights,
+        job.dimensions,
+        attended=attended,
+        supervised=supervised,
+        checkpointing=job.checkpointing,
+    )

@@ -1,0 +1,1 @@
+"""What is made before the first step: rows, tokenizer, task, estimates."""

@@ -1,0 +1,75 @@
+"""A base model that another recipe makes; what a finished run says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tunesmith.checkpoint.plain_file import read_plain
+from tunesmith.errors import UserError
+from tunesmith.recipe.load import load_recipe
+from tunesmith.recipe.schema.recipe import Recipe
+
+
+def finished_before(run_dir: Path) -> str | None:
+    """What a finished run says of itself; ``None`` if there is something left to do."""
+    path = run_dir / "result.json"
+    if not path.exists():
+        return None
+    result = read_object(path)
+    if result.get("status") not in ("completed", "stopped"):
+        return None
+    stop = result.get("stop")
+    reason = stop.get("reason") if isinstance(stop, dict) else result["status"]
+    return (
+        f"already finished: {reason}\n"
+        f"model   {run_dir / 'model'}\nreport  {run_dir / 'report.html'}\n"
+        "`--fresh` runs it again in a new directory"
+    )
+
+
+def on_base_model(recipe: Recipe) -> Recipe:
+    """The recipe with the base model that another recipe made, if it names one.
+
+    Raises:
+        UserError: if that one has not been run.
+    """
+    source = recipe.model.source
+    if source is None or not is_recipe(source):
+        return recipe
+    folder = Path(str(load_recipe(Path(source)).run.dir)).resolve()
+    if finished_before(folder) is None:
+        raise UserError(
+            "the base model is made by another recipe, which has not been run here",
+            source,
+            f"run it first, `tunesmith run {source}`; a run of this recipe does that by itself",
+        )
+    model = recipe.model.model_copy(update={"source": str(folder / "model")})
+    return recipe.model_copy(update={"model": model})
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The content of a file that a run wrote whole.
+
+    Raises:
+        UserError: if it is not what a run writes.
+    """
+    try:
+        value = json.loads(read_plain(path))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(
+            "the file is damaged, or was changed by hand",
+            str(path),
+            "restore it from a backup, or start over in a new directory with `--fresh`",
+        )
+    return value
+
+
+def is_recipe(source: str) -> bool:
+    """Whether a model's source is the recipe that makes it."""
+    return source.endswith((".yaml", ".yml"))

@@ -1,0 +1,113 @@
+"""What the first rows of a recipe's sources show to be wrong: columns, fields, values. Seconds, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from tunesmith.data.eval_splits import EVAL, TEST, own_sources
+from tunesmith.data.load import first_rows, look_at_head
+from tunesmith.data.map.columns import FIELDS, Needs
+from tunesmith.data.map.map_row import Sample
+from tunesmith.data.map.template import parse_field
+from tunesmith.data.read.rows import read_rows
+from tunesmith.data.split import column_text
+from tunesmith.errors import UserError
+from tunesmith.recipe.schema.data import Holdout, Rows
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.sources.address import HubAddress, PythonAddress, WheelAddress, parse_address
+from tunesmith.sources.wheel import is_in_cache
+from tunesmith.tasks.names import NEEDS
+
+HEAD = 200
+"""Rows of each source that are looked at."""
+
+
+def check_rows(recipe: Recipe, folder: Path) -> tuple[list[UserError], list[str]]:
+    """Look at the first rows of every source that is on this machine.
+
+    Args:
+        recipe: resolved.
+        folder: of the recipe's file.
+
+    Returns:
+        What a run would refuse of them, and the sources that were not looked at, with the reason.
+    """
+    problems: list[UserError] = []
+    unseen: list[str] = []
+    heads: dict[str, Sequence[Sample]] = {}
+    for where, rows in _sources(recipe).items():
+        reason = not_at_hand(rows.source)
+        if reason:
+            unseen.append(f"`{rows.source}` {reason}")
+            continue
+        found = list(_of_source(rows, recipe, folder, where, heads))
+        problems += found
+    problems += _named_columns(recipe, heads)
+    return problems, list(dict.fromkeys(unseen))
+
+
+def not_at_hand(source: str) -> str:
+    """Why a source cannot be looked at without a network or the user's own code; empty if it can."""
+    address = parse_address(source)
+    if isinstance(address, PythonAddress):
+        return "is code, which is not called"
+    if isinstance(address, HubAddress):
+        return "is on the hub"
+    if isinstance(address, WheelAddress) and not is_in_cache(address):
+        return "has not been fetched yet"
+    return ""
+
+
+def _sources(recipe: Recipe) -> Mapping[str, Rows]:
+    train = {f"data.train.{number}": rows for number, rows in enumerate(recipe.data.train)}
+    return {**train, **own_sources(recipe.data, recipe.eval)}
+
+
+def _of_source(
+    rows: Rows, recipe: Recipe, folder: Path, where: str, heads: dict[str, Sequence[Sample]]
+) -> Iterator[UserError]:
+    needs: Needs = NEEDS[recipe.task]
+    try:
+        unknown = list(_unknown_columns(rows, folder, where))
+        if not unknown:
+            heads[where] = look_at_head(
+                rows, needs, recipe.data.clean, count=HEAD, folder=folder, where=where
+            )
+        yield from unknown
+    except UserError as problem:
+        yield problem
+
+
+def _unknown_columns(rows: Rows, folder: Path, where: str) -> Iterator[UserError]:
+    """Every field that names a column which is not there, where a run would name the first."""
+    raw = read_rows(first_rows(rows, HEAD), folder=folder, where=where)
+    columns = raw.columns()
+    for field in FIELDS:
+        spec = getattr(rows, field)
+        if spec is None or not raw.rows:
+            continue
+        try:
+            parse_field(spec, columns, field, f"{where}.{field}", literal=field == "system")
+        except UserError as problem:
+            yield problem
+
+
+def _named_columns(recipe: Recipe, heads: Mapping[str, Sequence[Sample]]) -> Iterator[UserError]:
+    """Columns that the recipe names elsewhere: to stratify, to slice, to cluster, to test by."""
+    train = heads.get("data.train.0", ())
+    held_out = train if isinstance(recipe.data.eval, Holdout) else heads.get(EVAL, ())
+    named = [(name, "eval.slices", held_out) for name in recipe.eval.columns]
+    if recipe.eval.cluster is not None:
+        named.append((recipe.eval.cluster, "eval.cluster", held_out))
+    if recipe.eval.code.tests is not None:
+        named.append((recipe.eval.code.tests, "eval.code.tests", held_out))
+    for where, section in ((EVAL, recipe.data.eval), (TEST, recipe.data.test)):
+        if isinstance(section, Holdout) and section.stratify is not None:
+            named.append((section.stratify, f"{where}.stratify", train))
+    for column, where, samples in named:
+        try:
+            for sample in samples:
+                column_text(sample, column, where)
+        except UserError as problem:
+            yield problem

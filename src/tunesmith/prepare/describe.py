@@ -1,0 +1,168 @@
+"""What a run will do, from its parts, in words and figures; nothing heavy is imported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tunesmith.judge.budget import step_limit, total_steps
+from tunesmith.judge.explain import rules_in_words
+from tunesmith.judge.schedule.planned_evaluations import Length, looks_of, silent_rules
+from tunesmith.judge.selection.deciding_metric import choice_words, choosing, few_rows_words
+from tunesmith.metrics.names import WORST, split_name
+from tunesmith.plan.arithmetic import Arithmetic, grouped
+from tunesmith.plan.batch import Division, divide
+from tunesmith.plan.sanity import unusual_batch, unusual_rate
+from tunesmith.plan.schedule import warmup_steps
+from tunesmith.prepare.eval_sets import set_aside
+from tunesmith.prepare.inputs import Parts
+from tunesmith.prepare.trivial_baselines import PARTS, baseline_words, counts_words, easy_targets
+from tunesmith.recipe.check.metric_names import OVER_CLASSES, asked_metrics
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.tasks.task import Task
+
+Size = tuple[int, bool]
+
+
+def describe(
+    parts: Parts, sizes: Mapping[str, Size], *, processes: int, dtype: str, threads: int, device: str
+) -> Arithmetic:
+    """The arithmetic of a run.
+
+    Args:
+        parts: rows, tasks, budgets.
+        sizes: every parameter's name, number of elements and whether it learns.
+        processes: among which the batch is divided.
+        dtype: of the arithmetic, ``float32`` or ``bfloat16``.
+        threads: of a process.
+        device: what computes.
+    """
+    recipe, report = parts.recipe, parts.report
+    lengths = [int(example["length"]) for example in parts.train]
+    text = recipe.task == "causal-lm"
+    supervised = sum(sum(e["supervised"]) for e in parts.train) if text else len(lengths)
+    found = report.to_dict()
+    return Arithmetic(
+        task=recipe.task,
+        train_examples=parts.mixture.size,
+        eval_examples=len(parts.eval),
+        tokens=sum(lengths),
+        supervised_tokens=supervised,
+        longest=max(lengths),
+        left_out={
+            **found["dropped"],
+            "truncated (kept)": found["found"].get("truncated", 0),
+            "pictures changed (kept)": found["found"].get("changed", 0),
+        },
+        division=division_of(parts, processes),
+        steps=steps_of(parts),
+        trained=grouped({name: size for name, (size, learns) in sizes.items() if learns}),
+        frozen=grouped({name: size for name, (size, learns) in sizes.items() if not learns}),
+        dtype=_dtype_words(dtype, recipe.model.quantize),
+        threads=threads,
+        device=device,
+        layout="packed without padding" if parts.packed else "padded to the longest",
+        learning=_learning_words(recipe, steps_of(parts)),
+        evaluation=_evaluation_words(parts),
+        stops=rules_in_words(recipe.stop),
+        chosen=report.chosen(recipe.run.seed),
+        classes=tuple(f"{PARTS[part]}: {counts_words(one)}" for part, one in report.classes.items()),
+        baselines=tuple(map(baseline_words, report.without_model)),
+        kept=f"weights with {choice_words(choosing(recipe.stop))}",
+        warnings=(
+            *unusual_rate(recipe),
+            *unusual_batch(recipe.batch.size, parts.mixture.size, steps_of(parts)),
+            *_warnings(parts),
+        ),
+    )
+
+
+def _warnings(parts: Parts) -> Iterator[str]:
+    """What of the goal can hardly be meant: few rows, rules that cannot speak, targets that ask nothing."""
+    recipe, metric = parts.recipe, choosing(parts.recipe.stop).metric
+    few = few_rows_words(metric, rows_of(parts, metric))
+    yield from [few] if few else []
+    yield from easy_targets(recipe, parts.report.without_model)
+    steps, batch = steps_of(parts), recipe.batch.size
+    length = Length(
+        steps=steps,
+        epoch_steps=parts.mixture.size / batch,
+        step_tokens=batch * sum(example["length"] for example in parts.train) / len(parts.train),
+        warmup=warmup_steps(steps, recipe.optimizer.warmup),
+    )
+    if steps is not None and (looks := looks_of(recipe.eval.every, length, baseline=recipe.eval.baseline)):
+        yield from (one.words for one in silent_rules(recipe.stop, looks))
+
+
+def rows_of(parts: Parts, metric: str) -> int | None:
+    """Rows on which a metric is measured; of the worst slice, as many as the smallest has."""
+    where = split_name(metric).where
+    if not where:
+        return len(parts.eval)
+    aside = set_aside(parts)[1]
+    slices = [len(places) for places in aside.slices.values()]
+    return min(slices, default=None) if where == WORST else aside.sizes.get(where)
+
+
+def division_of(parts: Parts, processes: int) -> Division:
+    """The global batch, divided."""
+    typical = sum(example["length"] for example in parts.train) / len(parts.train)
+    batch = parts.recipe.batch
+    return divide(batch.size, batch.micro, processes, typical_tokens=typical)
+
+
+def steps_of(parts: Parts) -> int | None:
+    """Steps at most; a schedule that decays needs a number."""
+    limit = step_limit if parts.recipe.optimizer.schedule == "constant" else total_steps
+    mean = sum(example["length"] for example in parts.train) / len(parts.train)
+    return limit(
+        parts.recipe.stop,
+        examples=parts.mixture.size,
+        batch_size=parts.recipe.batch.size,
+        mean_tokens=mean,
+    )
+
+
+def metrics_of(recipe: Recipe, task: Task) -> tuple[str, ...]:
+    """What is measured: the recipe's metrics, those that its rules need, and what comes for nothing."""
+    free = ("perplexity", "token_accuracy") if recipe.task == "causal-lm" else task.metrics()
+    return tuple(dict.fromkeys((*asked_metrics(recipe), *free)))
+
+
+BESIDE = {
+    "async": "beside training, by a process that holds the model once more",
+    "follower": "beside training, by `tunesmith follow`",
+}
+
+
+def _evaluation_words(parts: Parts) -> str:
+    recipe = parts.recipe
+    section = recipe.eval
+    when = "when it pays (auto)" if section.every.auto else f"every {section.every}"
+    words = [f"{when}: {', '.join(dict.fromkeys(('loss', *metrics_of(recipe, parts.task))))}"]
+    words += [BESIDE[section.mode]] if section.mode in BESIDE else []
+    words += ["as many rows as the decision needs"] if section.subset == "auto" else []
+    words += [f"rows with the same {section.cluster} together"] if section.cluster is not None else []
+    words += [f"by {', '.join(section.columns)}"] if section.columns else []
+    words += [
+        f"rows of one {column} have one label, so that {', '.join(OVER_CLASSES)} mean nothing there"
+        for column in sorted(set_aside(parts)[1].telling if section.columns else ())
+    ]
+    words += [f"{name}: {len(rows):,} rows" for name, rows in parts.sets.items()]
+    words += [f"test: {len(parts.test):,} rows, once at the end"] if parts.test else []
+    return "; ".join(words)
+
+
+def _dtype_words(name: str, quantize: str | None) -> str:
+    if quantize is not None:
+        bits = {"4bit": "4-bit (NF4)", "8bit": "8-bit"}[quantize]
+        return f"{name} arithmetic, {bits} frozen linear layers, {name} for the rest, float32 trained weights"
+    return name if name == "float32" else f"{name} arithmetic and frozen weights, float32 trained weights"
+
+
+def _learning_words(recipe: Recipe, steps: int | None) -> str:
+    section = recipe.optimizer
+    warmup = f"{warmup_steps(steps, section.warmup)} steps"
+    return (
+        f"{section.name}, learning rate {section.learning_rate:g}, {section.schedule} schedule, "
+        f"warm-up {warmup}, clip {section.clip}"
+    )

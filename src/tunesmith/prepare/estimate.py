@@ -1,0 +1,173 @@
+"""A recipe to the planner's figures: without weights and, for well-known architectures, their code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from pathlib import Path
+
+from tunesmith.model.light_config import PlainConfig, plain_config
+from tunesmith.model.load import load_config
+from tunesmith.model.tune.select import is_head
+from tunesmith.plan.cost.dimensions import dimensions_of
+from tunesmith.plan.cost.lora_shapes import all_match, tuned_weights
+from tunesmith.plan.cost.weights import Shapes, Weights, is_adapter, is_embedding
+from tunesmith.plan.workload import Job, Lengths
+from tunesmith.prepare.describe import steps_of
+from tunesmith.prepare.inputs import Parts, prepare
+from tunesmith.prepare.meta_model import Counted, count_on_meta
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.tasks.language.packing import shared_length
+from tunesmith.tasks.task import Example
+
+STORED_BITS = {"4bit": 4.127, "8bit": 8.0}
+SHARED_AMONG = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """A recipe before it runs: its parts, and what the planner makes of them."""
+
+    parts: Parts
+    job: Job
+
+
+def foresee(recipe: Recipe, folder: Path, *, dtype: str) -> Foreseen:
+    """Data read and encoded, and the model's shape; no weight is loaded.
+
+    Args:
+        recipe: resolved.
+        folder: of the recipe's file.
+        dtype: of the arithmetic: ``float32``, ``bfloat16`` or ``float16``.
+
+    Raises:
+        UserError: for anything that the user must change.
+    """
+    parts = prepare(recipe, folder, plain=True)
+    if isinstance(parts.config, PlainConfig) and not all_match(dict(parts.config.outline), recipe.tune):
+        # a run will refuse it, or knows the model better: its own words count
+        config = load_config(recipe.model, parts.head, len(parts.processor))
+        parts = replace(parts, config=config)
+    if isinstance(parts.config, PlainConfig):
+        return Foreseen(parts=parts, job=job_of(parts, _tuned(parts), dtype=dtype))
+    return Foreseen(parts=parts, job=job_from(parts, dtype=dtype))
+
+
+def job_from(parts: Parts, *, dtype: str) -> Job:
+    """The planner's figures of parts that a run has prepared; the model is built on the meta device.
+
+    Args:
+        parts: with the configuration that transformers knows.
+        dtype: of the arithmetic.
+    """
+    counted = count_on_meta(parts, dtype)
+    weights = Weights(shapes=counted.shapes, learning=counted.learning)
+    return job_of(parts, weights, dtype=dtype, counted=counted)
+
+
+def _tuned(parts: Parts) -> Weights:
+    config, recipe, head = parts.config, parts.recipe, parts.head
+    # The head is known by now, and with it how many classes there are.
+    whole = plain_config(recipe.model, head, config.vocab_size)
+    shapes = dict((whole or config).outline)
+    fitted = bool(head.labels or head.regression)
+    fresh = shapes if recipe.model.new is not None else [n for n in shapes if fitted and is_head(n)]
+    return tuned_weights(shapes, recipe.tune, fresh, transposed=config.model_type == "gpt2")
+
+
+def job_of(parts: Parts, weights: Weights, *, dtype: str, counted: Counted | None = None) -> Job:
+    """The planner's figures of a prepared recipe.
+
+    Args:
+        parts: with encoded examples.
+        weights: of the tuned model.
+        dtype: of the arithmetic.
+        counted: what a pass on the meta device told, where there are no formulas.
+    """
+    recipe, tune = parts.recipe, parts.recipe.tune
+    narrow = 4 if dtype == "float32" else 2
+    rank = tune.lora.rank if tune.lora is not None else 0
+    dimensions = dimensions_of(parts.config.to_dict())
+    lengths = lengths_of(parts)
+    return Job(
+        weights=weights,
+        dimensions=dimensions,
+        counted=counted.activations if counted and dimensions is None else 0.0,
+        counted_flops=counted.flops if counted and dimensions is None else 0.0,
+        causal=recipe.task == "causal-lm",
+        packed=parts.packed,
+        lengths=lengths,
+        narrow=narrow,
+        autocast=narrow < 4 and _casts(weights, recipe),
+        frozen_bytes=_frozen_bytes(weights, recipe, narrow),
+        lora_rank=rank,
+        optimizer=recipe.optimizer.name,
+        checkpointing=recipe.batch.checkpointing,
+        batch=recipe.batch.size,
+        micro=recipe.batch.micro,
+        steps=steps_of(parts),
+        examples=parts.mixture.size,
+        mean=recipe.run.average is not None and recipe.run.average.ema is not None,
+        evaluation=_evaluation_bytes(parts, lengths, dimensions.vocabulary if dimensions else 0),
+    )
+
+
+def lengths_of(parts: Parts) -> Lengths:
+    """Tokens of the examples as they are computed."""
+    examples = parts.train
+    computed = [_computed(example, parts.packed) for example in examples]
+    mean = sum(computed) / len(computed)
+    text = "supervised" in examples[0]
+    supervised = sum(sum(each["supervised"][1:]) for each in examples) / len(examples) if text else 1.0
+    return Lengths(
+        mean=mean,
+        deviation=sqrt(sum((length - mean) ** 2 for length in computed) / len(computed)),
+        longest=max(computed),
+        shared=_shared(examples) if parts.packed else 0,
+        supervised=supervised,
+    )
+
+
+def _computed(example: Example, packed: bool) -> int:
+    """A packed example ends before its last supervised token: nothing is predicted from there."""
+    if not packed:
+        return int(example["length"])
+    marks: Sequence[int] = example["supervised"]
+    return len(marks) - 1 - marks[::-1].index(1)
+
+
+def _shared(examples: Sequence[Example]) -> int:
+    some = [examples[index] for index in range(0, len(examples), max(1, len(examples) // SHARED_AMONG))]
+    first = min(each["supervised"].index(1) for each in some)
+    return shared_length([each["input_ids"] for each in some], max(first - 1, 0))
+
+
+def _casts(weights: Weights, recipe: Recipe) -> bool:
+    """Whether float32 weights meet narrower activations elsewhere than in fused adapters."""
+    whole = any(not is_adapter(name) for name in weights.learning)
+    lora = recipe.tune.lora
+    return whole or (lora is not None and (lora.dropout > 0 or lora.dora))
+
+
+def _frozen_bytes(weights: Weights, recipe: Recipe, narrow: int) -> float:
+    """Mean bytes of a frozen weight; quantised are linear layers that are no heads."""
+    quantize = recipe.model.quantize
+    if quantize is None or weights.frozen == 0:
+        return float(narrow)
+    frozen: Mapping[str, int] = {n: s for n, s in weights.sizes.items() if n not in weights.learning}
+    shapes: Shapes = weights.shapes
+    linear = sum(
+        s for n, s in frozen.items() if len(shapes[n]) == 2 and not is_head(n) and not is_embedding(n)
+    )
+    stored = linear * STORED_BITS[quantize] / 8 + (weights.frozen - linear) * narrow
+    return stored / weights.frozen
+
+
+def _evaluation_bytes(parts: Parts, lengths: Lengths, vocabulary: int) -> float:
+    """Logits of one packed pass of evaluation, in float32 and twice."""
+    if not parts.packed:
+        return 0.0
+    tokens = max(float(getattr(parts.task, "tokens_per_pass", 0)), lengths.longest)
+    own = max(lengths.mean - lengths.shared, lengths.supervised, 1.0)
+    return 8.0 * vocabulary * tokens * lengths.supervised / own

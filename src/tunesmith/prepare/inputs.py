@@ -1,0 +1,295 @@
+"""From a recipe to rows, processor, task and examples: everything but weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tunesmith.data.clean.duplicates import clean_skips
+from tunesmith.data.clean.findings import NOTHING
+from tunesmith.data.encode import Encoded, encode_rows
+from tunesmith.data.eval_splits import Marks
+from tunesmith.data.load import LoadedRows, load_rows
+from tunesmith.data.mixture import Mixture, make_mixture
+from tunesmith.data.report import DataReport
+from tunesmith.data.row import Row, Skip
+from tunesmith.errors import UserError
+from tunesmith.model.light_config import PlainConfig, known_or_loaded, plain_config
+from tunesmith.model.load import Head, load_config
+from tunesmith.model.positions import positions_of
+from tunesmith.model.processors import load_image_processor, load_tokenizer
+from tunesmith.model.tune.prequantized import refuse_stored
+from tunesmith.prepare.adapter_settings import closed, closing_token
+from tunesmith.prepare.eval_sample import limited
+from tunesmith.prepare.trivial_baselines import counts_of, without_model
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.tasks.build import TASKS, Kind
+from tunesmith.tasks.language.notes import encoding_notes
+from tunesmith.tasks.language.packable import can_pack, class_of
+from tunesmith.tasks.language.tokens import giving_up, refuse_unknown_tokens
+from tunesmith.tasks.task import Example, Task
+
+UNLIMITED = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a run learns from and how it is encoded.
+
+    Attributes:
+        recipe: resolved.
+        processor: tokenizer or image processor.
+        config: the model's configuration.
+        head: what the task wants of the model's output.
+        task: bound to the processor.
+        packed: whether examples lie in one row without padding.
+        train: examples to learn from.
+        eval: examples to evaluate on.
+        mixture: what an epoch consists of.
+        report: of the data.
+        test: examples to be scored once, at the end.
+        sets: further evaluation sets by their names.
+        marks: of evaluation rows, the columns that the recipe groups them by.
+    """
+
+    recipe: Recipe
+    processor: Any
+    config: Any
+    head: Head
+    task: Task
+    packed: bool
+    train: Sequence[Example]
+    eval: Sequence[Example]
+    mixture: Mixture
+    report: DataReport
+    test: Sequence[Example] = ()
+    sets: Mapping[str, Sequence[Example]] = field(default_factory=dict)
+    marks: Marks = field(default_factory=dict)
+
+
+def prepare(
+    recipe: Recipe, folder: Path, *, plain: bool = False, look: Callable[[], None] = lambda: None
+) -> Parts:
+    """Read, clean, split and encode the data.
+
+    Args:
+        recipe: resolved.
+        folder: of the recipe's file, for ``python:`` sources.
+        plain: whether a configuration will do that is known without transformers, where there is one.
+        look: called between parts and rows; may raise, to leave.
+
+    Raises:
+        UserError: for anything that the user must change.
+    """
+    try:
+        return _prepare(recipe, folder, plain=plain, look=look)
+    except MemoryError as error:
+        raise UserError(
+            "the rows do not fit into memory",
+            "data",
+            "take some of them with `limit` or `first`, or use a machine with more memory",
+        ) from error
+
+
+def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], None]) -> Parts:
+    kind = TASKS[recipe.task]
+    rows = load_rows(recipe.data, kind.needs, recipe.run.seed, folder=folder, evaluation=recipe.eval)
+    look()
+    rows = limited(rows, recipe.eval.limit, recipe.run.seed)
+    bare = Head(kind.auto_model)
+    config_of = known_or_loaded if plain else load_config
+    early = plain_config(recipe.model, bare, None) if plain and recipe.model.new is None else None
+    processor = (
+        load_image_processor(recipe.model)
+        if kind.images
+        else load_tokenizer(recipe.model, _texts(rows.train), encoder=kind.encoder, config=early)
+    )
+    config = config_of(recipe.model, bare, None if kind.images else len(processor))
+    if recipe.model.new is None:
+        refuse_stored(config, recipe)
+    longest = UNLIMITED if kind.images else _longest(recipe, config)
+    packed = _packed(recipe, config, kind)
+    task = kind.build(recipe, processor, rows.train, longest, packed)
+    head = Head(kind.auto_model, getattr(task, "labels", ()), regression=recipe.task == "regression")
+    if recipe.model.new is not None:
+        config = config_of(recipe.model, head, None if kind.images else len(processor))
+    return _encode(
+        recipe,
+        rows,
+        processor,
+        config=config,
+        head=head,
+        task=task,
+        packed=packed,
+        look=look,
+        longest=longest,
+    )
+
+
+def _encode(
+    recipe: Recipe,
+    rows: LoadedRows,
+    processor: Any,
+    *,
+    config: Any,
+    head: Head,
+    task: Task,
+    packed: bool,
+    look: Callable[[], None],
+    longest: int,
+) -> Parts:
+    images = TASKS[recipe.task].images
+    closing = None if images else closing_token(recipe, processor, config)
+
+    encode = partial(_rows_encoded, recipe, processor, task, longest, look)
+    train, held_out = encode(rows.train, closing), encode(rows.eval)
+    test = encode(rows.test)
+    sets = {name: encode(each) for name, each in rows.sets.items()}
+    others = [skip for encoded in (held_out, test, *sets.values()) for skip in encoded.skipped]
+    # what only the task can see to be unreadable, such as a picture, is judged like a line that is no JSON
+    _judge_unreadable((*train.skipped, *others), recipe)
+    _refuse_unusable({"data.train": train, "data.eval": held_out})
+    _refuse_unusable({"data.test": test} if rows.test else {})
+    _refuse_unusable({f"eval.sets.{name}": encoded for name, encoded in sets.items()})
+    parts = {"data.train": train, "data.eval": held_out, "data.test": test, **sets}
+    refuse_unknown_tokens((e for part in parts.values() for e in part.examples), processor, config)
+    kept = {example["id"] for example in train.examples}
+    source_of = [source for row, source in zip(rows.train, rows.source_of, strict=True) if row.id in kept]
+    report = rows.report.with_encoding(
+        (*train.skipped, *others),
+        train=len(train.examples),
+        eval=len(held_out.examples),
+        truncated=[e["id"] for e in train.examples if e.get("truncated")],
+        changed=[(e["id"], note) for e in train.examples for note in e.get("notes", ())],
+        lengths=[] if images else [e["length"] for e in train.examples],
+        supervised=sum(sum(e["supervised"]) if "supervised" in e else 1 for e in train.examples),
+    )
+    notes = (*report.notes, *encoding_notes(processor, rows.train, train.examples))
+    report = replace(report, test=len(test.examples), sets=_sizes(sets), notes=notes)
+    report = _with_classes(report, recipe, getattr(task, "labels", ()), train.examples, held_out.examples)
+    return Parts(
+        recipe=recipe,
+        processor=processor,
+        config=config,
+        head=head,
+        task=task,
+        packed=packed,
+        train=train.examples,
+        eval=held_out.examples,
+        mixture=make_mixture(source_of, rows.weights),
+        report=report,
+        test=test.examples,
+        sets={name: encoded.examples for name, encoded in sets.items()},
+        marks=rows.marks,
+    )
+
+
+def _with_classes(
+    report: DataReport,
+    recipe: Recipe,
+    labels: Sequence[str],
+    train: Sequence[Example],
+    held_out: Sequence[Example],
+) -> DataReport:
+    """The report with the rows of each class, and what is reached without any model."""
+    counts = {"train": counts_of(train, labels), "eval": counts_of(held_out, labels)}
+    easy = without_model(recipe, train, held_out, labels)
+    return replace(report, classes=counts if counts["train"] else {}, without_model=easy)
+
+
+def _rows_encoded(
+    recipe: Recipe,
+    processor: Any,
+    task: Task,
+    longest: int,
+    look: Callable[[], None],
+    rows: Sequence[Row],
+    closing: int | None = None,
+) -> Encoded:
+    def encode_row(row: Row) -> Example | Skip:
+        look()
+        with giving_up(row.id):
+            return closed(task.encode(row), closing, longest)
+
+    fingerprint = _task_fingerprint(recipe, processor, task)
+    fingerprint += "" if closing is None else f" closing {closing}"
+    cache = recipe.data.cache and not TASKS[recipe.task].images
+    return encode_rows(rows, encode_row, fingerprint=fingerprint, cache=cache)
+
+
+def _judge_unreadable(skips: Sequence[Skip], recipe: Recipe) -> None:
+    unreadable = [(skip, skip.id) for skip in skips if skip.reason == "malformed"]
+    clean_skips(unreadable, recipe.data.clean, NOTHING)
+
+
+def _sizes(sets: Mapping[str, Encoded]) -> dict[str, int]:
+    return {name: len(encoded.examples) for name, encoded in sets.items()}
+
+
+def _refuse_unusable(parts: Mapping[str, Encoded]) -> None:
+    for where, encoded in parts.items():
+        if not encoded.examples:
+            first = encoded.skipped[0]
+            raise UserError(
+                f"no row of `{where}` can be used; the first, `{first.id}`: {first.detail or first.reason}",
+                where,
+                "see `tunesmith preview RECIPE`, `data.max_length` and `data.overflow`",
+            )
+
+
+def _texts(rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        for message in row.fields.get("messages", ()):
+            yield str(message["content"])
+        if "text" in row.fields:
+            yield str(row.fields["text"])
+
+
+def _longest(recipe: Recipe, config: Any) -> int:
+    positions, wanted = positions_of(config), recipe.data.max_length
+    if positions is not None and wanted is not None and wanted > positions:
+        raise UserError(
+            f"`data.max_length: {wanted}` is more than the {positions} positions of this model",
+            "data.max_length",
+            f"set it to {positions} or less, or choose a model with a longer context",
+        )
+    return wanted or positions or UNLIMITED
+
+
+def _packed(recipe: Recipe, config: Any, kind: Kind) -> bool:
+    if recipe.task != "causal-lm" or recipe.batch.layout == "padded":
+        return False
+    if isinstance(config, PlainConfig):
+        able = config.packs
+    else:
+        model_class = class_of(config, kind.auto_model)
+        able = model_class is not None and can_pack(config, model_class)
+    if recipe.batch.layout == "packed" and not able:
+        raise UserError(
+            f"examples of a {config.model_type} model cannot be packed into one row: "
+            "it mixes tokens by other means than full attention",
+            "batch.layout",
+            "set `batch.layout` to `padded` or `auto`",
+        )
+    if recipe.batch.layout == "packed" and recipe.model.attention != "sdpa":
+        raise UserError(
+            f"examples cannot be packed into one row with `model.attention: {recipe.model.attention}`",
+            "batch.layout",
+            "leave `model.attention` out, or set `batch.layout` to `padded` or `auto`",
+        )
+    return able and recipe.model.attention == "sdpa"
+
+
+def _task_fingerprint(recipe: Recipe, processor: Any, task: Task) -> str:
+    shaping = ("max_length", "overflow", "loss_on", "template", "labels")
+    settings = {name: getattr(task, name) for name in shaping if hasattr(task, name)}
+    tokenizer = getattr(processor, "backend_tokenizer", None)
+    text = tokenizer.to_str() if tokenizer is not None else repr(processor)
+    marks = [getattr(processor, name, None) for name in ("chat_template", "eos_token")]
+    described = json.dumps([recipe.task, settings, marks], sort_keys=True)
+    return hashlib.sha256((described + text).encode()).hexdigest()

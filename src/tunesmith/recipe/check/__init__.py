@@ -1,0 +1,1 @@
+"""Every mistake of a recipe that can be found without its data."""

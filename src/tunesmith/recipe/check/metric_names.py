@@ -1,0 +1,111 @@
+"""Which metrics each task can give and what range each has: names alone, so that a recipe can be checked.
+
+How they are computed stands in ``metrics``; a test holds the two tables to the same names and ranges.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from tunesmith.metrics.names import HARNESS, WORST, bare_metric, slice_name, slice_of, split_name
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.schema.stop import leaves, metrics_in
+
+GENERATION = ("exact_match", "f1", "rouge_l", "bleu", "chrf")
+"""Metrics over generated text and its reference."""
+
+GRADED = ("json_valid", "json_schema", "regex", "code", "judge")
+"""Metrics over generated text that look at it by other means."""
+
+TASK_METRICS: dict[str, tuple[str, ...]] = {
+    "causal-lm": ("loss", "perplexity", "token_accuracy", *GENERATION, *GRADED),
+    "sequence-classification": ("loss", "accuracy", "macro_f1", "ece", "brier"),
+    "regression": ("loss", "mse", "pearson"),
+    "image-classification": ("loss", "accuracy", "macro_f1", "ece", "brier"),
+}
+
+OVER_CLASSES = ("macro_f1", "pearson")
+"""Metrics that mean nothing over rows of one label, or of one target: each is made of their differences."""
+
+_PINNED = re.compile(r"(?:hub|evaluate):(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*@[0-9a-f]{40}")
+_LIMITS = {
+    "loss": (0.0, math.inf),
+    "perplexity": (1.0, math.inf),
+    "mse": (0.0, math.inf),
+    "brier": (0.0, 2.0),
+    "pearson": (-1.0, 1.0),
+}
+
+
+def is_from_hub(name: str) -> bool:
+    """Whether a metric is one of the hub's, such as ``hub:wer@…``; nothing is known of its range."""
+    return name.startswith(("hub:", "evaluate:"))
+
+
+def is_pinned(name: str) -> bool:
+    """Whether a metric of the hub, which is code, is named at a commit."""
+    return _PINNED.fullmatch(name) is not None
+
+
+def limits(name: str) -> tuple[float, float]:
+    """Smallest and largest value that a metric can have, whatever it is measured on."""
+    unbounded = is_from_hub(bare_metric(name)) or split_name(name).where == HARNESS
+    name = bare_metric(name)
+    return (-math.inf, math.inf) if unbounded else _LIMITS.get(name, (0.0, 1.0))
+
+
+def stop_metrics(recipe: Recipe) -> tuple[str, ...]:
+    """Metrics that the stop rules look at, in order; measured whether ``eval.metrics`` names them or not."""
+    names = [name for rule in leaves(recipe.stop) for name in metrics_in(rule)]
+    return tuple(dict.fromkeys(names))
+
+
+def asked_metrics(recipe: Recipe) -> tuple[str, ...]:
+    """Metrics of the evaluation set itself that the recipe names, in ``eval.metrics`` or in a rule."""
+    parts = [split_name(name) for name in stop_metrics(recipe)]
+    named = [part.metric for part in parts if part.where in ("", WORST) or part.where.startswith("[")]
+    return tuple(dict.fromkeys((*recipe.eval.metrics, *named)))
+
+
+def set_metrics(recipe: Recipe, name: str) -> tuple[str, ...]:
+    """Metrics of a further evaluation set: its loss, its own, and those that rules look at."""
+    parts = [split_name(each) for each in stop_metrics(recipe)]
+    named = [part.metric for part in parts if part.where == name]
+    return tuple(dict.fromkeys(("loss", *recipe.eval.sets[name].metrics, *named)))
+
+
+def label_columns(recipe: Recipe) -> set[str]:
+    """Columns that are the label or the target of training rows."""
+    fields = [field for rows in recipe.data.train for field in (rows.label, rows.target) if field]
+    return {field[1:-1] if field.startswith("{") and field.endswith("}") else field for field in fields}
+
+
+def all_metrics(
+    recipe: Recipe, own: tuple[str, ...], slices: Mapping[tuple[str, str], bool]
+) -> tuple[str, ...]:
+    """Everything that a rule may look at.
+
+    Args:
+        recipe: names sets, columns and rules.
+        own: what is measured on the evaluation set itself.
+        slices: column and value of each slice, and whether its rows have one label or target.
+    """
+    sets = [f"{name}/{metric}" for name in recipe.eval.sets for metric in set_metrics(recipe, name)]
+    asked = dict.fromkeys(("loss", *asked_metrics(recipe)))
+    parts = [(name, *part) for part, one in slices.items() for name in asked if not one or _tells(name)]
+    worst = [f"{WORST}/{name}" for name in dict.fromkeys(name for name, _, _ in parts)]
+    known = [name for name in stop_metrics(recipe) if split_name(name).where == HARNESS]
+    known += [name for name in stop_metrics(recipe) if recipe.eval.positions and is_position(name)]
+    return (*own, *sets, *worst, *(slice_name(*part) for part in parts), *known)
+
+
+def _tells(name: str) -> bool:
+    return name not in OVER_CLASSES
+
+
+def is_position(name: str) -> bool:
+    """Whether a metric is that of ``eval.positions``: ``perplexity[position=5-8]``."""
+    part = slice_of(name)
+    return part is not None and (part.metric, part.column) == ("perplexity", "position")

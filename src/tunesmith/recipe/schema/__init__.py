@@ -1,0 +1,1 @@
+"""The grammar of a recipe, a file a section, with every default."""

@@ -1,0 +1,1 @@
+"""Several runs beside each other, compared row by row."""

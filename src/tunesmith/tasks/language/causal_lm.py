@@ -1,0 +1,298 @@
+"""Language modelling: conversations with loss on the answers, or plain text with loss on everything."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import torch.nn.functional as F
+
+from tunesmith.data.row import Row, Skip
+from tunesmith.errors import UserError
+from tunesmith.model.tune.block_attention import attend_in_blocks, blocks_of
+from tunesmith.tasks.language import chat
+from tunesmith.tasks.language.answer_frame import Frame, decoded
+from tunesmith.tasks.language.conversations import Encoded, encode_conversation, encode_text_row
+from tunesmith.tasks.language.generation import can_share, end_tokens_of, generate, opening_cache
+from tunesmith.tasks.language.packing import opening_length, pack, padded, token_chunks
+from tunesmith.tasks.language.positions import add_by_position
+from tunesmith.tasks.language.rendering import Refused
+from tunesmith.tasks.language.teacher_forced import decodes_piecewise, prediction_of, told_of
+from tunesmith.tasks.task import Batch, Example, Scored, Sums
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class CausalLM:
+    """The task ``causal-lm``.
+
+    Attributes:
+        tokenizer: a fast tokenizer.
+        max_length: most tokens of an example.
+        overflow: what happens to longer ones: ``error``, ``drop`` or ``truncate``.
+        loss_on: ``assistant``, ``last_assistant`` or ``all``.
+        template: whether conversations go through the chat template; else they are joined as they are.
+        packed: one row without padding (see ``packing.py``), or rows padded to the longest.
+        max_new_tokens: most tokens of a generated answer.
+        batch_size: answers generated at a time.
+        tokens_per_pass: most tokens of a packed row in evaluation, beside a shared opening.
+        positions: whether scores tell losses by position.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    max_length: int
+    overflow: Literal["error", "drop", "truncate"] = "error"
+    loss_on: Literal["assistant", "last_assistant", "all"] = "assistant"
+    template: bool = True
+    packed: bool = True
+    max_new_tokens: int = 64
+    batch_size: int = 32
+    tokens_per_pass: int = 768
+    positions: bool = False
+    auto_model: str = field(default="AutoModelForCausalLM", init=False)
+
+    def encode(self, row: Row) -> Example | Skip:
+        """Tokens of a row, which of them carry loss, and where the last answer begins."""
+        try:
+            found = self._encoded(row)
+        except Refused as refused:
+            return Skip(row.id, "malformed", refused.what)
+        except UserError as error:
+            raise replace(error, what=f"row `{row.id}`: {error.what}") from error
+        if not any(found.marks[1:]):
+            return Skip(row.id, "no_loss", "no token carries loss: there is no answer, or an empty one")
+        return _example(row, found) if len(found.ids) <= self.max_length else self._too_long(row, found)
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Packed: one row [1, T]; padded: [B, T]. ``keep``, ``labels`` and ``owners`` are [K]."""
+        if self.packed:
+            return _packed(examples)
+        return padded(*_tokens_and_marks(examples), self._pad_token())
+
+    def loss(self, model: Any, batch: Batch) -> Sums:
+        """Cross-entropy in nats, summed over supervised tokens."""
+        logits = self._supervised_logits(model, batch)
+        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum")
+        return Sums(loss=loss, count=len(batch["labels"]), extra={})
+
+    @torch.no_grad()
+    def score(
+        self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
+    ) -> list[Scored]:
+        """Loss of each example; with ``predict``, its greedy answer too.
+
+        The pass that computes the loss also tells which answers the model would have given word for
+        word: where its first choice is the reference's next token, all the way to the end mark. Greedy
+        generation would walk the same path, so only the other answers are generated, from where they leave
+        it. Of those in ``only_equal``, one that has left it for good is told so far, and then ``…``.
+
+        Raises:
+            UserError: if answers are asked for and a row is plain text.
+        """
+        losses, choices, given = self._losses(model, examples)
+        correct = [_hits(example, chosen) for example, chosen in zip(examples, choices, strict=True)]
+        answers: Sequence[str | None] = [None] * len(examples)
+        if predict:
+            answers = self._predictions(model, examples, choices, only_equal)
+        return [
+            Scored(
+                id=example["id"],
+                loss=losses[i],
+                count=_supervised(example),
+                correct=correct[i],
+                prediction=answers[i],
+                reference=example["reference"],
+                input=example["input"],
+                given=given[i],
+            )
+            for i, example in enumerate(examples)
+        ]
+
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics over generated answers."""
+        return ("exact_match", "f1", "rouge_l", "bleu", "chrf")
+
+    def answers(self, model: Any, prompts: Sequence[Sequence[int]]) -> list[str]:
+        """Greedy answers to tokenised prompts, as text."""
+        return [self._text(row) for row in self._generated(model, prompts)]
+
+    def _generated(self, model: Any, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+        rows: list[list[int]] = generate(
+            model,
+            prompts,
+            end_tokens=self._end_tokens(model),
+            pad_token=self._pad_token(),
+            max_new_tokens=self.max_new_tokens,
+            batch_size=self.batch_size,
+        )
+        return rows
+
+    def _predictions(
+        self,
+        model: Any,
+        examples: Sequence[Example],
+        choices: Sequence[Sequence[int]],
+        only_equal: Container[str],
+    ) -> list[str]:
+        without = next((example["id"] for example in examples if not example["reference"]), None)
+        if without is not None:
+            raise UserError(
+                f"row `{without}` is plain text, with no answer that a generated one could be compared with",
+                "eval.metrics",
+                "measure `loss`, `perplexity` or `token_accuracy`, or give rows with `prompt` and "
+                "`completion`",
+            )
+        ends, piecewise = self._end_tokens(model), decodes_piecewise(self.tokenizer)
+        told = [
+            told_of(example, chosen, ends, self.max_new_tokens)
+            for example, chosen in zip(examples, choices, strict=True)
+        ]
+        known = [
+            prediction_of(
+                one,
+                example["reference"],
+                self._text,
+                _frame(example),
+                only_equal=piecewise and example["id"] in only_equal,
+            )
+            for example, one in zip(examples, told, strict=True)
+        ]
+        asked = [index for index, answer in enumerate(known) if answer is None]
+        rest = iter(self._finished(model, [examples[i] for i in asked], [told[i].tokens for i in asked]))
+        return [next(rest) if answer is None else answer for answer in known]
+
+    def _finished(self, model: Any, examples: Sequence[Example], begun: Sequence[list[int]]) -> list[str]:
+        """Greedy answers that begin with the tokens in ``begun``, as text."""
+        prompts = [example["input_ids"][: example["prompt_length"]] for example in examples]
+        rows = self._generated(model, [[*p, *b] for p, b in zip(prompts, begun, strict=True)])
+        most = self.max_new_tokens
+        whole = [self._text([*b, *row][:most]) for b, row in zip(begun, rows, strict=True)]
+        return [_frame(example).inside(one) for example, one in zip(examples, whole, strict=True)]
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return decoded(self.tokenizer, tokens)
+
+    def _end_tokens(self, model: Any) -> tuple[int, ...]:
+        return end_tokens_of(self.tokenizer, getattr(model, "generation_config", None))
+
+    def _encoded(self, row: Row) -> Encoded:
+        if "messages" not in row.fields:
+            return encode_text_row(self.tokenizer, str(row.fields["text"]))
+        return encode_conversation(self.tokenizer, row, template=self.template, loss_on=self.loss_on)
+
+    def _too_long(self, row: Row, found: Encoded) -> Example | Skip:
+        ids, marks = found.ids, found.marks
+        excess = len(ids) - self.max_length
+        kept = int(ids[0] == self.tokenizer.bos_token_id)  # models lean on their first token
+        cut = kept + excess
+        if self.overflow == "truncate" and not any(marks[: cut + 1]):
+            ids, marks = ids[:kept] + ids[cut:], marks[:kept] + marks[cut:]
+            cut_off = replace(found, ids=ids, marks=marks, prompt=found.prompt - excess)
+            return {**_example(row, cut_off), "truncated": True}
+        if self.overflow == "error":
+            raise UserError(
+                f"row `{row.id}` has {len(ids)} tokens, and `data.max_length` is {self.max_length}",
+                hint="set `data.overflow` to `truncate` (cuts the prompt's start, never what carries loss) "
+                "or `drop`, or raise `data.max_length` if the model has more positions",
+            )
+        return Skip(row.id, "too_long", f"{len(ids)} tokens of at most {self.max_length}")
+
+    def _supervised_logits(self, model: Any, batch: Batch, cache: DynamicCache | None = None) -> torch.Tensor:
+        inputs = {
+            name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch
+        }
+        if self.packed:
+            layout = _layout_of(batch, model.device.type)
+            past = {"past_key_values": cache, "use_cache": cache is not None}
+            return model(**inputs, **layout, **past, logits_to_keep=batch["keep"]).logits[0]
+        return model(**inputs, use_cache=False).logits.flatten(0, 1)[batch["keep"]]
+
+    def _losses(
+        self, model: Any, examples: Sequence[Example]
+    ) -> tuple[list[float], list[list[int]], list[dict[str, float]]]:
+        """Of each example: its loss, the first choice at each supervised token, losses by position."""
+        losses = torch.zeros(len(examples), dtype=torch.float64)
+        choices: list[list[int]] = [[] for _ in examples]
+        given: list[dict[str, float]] = [{} for _ in examples]
+        for chunk, batch, cache in self._passes(model, examples):
+            logits = self._supervised_logits(model, batch, cache).float()
+            owners = torch.tensor(chunk)[batch["owners"].cpu()]
+            token_losses = F.cross_entropy(logits, batch["labels"], reduction="none")
+            losses.index_add_(0, owners, token_losses.double().cpu())
+            for owner, choice in zip(owners.tolist(), logits.argmax(-1).tolist(), strict=True):
+                choices[owner].append(choice)
+            if self.positions:
+                add_by_position(given, owners.tolist(), token_losses.tolist())
+        return losses.tolist(), choices, given
+
+    def _passes(
+        self, model: Any, examples: Sequence[Example]
+    ) -> Iterator[tuple[list[int], Batch, DynamicCache | None]]:
+        """Examples in batches on the model's device, and what all of them open with, if that is held."""
+        shared = opening_length(*_tokens_and_marks(examples)) if self.packed and can_share(model) else 0
+        chunks = token_chunks([example["length"] - shared for example in examples], self.tokens_per_pass)
+        begin = examples[0]["input_ids"][:shared] if shared and len(chunks) > 1 else []
+        cache = opening_cache(model, begin) if begin else None
+        for chunk in chunks:
+            some = [examples[i] for i in chunk]
+            batch = self.collate(some) if cache is None else _packed(some, cached=shared)
+            yield chunk, {name: value.to(model.device) for name, value in batch.items()}, cache
+            if cache is not None:
+                cache.crop(-batch["input_ids"].shape[1])
+
+    def _pad_token(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
+
+
+def _supervised(example: Example) -> int:
+    return sum(example["supervised"][1:])
+
+
+def _hits(example: Example, choices: Sequence[int]) -> int:
+    pairs = zip(example["input_ids"][1:], example["supervised"][1:], strict=True)
+    return sum(map(int.__eq__, (token for token, mark in pairs if mark), choices))
+
+
+def _example(row: Row, found: Encoded) -> Example:
+    messages = row.fields.get("messages", ())
+    shown = chat.last_of(messages, "user") if messages else str(row.fields.get("text", ""))
+    return {
+        "id": row.id,
+        "length": len(found.ids),
+        "input_ids": found.ids,
+        "supervised": found.marks,
+        "prompt_length": found.prompt,
+        "reference": found.reference,
+        "opening": found.frame.opening,
+        "closing": found.frame.closing,
+        "end": found.end,
+        "input": shown,
+        "truncated": False,
+    }
+
+
+def _frame(example: Example) -> Frame:
+    return Frame(example["opening"], example["closing"])
+
+
+def _layout_of(batch: Batch, device: str) -> dict[str, Any]:
+    """What ``block_attention`` needs to know of a packed row."""
+    attend_in_blocks()
+    tokens, columns = batch["attention_mask"].shape[-2:]
+    starts: list[int] = batch["starts"].tolist()
+    opening = columns - tokens or starts[0]
+    return {"blocks": blocks_of(starts, tokens, device), "opening": opening}
+
+
+def _tokens_and_marks(examples: Sequence[Example]) -> tuple[list[list[int]], list[list[int]]]:
+    return [example["input_ids"] for example in examples], [example["supervised"] for example in examples]
+
+
+def _packed(examples: Sequence[Example], *, cached: int | None = None) -> Batch:
+    row = pack(*_tokens_and_marks(examples), cached=cached)
+    return {name: getattr(row, name) for name in row.__slots__}

@@ -1,0 +1,154 @@
+"""Examples to one row of tokens: no padding, and the prompt start they share only once.
+
+Every example of a micro-batch is laid behind the other in a single row. A token attends to the earlier
+tokens of its own example and to nothing else, so the losses are those of separate rows. Where all
+examples open alike (a system prompt, a template's frame, an instruction), that opening is computed once:
+a causal model's hidden states there depend on nothing that follows, and the gradients of all examples
+meet in it, as they would in its copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+SHORTEST_SHARED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One packed row; T tokens, K supervised ones.
+
+    Attributes:
+        input_ids: [1, T].
+        position_ids: [1, T], each example's own positions.
+        attention_mask: [1, 1, T, C + T], true where a token (row) may see another (column); C are cached.
+        keep: [K], positions whose logits predict a supervised token.
+        labels: [K], the tokens to be predicted.
+        owners: [K], which example each of them belongs to.
+        starts: [B], where each example begins in the row, behind the opening.
+    """
+
+    input_ids: torch.Tensor
+    position_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    keep: torch.Tensor
+    labels: torch.Tensor
+    owners: torch.Tensor
+    starts: torch.Tensor
+
+
+def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
+    """Tokens that all sequences open with, at most ``limit``; 0 where sharing would not pay."""
+    if len(sequences) < 2:
+        return 0
+    low, high = min(sequences, key=tuple), max(sequences, key=tuple)
+    limit = min(limit, len(low), len(high))
+    length = next((i for i in range(limit) if low[i] != high[i]), limit)
+    return length if length >= SHORTEST_SHARED else 0
+
+
+def opening_length(sequences: Sequence[Sequence[int]], supervised: Sequence[Sequence[int]]) -> int:
+    """Tokens that need to be computed only once: what all open with, as far as nothing is predicted there.
+
+    The token before a supervised one predicts it, so a shared opening ends at the latest one token
+    before the first supervised token: each example keeps its own predicting positions.
+    """
+    first = [_first(marks) for marks in supervised]
+    return shared_length(sequences, max(min(first) - 1, 0)) if first else 0
+
+
+def pack(
+    sequences: Sequence[Sequence[int]], supervised: Sequence[Sequence[int]], *, cached: int | None = None
+) -> Packed:
+    """Lay sequences behind each other; ``supervised`` marks (1) the tokens that carry loss.
+
+    From an example's last supervised token on, nothing is predicted, so it ends before that.
+
+    Args:
+        sequences: token ids of each example.
+        supervised: marks of each example's tokens.
+        cached: tokens of the opening that a key-value cache holds already: they are left out of the row, and
+            stand before it as columns of the mask.
+    """
+    shared = opening_length(sequences, supervised) if cached is None else cached
+    ids, positions, segments = list(sequences[0][:shared]), list(range(shared)), [-1] * shared
+    keep, labels, owners, starts = [], [], [], []
+    for owner, (sequence, marks) in enumerate(zip(sequences, supervised, strict=True)):
+        starts.append(len(ids))
+        offset, end = len(ids) - shared, _last(marks)
+        for position in range(max(shared, 1), end + 1):
+            if marks[position]:
+                keep.append(offset + position - 1)
+                labels.append(sequence[position])
+                owners.append(owner)
+        ids += sequence[shared:end]
+        positions += range(shared, end)
+        segments += [owner] * (end - shared)
+    start = cached or 0
+    return Packed(
+        input_ids=torch.tensor([ids[start:]]),
+        position_ids=torch.tensor([positions[start:]]),
+        attention_mask=block_mask(torch.tensor(segments))[None, None, start:],
+        keep=torch.tensor(keep, dtype=torch.long) - start,
+        labels=torch.tensor(labels, dtype=torch.long),
+        owners=torch.tensor(owners, dtype=torch.long),
+        starts=torch.tensor(starts, dtype=torch.long) - start,
+    )
+
+
+def block_mask(segments: torch.Tensor) -> torch.Tensor:
+    """[T, T] causal mask within segments; segment -1 is the opening that every segment sees."""
+    same = segments[:, None] == segments[None, :]
+    opening = (segments == -1)[None, :]
+    return (same | opening).tril()
+
+
+def token_chunks(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Indices in groups of similar length, each group at most ``most`` tokens (or one example)."""
+    chunks: list[list[int]] = []
+    total = 0
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if not chunks or total + lengths[index] > most:
+            chunks.append([])
+            total = 0
+        chunks[-1].append(index)
+        total += lengths[index]
+    return chunks
+
+
+def _first(marks: Sequence[int]) -> int:
+    return next((index for index, mark in enumerate(marks) if mark), len(marks))
+
+
+def _last(marks: Sequence[int]) -> int:
+    return next(index for index in range(len(marks) - 1, -1, -1) if marks[index])
+
+
+def padded(
+    sequences: Sequence[Sequence[int]], marks: Sequence[Sequence[int]], pad_token: int
+) -> dict[str, torch.Tensor]:
+    """``input_ids`` and ``attention_mask`` [B, T], and where in B * T what is supervised is predicted.
+
+    Args:
+        sequences: token ids of each example.
+        marks: which tokens (1) carry loss.
+        pad_token: fills rows.
+    """
+    width = max(len(sequence) for sequence in sequences)
+    ids = torch.full((len(sequences), width), pad_token)
+    mask = torch.zeros(len(sequences), width, dtype=torch.long)
+    keep, labels, owners = [], [], []
+    for owner, (sequence, row) in enumerate(zip(sequences, marks, strict=True)):
+        ids[owner, : len(sequence)] = torch.tensor(sequence)
+        mask[owner, : len(sequence)] = 1
+        for position in (i for i in range(1, len(sequence)) if row[i]):
+            keep.append(owner * width + position - 1)
+            labels.append(sequence[position])
+            owners.append(owner)
+    vectors = {"keep": keep, "labels": labels, "owners": owners}
+    return {"input_ids": ids, "attention_mask": mask} | {
+        name: torch.tensor(values, dtype=torch.long) for name, values in vectors.items()
+    }

@@ -1,0 +1,1 @@
+"""Tasks that read a text and give a class or a number."""

@@ -1,0 +1,120 @@
+"""One number for a text: an encoder with a single output, mean squared error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+
+from tunesmith.data.row import Row, Skip
+from tunesmith.errors import UserError
+from tunesmith.tasks.task import Batch, Example, Scored, Sums
+from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+COARSE = 0.01
+"""Of the targets' spread: how far apart the numbers may lie that a finished model can answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """The task ``regression``.
+
+    The model learns standardised targets, ``(target - mean) / scale`` over the training rows; the export
+    folds both into the head, so that the finished model answers in the user's own units.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    mean: float
+    scale: float
+    max_length: int
+    overflow: str = "error"
+    batch_size: int = 64
+    auto_model: str = field(default="AutoModelForSequenceClassification", init=False)
+
+    def encode(self, row: Row) -> Example | Skip:
+        """Tokens of the text and its number."""
+        text = str(row.fields["text"])
+        tokens = encode_text(self.tokenizer, text, row.id, self.max_length, self.overflow)
+        if isinstance(tokens, int):
+            return Skip(row.id, "too_long", f"{tokens} tokens of at most {self.max_length}")
+        return {"id": row.id, "input": text, "target": float(row.fields["target"]), **tokens}
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Token ids and mask [B, T], standardised targets [B]."""
+        targets = torch.tensor([(example["target"] - self.mean) / self.scale for example in examples])
+        return {**pad_batch(self.tokenizer, examples), "labels": targets}
+
+    def loss(self, model: Any, batch: Batch) -> Sums:
+        """Squared error of the standardised target, summed over samples."""
+        inputs = {name: value for name, value in batch.items() if name != "labels"}
+        predictions = model(**inputs).logits.squeeze(-1).float()
+        loss = F.mse_loss(predictions, batch["labels"].float(), reduction="sum")
+        return Sums(loss=loss, count=len(batch["labels"]), extra={})
+
+    @torch.no_grad()
+    def score(
+        self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
+    ) -> list[Scored]:
+        """Squared error (standardised) and predicted number (in the user's units) of each text."""
+        order = sorted(range(len(examples)), key=lambda index: examples[index]["length"])
+        scored: dict[int, Scored] = {}
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            batch = {k: v.to(model.device) for k, v in self.collate([examples[i] for i in chosen]).items()}
+            targets = batch.pop("labels").float()
+            guesses = model(**batch).logits.squeeze(-1).float()
+            losses = ((guesses - targets) ** 2).tolist()
+            for index, loss, guess in zip(chosen, losses, guesses.tolist(), strict=True):
+                scored[index] = self._scored(examples[index], loss, guess)
+        return [scored[index] for index in range(len(examples))]
+
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics over predicted numbers."""
+        return ("pearson", "mse")
+
+    def _scored(self, example: Example, loss: float, guess: float) -> Scored:
+        return Scored(
+            id=example["id"],
+            loss=loss,
+            count=1,
+            correct=0,
+            prediction=guess * self.scale + self.mean,
+            reference=example["target"],
+            input=example["input"],
+        )
+
+
+def standardisation(targets: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation of the training targets, 1 where they do not differ.
+
+    The finished model answers in the user's units, in float32: around 1.7 billion its answers are 128 apart.
+
+    Raises:
+        UserError: if the targets lie nearer to each other than float32 tells apart, or beyond its range.
+    """
+    largest, numbers = max(map(abs, targets)), torch.finfo(torch.float32)
+    if not largest < numbers.max / 4:
+        raise UserError(
+            f"a target is {largest:.3g}, more than a model's numbers (float32) reach",
+            "data.train",
+            "give the targets in a larger unit, or their logarithm",
+        )
+    mean = math.fsum(targets) / len(targets)
+    spread = math.sqrt(math.fsum((target - mean) ** 2 for target in targets) / len(targets))
+    step = max(largest * numbers.eps, numbers.tiny / numbers.eps)
+    if any(target != targets[0] for target in targets) and step > COARSE * spread:
+        raise UserError(
+            f"the targets lie around {mean:.6g} and only {spread:.3g} apart (standard deviation); a model "
+            f"answers in float32, whose numbers are {step:.3g} apart there, so it could not tell them apart",
+            "data.train",
+            f"subtract a constant near {mean:.3g} from every target, or give them in another unit",
+        )
+    return mean, spread or 1.0

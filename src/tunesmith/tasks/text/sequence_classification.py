@@ -1,0 +1,90 @@
+"""One label for a text: an encoder with a classification head, cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+
+from tunesmith.data.row import Row, Skip
+from tunesmith.metrics.calibration import brier
+from tunesmith.tasks.labels import label_index
+from tunesmith.tasks.task import Batch, Example, Scored, Sums
+from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceClassification:
+    """The task ``sequence-classification``; ``labels`` are the classes in the order of the logits."""
+
+    tokenizer: PreTrainedTokenizerBase
+    labels: tuple[str, ...]
+    max_length: int
+    overflow: str = "error"
+    batch_size: int = 64
+    auto_model: str = field(default="AutoModelForSequenceClassification", init=False)
+
+    def encode(self, row: Row) -> Example | Skip:
+        """Tokens of the text and the label's index."""
+        text = str(row.fields["text"])
+        tokens = encode_text(self.tokenizer, text, row.id, self.max_length, self.overflow)
+        if isinstance(tokens, int):
+            return Skip(row.id, "too_long", f"{tokens} tokens of at most {self.max_length}")
+        index = label_index(str(row.fields["label"]), self.labels, row.id)
+        return {"id": row.id, "input": text, "label": index, **tokens}
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Token ids and mask [B, T], labels [B]."""
+        labels = torch.tensor([example["label"] for example in examples])
+        return {**pad_batch(self.tokenizer, examples), "labels": labels}
+
+    def loss(self, model: Any, batch: Batch) -> Sums:
+        """Cross-entropy in nats, summed over samples."""
+        inputs = {name: value for name, value in batch.items() if name != "labels"}
+        logits = model(**inputs).logits
+        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum")
+        return Sums(loss=loss, count=len(batch["labels"]), extra={})
+
+    def score(
+        self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
+    ) -> list[Scored]:
+        """Loss and most likely label of each text."""
+        scored: list[Scored] = score_classes(self, model, examples, self.labels)
+        return scored
+
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics over predicted labels."""
+        return ("accuracy", "macro_f1")
+
+
+@torch.no_grad()
+def score_classes(task: Any, model: Any, examples: Sequence[Example], labels: Sequence[str]) -> list[Scored]:
+    """Loss and most likely class of each example, in batches of similar length."""
+    order = sorted(range(len(examples)), key=lambda index: examples[index]["length"])
+    scored: dict[int, Scored] = {}
+    for start in range(0, len(order), task.batch_size):
+        chosen = order[start : start + task.batch_size]
+        batch = {k: v.to(model.device) for k, v in task.collate([examples[i] for i in chosen]).items()}
+        truth = batch.pop("labels")
+        logits = model(**batch).logits.float()
+        losses = F.cross_entropy(logits, truth, reduction="none").tolist()
+        shares = logits.double().softmax(-1).tolist()
+        for index, loss, guess, share in zip(chosen, losses, logits.argmax(-1).tolist(), shares, strict=True):
+            example = examples[index]
+            scored[index] = Scored(
+                id=example["id"],
+                loss=loss,
+                count=1,
+                correct=int(guess == example["label"]),
+                prediction=labels[guess],
+                reference=labels[example["label"]],
+                input=example["input"],
+                given={"confidence": share[guess], "brier": brier(share, example["label"])},
+            )
+    return [scored[index] for index in range(len(examples))]

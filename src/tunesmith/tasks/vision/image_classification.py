@@ -1,0 +1,75 @@
+"""One label for an image: a vision model with a classification head, cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from tunesmith.data.map.images import open_picture
+from tunesmith.data.row import Row, Skip
+from tunesmith.tasks.labels import label_index
+from tunesmith.tasks.task import Batch, Example, Scored, Sums
+from tunesmith.tasks.text.sequence_classification import score_classes
+
+
+@dataclass(frozen=True, slots=True)
+class ImageClassification:
+    """The task ``image-classification``; ``processor`` is a transformers image processor."""
+
+    processor: Any
+    labels: tuple[str, ...]
+    batch_size: int = 64
+    auto_model: str = field(default="AutoModelForImageClassification", init=False)
+
+    def encode(self, row: Row) -> Example | Skip:
+        """Pixels [C, H, W] as the processor makes them, and the label's index."""
+        index = label_index(str(row.fields["label"]), self.labels, row.id)
+        try:
+            picture = open_picture(row.fields["image"])
+        except (ValueError, MemoryError) as error:
+            named = isinstance(row.fields["image"], str)
+            which = f"`{row.fields['image']}` is not an image" if named else "not an image"
+            return Skip(row.id, "malformed", f"{which}: {error or 'it needs more memory than there is'}")
+        pixels = self.processor(picture.image, return_tensors="np")["pixel_values"][0]
+        shown = row.fields["image"] if isinstance(row.fields["image"], str) else row.id
+        example = {"id": row.id, "input": str(shown), "label": index, "length": 1, "pixel_values": pixels}
+        return {**example, **({"notes": picture.notes} if picture.notes else {})}
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """Pixels [B, C, H, W], labels [B]."""
+        pixels = np.stack([example["pixel_values"] for example in examples])
+        return {
+            "pixel_values": torch.from_numpy(pixels).float(),
+            "labels": torch.tensor([example["label"] for example in examples]),
+        }
+
+    def loss(self, model: Any, batch: Batch) -> Sums:
+        """Cross-entropy in nats, summed over images."""
+        logits = model(pixel_values=batch["pixel_values"]).logits
+        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum")
+        return Sums(loss=loss, count=len(batch["labels"]), extra={})
+
+    def score(
+        self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
+    ) -> list[Scored]:
+        """Loss and most likely label of each image."""
+        scored: list[Scored] = score_classes(self, model, examples, self.labels)
+        return scored
+
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics over predicted labels."""
+        return ("accuracy", "macro_f1")
+
+
+def open_image(value: Any) -> Any:
+    """An upright RGB image from a path, bytes, ``{bytes, path}``, an array or a PIL image.
+
+    Raises:
+        ValueError: it is none, or damaged, or too large; see ``open_picture``.
+    """
+    return open_picture(value).image

@@ -1,0 +1,1 @@
+"""Evaluation beside training: weights handed over, scores collected."""

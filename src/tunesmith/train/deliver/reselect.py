@@ -1,0 +1,98 @@
+"""Which weights are kept when a run goes on under other rules: those that these choose, if they are there.
+
+The choice is a function of the measurements and the rules, and weights are kept as they are measured. So
+other rules may choose weights that were not kept. Those are taken from a checkpoint that still holds them;
+where none does, the measurement is marked, and the best of the others is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tunesmith.checkpoint.atomic import make_folder, publish_folder, writing
+from tunesmith.checkpoint.manifest import checkpoint_name, verify, write_manifest
+from tunesmith.checkpoint.names import beside
+from tunesmith.judge.decide import decide
+from tunesmith.judge.measurement import Measurement, known
+from tunesmith.judge.selection.best import best_index, primary_metric
+from tunesmith.numbers import show
+from tunesmith.train.context import Setup
+from tunesmith.train.engine.process import on_main
+from tunesmith.train.resume.state import State
+
+
+def judged_again(setup: Setup, state: State) -> tuple[State, list[str]]:
+    """A checkpoint's state as the rules of now judge it, and what has changed; the same on every process."""
+    if not state.history:
+        return state, []
+    rules, before = setup.recipe.stop, state.best_step
+    state = replace(state, verdict=decide(state.history, rules))
+    wanted = state.history[best_index(state.history, rules)]
+    if wanted.step == before:
+        return state, []
+    steps = [one.step for one in state.history]
+    held = on_main(setup.accelerator, partial(_held, setup.run_dir, steps))
+    if not held:
+        return state, []  # whoever asks for the weights says what is damaged
+    history = tuple(replace(one, lost=one.lost or one.step not in held) for one in state.history)
+    chosen = history[best_index(history, rules)]
+    state = replace(state, history=history, best_step=chosen.step)
+    told: list[str] = []
+    if chosen.step != wanted.step and known(wanted, primary_metric(rules)) is not None:
+        told.append(f"the rules choose {_words(setup, wanted)}, whose weights are gone")
+    if chosen.step != before:
+        on_main(setup.accelerator, partial(_bring, setup.run_dir, chosen.step))
+        instead = "" if before is None else f" instead of those of step {before}"
+        told.append(
+            f"the weights kept are now those of {_words(setup, chosen)}{instead}, by the rules of now"
+        )
+    return state, told
+
+
+def _words(setup: Setup, chosen: Measurement) -> str:
+    metric = primary_metric(setup.recipe.stop)
+    value = known(chosen, metric)
+    return f"step {chosen.step}" + ("" if value is None else f" ({metric} {show(value)})")
+
+
+def _places(run_dir: Path, step: int) -> tuple[Path, Path]:
+    """Where the weights of a step may stand: kept as the best, or in a checkpoint."""
+    return run_dir / "best" / checkpoint_name(step), run_dir / "checkpoints" / checkpoint_name(step)
+
+
+def _held(run_dir: Path, steps: Sequence[int]) -> list[int]:
+    """Of these steps, those whose weights are there and whole."""
+    return [
+        step
+        for step in steps
+        if any(place.is_dir() and not verify(place) for place in _places(run_dir, step))
+    ]
+
+
+def _bring(run_dir: Path, step: int) -> None:
+    """Put the weights of a step into ``best/``, if they stand in a checkpoint alone."""
+    final, source = _places(run_dir, step)
+    if final.is_dir() and not verify(final):
+        return
+    folder = beside(final)
+    with writing(final):
+        final.parent.mkdir(exist_ok=True)
+        make_folder(folder)
+        for shard in source.glob("weights*.safetensors"):
+            link_or_copy(str(shard), str(folder / shard.name))
+        write_manifest(folder, {"step": step})
+        publish_folder(folder, final, replace=True)
+
+
+def link_or_copy(source: str, target: str) -> str:
+    """Give a file a second name, or a copy where the file system cannot; gives the target."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target

@@ -1,0 +1,114 @@
+"""The finished model, opened again as anybody would, against what was measured on the same rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tunesmith.model.end_tokens import end_tokens_of
+from tunesmith.model.export.reopen import reopen
+from tunesmith.report.score_files import SCORES, read_scores
+from tunesmith.tasks.task import Example, Scored, Task
+from tunesmith.tasks.text.regression import Regression
+from tunesmith.train.context import Setup
+from tunesmith.world.memory import machine_memory, resident_bytes
+
+ROWS = 4
+"""Rows that are scored again, the shortest: enough to tell another model, and seconds for a large one."""
+NEAR, NEAR_ROUNDED = 2e-3, 0.05
+"""How far the mean loss over these rows may lie off: in float32, and where fewer bits compute."""
+MOST_SHARE = 0.8
+"""Of the machine's memory, with a second copy of the weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What became of the comparison.
+
+    Attributes:
+        measured: mean loss over the rows, as the run measured it.
+        found: the same of the model in the folder; ``None`` if it was not opened.
+        trouble: what is wrong, or why nothing was compared; empty if both agree.
+        agrees: ``None`` if nothing was compared.
+    """
+
+    measured: float | None = None
+    found: float | None = None
+    trouble: str = ""
+    agrees: bool | None = None
+
+
+def prove(setup: Setup, folder: Path, processor: Any, dtype: torch.dtype) -> Proof:
+    """Open a written folder and score a few rows of the evaluation set with it.
+
+    Args:
+        setup: of the run, whose weights are those of the folder.
+        folder: of the finished model.
+        processor: that the run used.
+        dtype: in which the run computed.
+    """
+    rows = _rows(setup)
+    if not rows:
+        return Proof(trouble="nothing was measured that it could be compared with")
+    if not _fits(setup.bare):
+        return Proof(trouble="there is no memory for a second copy of the weights")
+    measured = sum(known.loss for _, known in rows) / sum(known.count for _, known in rows)
+    regression = isinstance(setup.task, Regression)
+    try:
+        model = reopen(folder, setup.task.auto_model, regression=regression).eval()
+        scored = _score(setup.task, model, [example for example, _ in rows])
+    except Exception as error:  # whatever keeps anybody from opening it
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        return Proof(measured, None, f"it does not open: {type(error).__name__}: {reason}", agrees=False)
+    found = sum(one.loss for one in scored) / sum(one.count for one in scored)
+    exact = dtype == torch.float32 and {p.dtype for p in model.parameters()} <= {torch.float32}
+    off = NEAR if exact else NEAR_ROUNDED
+    near = math.isclose(found, measured, rel_tol=off, abs_tol=off)
+    if not (near or (math.isnan(found) and math.isnan(measured))):
+        told = f"on {len(rows)} rows its loss is {found:.4g}, and {measured:.4g} was measured"
+        return Proof(measured, found, told, agrees=False)
+    if missing := _ends_forgotten(model, processor):
+        return Proof(measured, found, f"plain generation would not stop at {missing}", agrees=False)
+    return Proof(measured, found, agrees=True)
+
+
+def _rows(setup: Setup) -> list[tuple[Example, Scored]]:
+    """The shortest evaluation rows, with what the weights that were kept scored on them."""
+    path = setup.run_dir / SCORES
+    if not path.exists():
+        return []
+    known = {one.id: one for one in read_scores(path)}
+    pairs = [(example, known[example["id"]]) for example in setup.eval if example["id"] in known]
+    return sorted(pairs, key=lambda pair: (pair[0].get("length", 1), pair[0]["id"]))[:ROWS]
+
+
+def _fits(model: Any) -> bool:
+    size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    total = machine_memory()
+    return total is None or resident_bytes() + size < MOST_SHARE * total
+
+
+def _score(task: Task, model: Any, examples: Sequence[Example]) -> list[Scored]:
+    """As the task scores; a finished model for numbers answers in the user's units, and learnt in others."""
+    if not isinstance(task, Regression):
+        return task.score(model, examples, predict=False)
+    scored = replace(task, mean=0.0, scale=1.0).score(model, examples, predict=False)
+    return [replace(one, loss=one.loss / task.scale**2) for one in scored]
+
+
+def _ends_forgotten(model: Any, processor: Any) -> str:
+    """Tokens that end answers and that the folder's own settings for generation do not know."""
+    settings = getattr(model, "generation_config", None)
+    if hasattr(model, "peft_config") or settings is None or not hasattr(processor, "added_tokens_decoder"):
+        return ""  # an adapter has no settings of its own (see ``closing.py``)
+    if not model.can_generate():
+        return ""
+    known = settings.eos_token_id
+    ends = set(known) if isinstance(known, list | tuple) else {known}
+    lost = [token for token in end_tokens_of(processor) if token not in ends]
+    return ", ".join(f"`{processor.convert_ids_to_tokens(token)}`" for token in lost)

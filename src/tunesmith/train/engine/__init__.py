@@ -1,0 +1,1 @@
+"""What differs between one process, data parallelism, FSDP2 and ZeRO."""

@@ -1,0 +1,1 @@
+"""One evaluation: rows scored, metrics and their intervals formed."""

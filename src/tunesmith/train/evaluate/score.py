@@ -1,0 +1,196 @@
+"""Model, task and rows in, a measurement out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+
+from tunesmith.fault import fault
+from tunesmith.judge.measurement import Measurement, Progress
+from tunesmith.judge.statistics.intervals import metric_interval, sums_interval
+from tunesmith.metrics.compute import compute, from_sums
+from tunesmith.metrics.table import METRICS
+from tunesmith.tasks.task import Example, Scored, Task, compared
+from tunesmith.train.evaluate.lockstep import in_lockstep
+from tunesmith.train.supervise.heartbeat import Pulse, everybodys, heard
+from tunesmith.world.signals import Leaving
+
+SUMS = ("loss", "perplexity", "token_accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A measurement and what it was made of, example by example."""
+
+    measurement: Measurement
+    scored: tuple[Scored, ...]
+
+
+def evaluate(
+    accelerator: Accelerator,
+    model: Any,
+    task: Task,
+    examples: Sequence[Example],
+    *,
+    metrics: Sequence[str],
+    progress: Progress,
+    autocast: torch.dtype | None,
+    sharded: bool = False,
+    pulse: Pulse | None = None,
+) -> Evaluation:
+    """Score every example and sum up; the result is the same on each process.
+
+    Args:
+        accelerator: knows the other processes.
+        model: not wrapped for training; its modes are left as they were.
+        task: scores.
+        examples: the evaluation set.
+        metrics: names; ``loss`` is always among the results.
+        progress: stamped on the measurement.
+        autocast: type of the arithmetic, if the weights have another.
+        sharded: whether processes hold parts of the weights, and need each other for every pass.
+        pulse: asked before each pass whether to leave.
+
+    Raises:
+        Leaving: in all processes, if one was asked to leave before its share was done.
+    """
+    started = time.monotonic()
+    scored = score(
+        accelerator,
+        model,
+        task,
+        examples,
+        predict=predicts(metrics),
+        autocast=autocast,
+        sharded=sharded,
+        pulse=pulse,
+    )
+    values, intervals = summarise(scored, metrics)
+    measurement = Measurement(
+        progress=progress,
+        metrics=values,
+        intervals=intervals,
+        examples=len(scored),
+        seconds=time.monotonic() - started,
+    )
+    return Evaluation(measurement, tuple(scored))
+
+
+def predicts(metrics: Sequence[str]) -> bool:
+    """Whether any of the metrics needs predictions: generation, for language models."""
+    return any(name not in SUMS for name in metrics)
+
+
+def only_equality(metrics: Sequence[str]) -> bool:
+    """Whether all that the metrics want of a prediction is whether it equals the reference."""
+    return all(name in SUMS or (name in METRICS and METRICS[name].equality) for name in metrics)
+
+
+def score(
+    accelerator: Accelerator,
+    model: Any,
+    task: Task,
+    examples: Sequence[Example],
+    *,
+    predict: bool,
+    autocast: torch.dtype | None,
+    sharded: bool = False,
+    pulse: Pulse | None = None,
+    only_equal: Container[str] = (),
+) -> list[Scored]:
+    """Score every example once, spread over all processes; all of them get all scores, in order.
+
+    Arguments as in ``evaluate``; ``predict`` asks for predictions, and ``only_equal`` has the ids of examples
+    of which it matters only whether they equal the reference.
+
+    Raises:
+        Leaving: in all processes, if one was asked to leave before its share was done.
+    """
+    pulse = pulse or Pulse()
+    share_buffers(accelerator, model)
+    mine = examples[accelerator.process_index :: accelerator.num_processes]
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    with torch.autocast(accelerator.device.type, autocast or torch.bfloat16, enabled=autocast is not None):
+        own = partial(task.score, model, mine, predict, only_equal) if mine else list
+        idle = partial(task.score, model, [examples[0]], False)
+        scored = _score(accelerator, model, own, idle, sharded=sharded, pulse=pulse)
+    for module, training in modes.items():
+        module.training = training
+    together: list[Scored] = []
+    for one in everybodys(accelerator, scored):
+        if one is None:
+            raise Leaving
+        together.append(one)
+    order = {example["id"]: index for index, example in enumerate(examples)}
+    together.sort(key=lambda one: order[one.id])
+    return together
+
+
+def _score(
+    accelerator: Accelerator,
+    model: Any,
+    own: Callable[[], list[Scored]],
+    idle: Callable[[], object],
+    *,
+    sharded: bool,
+    pulse: Pulse,
+) -> Sequence[Scored | None]:
+    """Of this process's examples; one ``None`` if it was asked to leave meanwhile."""
+
+    def work() -> list[Scored]:
+        fault("evaluate")
+        return own()
+
+    try:
+        with heard(model, pulse.beat if sharded else pulse.look):
+            if not sharded:
+                return work()
+            return in_lockstep(accelerator, model, work, idle, asked=lambda: pulse.flag.asked)
+    except Leaving:
+        return [None]
+
+
+def share_buffers(accelerator: Accelerator, model: Any) -> None:
+    """Give every process the first one's buffers, which are those that are saved.
+
+    Each process moves its running statistics by its own samples; between two steps they differ.
+    """
+    if accelerator.num_processes > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+def summarise(
+    scored: Sequence[Scored], metrics: Sequence[str], clusters: NDArray[np.int64] | None = None
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Values and 95 % intervals of the metrics, ``loss`` first.
+
+    Args:
+        scored: of each example.
+        metrics: names.
+        clusters: number of each example's cluster, where examples belong together.
+    """
+    losses, counts = [one.loss for one in scored], [one.count for one in scored]
+    correct = [one.correct for one in scored]
+    values: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    for name in dict.fromkeys(("loss", *metrics)):
+        if name in SUMS:
+            values[name] = from_sums(name, losses, counts, correct)
+            interval = sums_interval(name, losses, counts, correct, clusters=clusters)
+        else:
+            predictions, references = compared(name, scored)
+            values[name] = compute(name, predictions, references)
+            interval = metric_interval(name, predictions, references, clusters=clusters)
+        if interval is not None:
+            intervals[name] = interval
+    return values, intervals

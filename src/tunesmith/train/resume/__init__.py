@@ -1,0 +1,1 @@
+"""Saving and restoring all that a run needs to go on exactly."""

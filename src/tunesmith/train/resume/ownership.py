@@ -1,0 +1,231 @@
+"""Before a run: is this directory ours, and does its base model have to be made first?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tunesmith.checkpoint.atomic import write_json
+from tunesmith.checkpoint.lock import LOCK_FILE, own
+from tunesmith.checkpoint.manifest import checkpoints
+from tunesmith.checkpoint.plain_file import read_plain
+from tunesmith.checkpoint.run_dir import make_private, recover, refuse_links
+from tunesmith.errors import Exit, UserError
+from tunesmith.prepare.base_model import finished_before, is_recipe, on_base_model, read_object
+from tunesmith.recipe.dump import to_yaml
+from tunesmith.recipe.load import load_recipe
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.train.engine.process import Place, from_main, on_main
+from tunesmith.train.resume.exactness import Terms
+from tunesmith.train.supervise.watchdog import clear_heartbeats, preempted_early
+from tunesmith.world.signals import Leaving
+
+RunRecipe = Callable[[Recipe, Path], int]
+MOST_SHOWN = 8
+_KNOWN = {"result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "slurm"}
+OTHER_ROWS, OTHER_BASE = "data: other rows", "base: another model than it began with"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A run directory that is ours.
+
+    Attributes:
+        finished: whether there is nothing left to do.
+        changes: of the recipe since the run was begun, which the command accepts.
+        check: raises if it is ours no longer; asked before anything is published.
+    """
+
+    finished: bool
+    check: Callable[[], None] = lambda: None
+    changes: tuple[str, ...] = ()
+
+
+@contextmanager
+def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place, *, terms: Terms) -> Iterator[Held]:
+    """Hold a run directory: it is this recipe's, and nobody else writes there meanwhile.
+
+    If something goes wrong inside, ``result.json`` says so, and the same command may try again.
+
+    Raises:
+        UserError: if the directory is another's.
+    """
+    with ExitStack() as stack:
+        checks: list[Callable[[], None]] = []
+
+        def take() -> tuple[str | None, tuple[str, ...]]:
+            refuse_links(run_dir)
+            changes = changes_of_recipe(run_dir, recipe, identity, terms)
+            done = None if changes else finished_before(run_dir)
+            if done is None:
+                make_private(run_dir)
+                checks.append(stack.enter_context(own(run_dir)).check)
+                recover(run_dir)
+                clear_heartbeats(run_dir)
+            if changes:
+                (run_dir / "result.json").unlink(missing_ok=True)
+            return done, changes
+
+        done, changes = on_main(place.accelerator, take)
+        if done is not None:
+            if place.world.is_main:
+                print(done, flush=True)
+            yield Held(finished=True)
+            return
+        try:
+            check = checks[0] if checks else lambda: None
+            yield Held(finished=False, check=check, changes=tuple(changes))
+        except BaseException as error:
+            if place.world.is_main:
+                _say_how_it_ended(run_dir, error, checks[0])
+            raise
+
+
+def _say_how_it_ended(run_dir: Path, error: BaseException, still_ours: Callable[[], None]) -> None:
+    failure = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+    try:
+        still_ours()
+    except UserError:
+        return  # what stands there is told by those who own it now
+    with suppress(UserError):  # a full disk, most likely what ended it
+        write_json(run_dir / "result.json", preempted_early() if isinstance(error, Leaving) else failure)
+
+
+def changes_of_recipe(run_dir: Path, recipe: Recipe, identity: str, terms: Terms) -> tuple[str, ...]:
+    """What has changed since the run in a directory was begun, of what shapes learning.
+
+    Args:
+        run_dir: may be empty.
+        recipe: of now.
+        identity: its hash.
+        terms: on which the command wants to go on.
+
+    Raises:
+        UserError: if there are changes and they are not accepted, or something that is no run lies there.
+    """
+    environment = run_dir / "environment.json"
+    if not environment.exists():
+        _refuse_strangers(run_dir)
+        return ()
+    if read_object(environment).get("recipe_hash") == identity:
+        return ()
+    changes = difference(run_dir, recipe)
+    if not terms.accept_changes:
+        listed = "".join(f"\n    {change}" for change in changes[:MOST_SHOWN])
+        more = f"\n    and {len(changes) - MOST_SHOWN} more" if len(changes) > MOST_SHOWN else ""
+        raise UserError(
+            f"this run directory was begun with another recipe; what differs:{listed}{more}",
+            str(run_dir),
+            "choose another directory with `run.dir=...`, let `--fresh` choose one, or go on with "
+            "these changes by `--accept-changes`; nothing was changed",
+        )
+    if not terms.weights_only and any(change.startswith("optimizer.name:") for change in changes):
+        raise UserError(
+            "another optimiser cannot go on with the state of this one",
+            str(run_dir),
+            "add `--weights-only`, which goes on with the weights alone",
+        )
+    return changes
+
+
+def _refuse_strangers(run_dir: Path) -> None:
+    """Make sure that a folder where no run has begun to train is ours to use.
+
+    One that a run has held before is, whatever has been put there since: a request to a run that was still
+    loading, say. Else it may hold what is written before training begins, and nothing more.
+
+    Raises:
+        UserError: if something else lies there.
+    """
+    if (run_dir / LOCK_FILE).exists() or not run_dir.is_dir():
+        return
+    unknown = sorted(path.name for path in run_dir.iterdir() if path.name not in _KNOWN)
+    if unknown:
+        raise UserError(
+            f"the folder holds `{unknown[0]}` and is no run directory",
+            str(run_dir),
+            "choose another one with `run.dir=...`; nothing was changed",
+        )
+
+
+CHANGED = {
+    "data": ("data_fingerprint", "the data has", "the rows", OTHER_ROWS),
+    "base": ("base_digest", "the base model has", "the base model", OTHER_BASE),
+}
+"""Of what a run is made of: its key in ``environment.json``, and words for a change."""
+
+
+def changes_since(run_dir: Path, made_of: Mapping[str, str], *, accept: bool) -> tuple[str, ...]:
+    """Whether what has been learnt so far was learnt from other rows, or over another base model.
+
+    Args:
+        run_dir: of the run.
+        made_of: hashes of the rows (``data``) and of the base model (``base``) as they are now.
+        accept: whether the command wants to go on all the same.
+
+    Raises:
+        UserError: if there are checkpoints, one of these has changed since, and that is not accepted.
+    """
+    environment = run_dir / "environment.json"
+    if not environment.exists() or not checkpoints(run_dir / "checkpoints"):
+        return ()
+    before, found = read_object(environment), []
+    for name, digest in made_of.items():
+        key, subject, things, change = CHANGED[name]
+        if before.get(key, digest if name == "base" else None) == digest:
+            continue  # runs of older versions do not say which base they began with
+        if not accept:
+            raise UserError(
+                f"{subject} changed since this run was begun, so it cannot be continued",
+                str(run_dir),
+                f"bring back {things} it began with, start over in a new directory with `--fresh`, or go on "
+                "with the new ones by `--accept-changes`",
+            )
+        found.append(change)
+    return tuple(found)
+
+
+def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Recipe:
+    """Where ``model.source`` is a recipe, run that one first, and start from the model it makes."""
+    source = recipe.model.source
+    if source is None or not is_recipe(source):
+        return recipe
+    base = load_recipe(Path(source))
+    if from_main(place.accelerator, finished_before(Path(str(base.run.dir)))) is None:
+        if place.world.is_main:
+            print(f"first, the base model: {source}", flush=True)
+        status = run_recipe(base, Path(source).parent)
+        if status == Exit.PREEMPTED:
+            raise Leaving
+        if status != Exit.FINISHED:
+            raise UserError(
+                f"the base model's run ended with status {status}", source, "run it by itself first"
+            )
+    return on_base_model(recipe)
+
+
+def difference(run_dir: Path, recipe: Recipe) -> tuple[str, ...]:
+    """Every key that differs from the recipe that a run directory was begun with, ``key: before -> now``."""
+    path = run_dir / "recipe.yaml"
+    try:
+        before = _flat(yaml.safe_load(read_plain(path)))
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        return ("unknown, since its recipe.yaml is gone or cannot be read",)
+    now = _flat(yaml.safe_load(to_yaml(recipe)))
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key) and key != "run.dir"]
+    unknown = ("unknown: it was begun with another version",)
+    return tuple(f"{key}: {before.get(key)} -> {now.get(key)}" for key in sorted(changed)) or unknown
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    if isinstance(value, dict):
+        parts = [_flat(item, f"{prefix}{key}.") for key, item in value.items()]
+        return {name: item for part in parts for name, item in part.items()}
+    if isinstance(value, list):
+        parts = [_flat(item, f"{prefix}{index}.") for index, item in enumerate(value)]
+        return {name: item for part in parts for name, item in part.items()}
+    return {prefix.rstrip("."): value}

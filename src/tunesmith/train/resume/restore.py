@@ -1,0 +1,81 @@
+"""Go on from what was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+
+from tunesmith.checkpoint.manifest import checkpoint_name, newest_valid, read_manifest, verify
+from tunesmith.checkpoint.shards import read_shards
+from tunesmith.errors import UserError
+from tunesmith.train.engine.engine import Engine
+from tunesmith.train.resume.averaging import RunningMean, put_mean
+from tunesmith.train.resume.snapshot import restore, restore_weights
+from tunesmith.train.resume.state import State, from_plain_state
+
+
+def load_checkpoint(
+    run_dir: Path,
+    accelerator: Accelerator,
+    engine: Engine,
+    model: Any,
+    mean: RunningMean | None = None,
+    *,
+    before: int | None = None,
+    weights_only: bool = False,
+) -> tuple[State, list[str]]:
+    """Restore the newest whole checkpoint, or the newest of those before a step.
+
+    With ``weights_only``, the optimiser, the loss scale and the random numbers begin anew.
+
+    Returns:
+        The state, fresh if the run has no checkpoint; and what was wrong with newer ones that were
+        passed over.
+
+    Raises:
+        UserError: if there are checkpoints, and none is whole: starting over would hide the loss.
+    """
+    folder, problems = newest_valid(run_dir / "checkpoints", before=before)
+    if folder is None and problems:
+        raise UserError(
+            f"every checkpoint of this run is damaged: {'; '.join(problems[:3])}",
+            where=str(run_dir / "checkpoints"),
+            hint="restore them from a backup, or start over in a new directory with `--fresh`",
+        )
+    if folder is None:
+        return State(), []
+    put_mean(mean, read_shards(folder, "mean") if mean is not None else {})
+    plain = restore(folder, engine, model, accelerator.process_index, weights_only=weights_only)
+    return from_plain_state(plain), problems
+
+
+def saved_facts(run_dir: Path, step: int) -> Mapping[str, Any]:
+    """The facts that a checkpoint's manifest holds of the part of the run that wrote it."""
+    facts = read_manifest(run_dir / "checkpoints" / checkpoint_name(step)).get("facts", {})
+    return facts if isinstance(facts, dict) else {}
+
+
+def saved_recipe(run_dir: Path, step: int) -> str | None:
+    """The hash of the recipe by which a checkpoint was written."""
+    found = read_manifest(run_dir / "checkpoints" / checkpoint_name(step)).get("recipe")
+    return None if found is None else str(found)
+
+
+def restore_best(run_dir: Path, engine: Engine, model: Any, step: int) -> None:
+    """Put the weights of the best measurement back into the model.
+
+    Raises:
+        UserError: if they are damaged.
+    """
+    folder = run_dir / "best" / checkpoint_name(step)
+    problems = verify(folder)
+    if problems:
+        raise UserError(
+            f"the best weights, those of step {step}, are damaged: {problems[0]}",
+            where=str(folder),
+            hint="restore the folder from a backup, or start over in a new directory with `--fresh`",
+        )
+    restore_weights(folder, engine, model)

@@ -1,0 +1,1 @@
+"""Heartbeats, the watchdog and signals."""
