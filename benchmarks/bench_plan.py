@@ -27,7 +27,7 @@ import yaml
 from tunesmith.numbers import bytes_text
 from tunesmith.plan.cost.memory import Sharding
 from tunesmith.plan.workload import memory_at
-from tunesmith.prepare.estimate import foresee
+from tunesmith.prepare.estimate import estimate
 from tunesmith.recipe.load import load_recipe
 
 SIZES: dict[str, dict[str, int]] = {
@@ -136,7 +136,7 @@ def main() -> None:
         try:
             path = write_recipe(case, folder, options.steps)
             real = measured(path)
-            job = foresee(load_recipe(path), folder, dtype="float32").job
+            job = estimate(load_recipe(path), folder, dtype="float32").job
             guess = memory_at(job, Sharding(stage=0, processes=1, engine="single"), "cpu").peak
         finally:
             shutil.rmtree(folder)

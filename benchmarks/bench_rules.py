@@ -25,8 +25,8 @@ import numpy as np
 import yaml
 
 from tunesmith.judge.measurement import History
-from tunesmith.judge.replay import Curve, Looks, Outcome, read_curves, replay
-from tunesmith.judge.schedule.eval_schedule import next_look
+from tunesmith.judge.replay import Curve, Looks, ReplayResult, read_curves, replay
+from tunesmith.judge.schedule.eval_schedule import next_eval_step
 from tunesmith.recipe.schema.stop import StopRule
 
 CURVES = Path(__file__).parent / "curves"
@@ -40,18 +40,18 @@ def once_an_epoch(history: History, steps: int, *, epochs: float) -> int:
     return int((int(history[-1].progress.epoch + 1e-9) + 1) * steps / epochs)
 
 
-def outcome(curve: Curve, text: str, looks: Looks | None) -> Outcome:
+def outcome(curve: Curve, text: str, looks: Looks | None) -> ReplayResult:
     plain = yaml.safe_load(text.replace("METRIC", curve.metric))
     rules = [StopRule.model_validate(one) for one in (*plain, {"budget": {"steps": curve.steps}})]
     return replay(curve, rules, looks)
 
 
-def row(name: str, text: str, curves: Sequence[Curve], cadence: str = "every look") -> list[Outcome]:
+def row(name: str, text: str, curves: Sequence[Curve], cadence: str = "every look") -> list[ReplayResult]:
     """Replay, and print one line."""
     started, found = time.process_time(), []
     for curve in curves:
         epochs = curve.measurements[-1].progress.epoch
-        looks = {"once an epoch": partial(once_an_epoch, epochs=epochs), "auto": next_look}.get(cadence)
+        looks = {"once an epoch": partial(once_an_epoch, epochs=epochs), "auto": next_eval_step}.get(cadence)
         found.append(outcome(curve, text, looks))
     tasks = sorted({curve.task for curve in curves})
     cells = [_cell([o for o, c in zip(found, curves, strict=True) if c.task == task]) for task in tasks]
@@ -63,12 +63,12 @@ def row(name: str, text: str, curves: Sequence[Curve], cadence: str = "every loo
     return found
 
 
-def _cell(found: Sequence[Outcome]) -> str:
+def _cell(found: Sequence[ReplayResult]) -> str:
     other = fmean(one.other for one in found if one.other is not None)
     return f"{fmean(o.share for o in found):.3f} {fmean(o.score for o in found):.4f} {other:.4f}"
 
 
-def difference(name: str, ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> None:
+def difference(name: str, ours: Sequence[ReplayResult], theirs: Sequence[ReplayResult]) -> None:
     """Paired over runs: mean difference with its 95 % bootstrap interval."""
     draws = np.random.default_rng(0).integers(0, len(ours), (10_000, len(ours)))
     for label, value in (("share", "share"), ("kept", "score"), ("other", "other")):

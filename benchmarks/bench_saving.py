@@ -72,9 +72,9 @@ def inside(run: str) -> None:
     from tunesmith.checkpoint.saver import Saver
     from tunesmith.train import loop
 
-    held, written = loop.save, Saver._carry_out
+    held, written = loop.save_state, Saver._carry_out
 
-    loop.save = timed("held", held)
+    loop.save_state = timed("held", held)
     Saver._carry_out = timed("written", written)  # type: ignore[method-assign]
     tunesmith(str(RECIPE), command(Path(run), 110, 50)[2:])
 

@@ -171,33 +171,33 @@ def readers(root: Path, odd: Path, good: Path) -> dict[str, Callable[[], str]]:
     """Everything that reads a run directory, each giving what it would say."""
     from rich.console import Console
 
-    from tunesmith.launch.runs import find_runs, states_of, table
-    from tunesmith.live.tail import Place
-    from tunesmith.live.watch import watch
+    from tunesmith.launch.runs import find_runs, runs_table, states_of
+    from tunesmith.live.tail import FilePosition
+    from tunesmith.live.watch import watch_run
     from tunesmith.report.compare.page import render_comparison
     from tunesmith.report.compare.runs import compare_runs
-    from tunesmith.report.page import render
+    from tunesmith.report.page import render_page
     from tunesmith.ui.curve import curve
-    from tunesmith.ui.run_index import Shelf
+    from tunesmith.ui.run_index import RunIndex
 
     def watched() -> str:
         out = io.StringIO()
-        watch(odd, once=True, console=Console(file=out, width=100, highlight=False))
+        watch_run(odd, once=True, console=Console(file=out, width=100, highlight=False))
         return out.getvalue()
 
     def listed() -> str:
-        text = table(states_of(find_runs([root]))[0])
+        text = runs_table(states_of(find_runs([root]))[0])
         assert f"{good} " in text, "a run is hidden"
         return text
 
     def shelved() -> str:
-        found = Shelf(root).changes(0)
+        found = RunIndex(root).changes(0)
         assert any(run["name"] == "good" for run in found["runs"]), "a run is hidden"
-        return json.dumps([run["name"] for run in found["runs"]]) + json.dumps(curve(odd, Place()))
+        return json.dumps([run["name"] for run in found["runs"]]) + json.dumps(curve(odd, FilePosition()))
 
     return {
         "status": listed,
-        "report": lambda: render(odd),
+        "report": lambda: render_page(odd),
         "watch": watched,
         "ui": shelved,
         "compare": lambda: render_comparison(compare_runs([good, odd])),

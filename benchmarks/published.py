@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from statistics import median
 
-from tunesmith.plan.cost.communication import Traffic
+from tunesmith.plan.cost.communication import Communication
 from tunesmith.plan.cost.step_time import ATTENTION, step_time
 from tunesmith.plan.devices import Cluster, find_device
 
@@ -181,7 +181,7 @@ def predicted(row: Row) -> float:
     share = (row.devices - 1) / row.devices
     weights = 2 * row.parameters * share
     gradients = (0 if row.lora else 4) * row.parameters * share
-    traffic = Traffic(step=0.0, micro=2 * weights + gradients, collectives=3 * row.layers)
+    traffic = Communication(step=0.0, micro=2 * weights + gradients, collectives=3 * row.layers)
     seconds = step_time(
         cluster,
         traffic,

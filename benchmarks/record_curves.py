@@ -25,7 +25,7 @@ from torch import nn
 from torch.nn import functional
 
 from tunesmith.checkpoint.atomic import write_text
-from tunesmith.judge.statistics.example_scores import pack
+from tunesmith.judge.statistics.example_scores import pack_numbers
 from tunesmith.sources.resolve import resolve
 
 CURVES = Path(__file__).parent / "curves"
@@ -181,7 +181,7 @@ def curve(learner: Learner, seed: int) -> dict:
             losses = []
     whole = {"seed": seed, "looks": looks}
     if learner.metric == "loss":
-        whole["counts"] = pack(counts.tolist())
+        whole["counts"] = pack_numbers(counts.tolist())
     return whole
 
 
@@ -196,7 +196,7 @@ def look(learner: Learner, network: nn.Module, held: torch.Tensor, step: int, lo
         values, counts = (network(x).argmax(-1) == y).float(), torch.ones(len(y))
     kept = {
         "step": step,
-        "scores": pack(values[:JUDGED].tolist(), half=True),
+        "scores": pack_numbers(values[:JUDGED].tolist(), half=True),
         "loss": round(float(totals[:JUDGED].sum() / counts[:JUDGED].sum()), 5),
         "other": round(float(values[JUDGED:].sum() / counts[JUDGED:].sum()), 5),
     }

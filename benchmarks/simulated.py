@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunesmith.model.param_shapes import outline_of
-from tunesmith.plan.cluster import table
+from tunesmith.model.param_shapes import param_shapes_of
+from tunesmith.plan.cluster import cluster_table
 from tunesmith.plan.cost.dimensions import dimensions_of
 from tunesmith.plan.cost.lora_shapes import tuned_weights
 from tunesmith.plan.devices import parse_cluster
 from tunesmith.plan.render import table_lines
-from tunesmith.plan.workload import Job, Lengths
+from tunesmith.plan.workload import Lengths, Workload
 from tunesmith.recipe.schema.tune import Lora, Tune
 
 EIGHT: dict[str, Any] = {
@@ -43,12 +43,12 @@ CASES = (
 )
 
 
-def job_of(values: dict[str, Any], rank: int, again: bool, micro: int) -> Job:
+def job_of(values: dict[str, Any], rank: int, again: bool, micro: int) -> Workload:
     """A job on such a model; made-up data."""
-    outline, dimensions = outline_of(values, "AutoModelForCausalLM"), dimensions_of(values)
+    outline, dimensions = param_shapes_of(values, "AutoModelForCausalLM"), dimensions_of(values)
     assert outline is not None
     tune = Tune(lora=Lora(rank=rank)) if rank else Tune()
-    return Job(
+    return Workload(
         weights=tuned_weights(dict(outline), tune, ()),
         dimensions=dimensions,
         causal=True,
@@ -72,7 +72,7 @@ def main() -> None:
     for title, values, rank, again, micro, cluster in CASES:
         job = job_of(values, rank, again, micro)
         print(f"{title}\n")
-        print("\n".join(table_lines(table(job, parse_cluster(cluster)), job.steps, job.batch)) + "\n")
+        print("\n".join(table_lines(cluster_table(job, parse_cluster(cluster)), job.steps, job.batch)) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tunesmith.checkpoint.manifest import checkpoints, newest_valid, verify
 from tunesmith.checkpoint.run_dir import recover
 from tunesmith.checkpoint.saver import Saver
 from tunesmith.judge.measurement import Progress
-from tunesmith.train.resume.save import keep_best, save_checkpoint, settle
+from tunesmith.train.resume.save import keep_best, save_checkpoint, wait_for_saver
 from tunesmith.train.resume.state import State
 
 _spec = importlib.util.spec_from_file_location("crash_points", Path(__file__).with_name("crash_points.py"))
@@ -50,7 +50,7 @@ class Bench:
         if best == step:
             keep_best(*parts, step)
         save_checkpoint(*parts, state, keep=keep, about={"recipe": "abc"})
-        settle(writer, self.accelerator)
+        wait_for_saver(writer, self.accelerator)
 
 
 @pytest.fixture(scope="module")

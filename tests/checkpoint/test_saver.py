@@ -10,7 +10,7 @@ import pytest
 
 from tunesmith.checkpoint import saver as saving
 from tunesmith.checkpoint.manifest import verify
-from tunesmith.checkpoint.saver import Job, Saver
+from tunesmith.checkpoint.saver import SaveJob, Saver
 from tunesmith.errors import UserError
 
 
@@ -21,7 +21,7 @@ def hurry(monkeypatch):
 
 def job_of(tmp_path, name, write, *, kind="checkpoint", done=None):
     final = tmp_path / name
-    return Job(
+    return SaveJob(
         kind=kind,
         final=final,
         folder=final.with_name(f"{name}.tmp-1"),
@@ -135,7 +135,7 @@ def test_older_ones_that_cannot_be_removed_do_not_undo_a_save(tmp_path):
     told = []
     saver = Saver(rank=0, processes=1, tell=told.append)
     job = job_of(tmp_path, "one", writing())
-    saver.submit(Job(**{**{name: getattr(job, name) for name in Job.__slots__}, "after": after}))
+    saver.submit(SaveJob(**{**{name: getattr(job, name) for name in SaveJob.__slots__}, "after": after}))
     assert saver.wait() is None
     assert verify(tmp_path / "one") == []
     assert "no such luck" in told[0]

@@ -15,7 +15,9 @@ from tunesmith.errors import UserError
 from tunesmith.infer.conversation import start
 from tunesmith.infer.open_run import open_run
 
-PROGRAM = "import sys, pathlib; from tunesmith.infer.chat import chat; chat(pathlib.Path(sys.argv[1]))"
+PROGRAM = (
+    "import sys, pathlib; from tunesmith.infer.chat import chat_loop; chat_loop(pathlib.Path(sys.argv[1]))"
+)
 
 
 @pytest.fixture

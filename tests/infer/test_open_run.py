@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.infer.open_run import Opened, open_run, read_recipe
+from tunesmith.infer.open_run import LoadedRun, open_run, read_recipe
 
 
 def unfinished(folder: Path, make, result=None, variants=None) -> Path:
@@ -91,5 +91,5 @@ def test_positions_are_the_model_s_own() -> None:
     from transformers import RobertaConfig
 
     config = RobertaConfig(max_position_embeddings=40, pad_token_id=1)
-    opened = Opened(Path(), None, SimpleNamespace(config=config), None, None)  # type: ignore[arg-type]
+    opened = LoadedRun(Path(), None, SimpleNamespace(config=config), None, None)  # type: ignore[arg-type]
     assert opened.positions() == 38

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.judge.decide import SUCCESS, decide
-from tunesmith.judge.explain import explain
+from tunesmith.judge.explain import explain_verdict
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.metrics.table import direction
 from tunesmith.recipe.schema.stop import StopRule
@@ -345,6 +345,6 @@ def test_every_verdict_gives_a_reason_and_is_repeatable(history, stop) -> None:
 
 @given(HISTORIES, SOME_RULES)
 def test_there_are_words_for_every_end(history, stop) -> None:
-    text = explain(history, decide(history, rules(*stop)), rules(*stop))
+    text = explain_verdict(history, decide(history, rules(*stop)), rules(*stop))
     assert text.endswith(".")
     assert "None" not in text

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from tunesmith.judge.instability import (
     FEWEST,
-    Trouble,
+    Instability,
     after_step,
     bound_of,
+    instability_from,
+    instability_to_plain,
     returned,
     spike_bound,
-    to_plain,
-    trouble_from,
 )
 from tunesmith.recipe.schema.run import Safety
 
@@ -43,11 +43,11 @@ def test_a_few_wild_losses_do_not_hide_the_next(losses, wild):
 def test_nothing_is_a_spike_before_anything_is_usual():
     assert spike_bound(USUAL[: FEWEST - 1], 8.0) == math.inf
     assert spike_bound(USUAL, 8.0) < 4.0
-    assert bound_of(Trouble(losses=USUAL), Safety()) == math.inf
+    assert bound_of(Instability(losses=USUAL), Safety()) == math.inf
 
 
 def test_good_steps_are_remembered_as_many_as_the_window_holds():
-    safety, trouble = Safety(spike="stop", window=16), Trouble()
+    safety, trouble = Safety(spike="stop", window=16), Instability()
     for step, loss in enumerate(USUAL, start=1):
         outcome = after(trouble, safety, loss, step=step)
         assert outcome.action == "go on"
@@ -59,7 +59,7 @@ def test_good_steps_are_remembered_as_many_as_the_window_holds():
 @pytest.mark.parametrize("action", ["skip", "back", "stop"])
 def test_the_recipe_says_what_follows(kind, action):
     safety = Safety(**{kind: action})
-    trouble = Trouble(losses=USUAL)
+    trouble = Instability(losses=USUAL)
     loss = 50.0 if kind == "spike" else math.nan
     outcome = after(trouble, safety, loss, finite=kind == "spike")
     assert outcome.action == action
@@ -68,7 +68,7 @@ def test_the_recipe_says_what_follows(kind, action):
 
 
 def test_skips_in_a_row_have_an_end_and_a_good_step_forgets_them():
-    safety, trouble, actions = Safety(non_finite="skip", at_most=2), Trouble(), []
+    safety, trouble, actions = Safety(non_finite="skip", at_most=2), Instability(), []
     for finite in (False, False, True, False, False, False):
         outcome = after(trouble, safety, 1.0 if finite else math.inf, finite=finite)
         actions.append(outcome.action)
@@ -79,10 +79,10 @@ def test_skips_in_a_row_have_an_end_and_a_good_step_forgets_them():
 
 def test_returns_have_an_end_until_the_trouble_is_past():
     safety = Safety(spike="back", at_most=2, lower=0.5)
-    trouble = Trouble(losses=USUAL)
+    trouble = Instability(losses=USUAL)
     for turn in (1, 2):
         assert after(trouble, safety, 50.0).action == "back"
-        trouble = returned(Trouble(losses=USUAL), trouble, safety, to=30, at=41)
+        trouble = returned(Instability(losses=USUAL), trouble, safety, to=30, at=41)
         assert (trouble.factor, len(trouble.returns), trouble.losses) == (0.5**turn, turn, USUAL)
     assert after(trouble, safety, 50.0).action == "stop"
     near = after(trouble, safety, 2.0, step=41)
@@ -96,6 +96,6 @@ def test_returns_have_an_end_until_the_trouble_is_past():
 def test_all_of_it_survives_being_stored(losses, skipped, returns, factor):
     import json
 
-    trouble = Trouble(losses=tuple(losses), skipped=skipped, returns=tuple(returns), at=7, factor=factor)
-    assert trouble_from(json.loads(json.dumps(to_plain(trouble)))) == trouble
-    assert trouble_from(to_plain(replace(trouble, losses=()))) == replace(trouble, losses=())
+    trouble = Instability(losses=tuple(losses), skipped=skipped, returns=tuple(returns), at=7, factor=factor)
+    assert instability_from(json.loads(json.dumps(instability_to_plain(trouble)))) == trouble
+    assert instability_from(instability_to_plain(replace(trouble, losses=()))) == replace(trouble, losses=())

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tunesmith.judge.replay import Curve, read_curves, read_log, replay
-from tunesmith.judge.schedule.eval_schedule import next_look
-from tunesmith.judge.statistics.example_scores import pack
+from tunesmith.judge.schedule.eval_schedule import next_eval_step
+from tunesmith.judge.statistics.example_scores import pack_numbers
 from tunesmith.recipe.schema.stop import StopRule
 
 
@@ -23,7 +23,7 @@ def recorded(folder: Path, values: list[float], metric: str = "accuracy") -> Cur
     looks = [
         {
             "step": 10 * index,
-            "scores": pack([float(value > one) for one in hardness]),
+            "scores": pack_numbers([float(value > one) for one in hardness]),
             "loss": 1.0,
             "other": value,
             "train_loss": 0.5,
@@ -70,7 +70,7 @@ def test_looks_that_are_not_due_are_not_made(tmp_path) -> None:
     curve = recorded(tmp_path, RISE)
     found = replay(curve, rules(), looks=lambda history, steps: history[-1].step + 30)
     assert found.looks == 5  # 0, 30, 60, 90, and the end
-    assert replay(curve, rules(), looks=next_look).looks <= len(RISE)
+    assert replay(curve, rules(), looks=next_eval_step).looks <= len(RISE)
 
 
 def test_rules_that_compare_see_the_examples(tmp_path) -> None:

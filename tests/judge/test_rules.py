@@ -11,9 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.judge.comparisons import comparisons, keep, kept_from_plain, kept_to_plain, references
+from tunesmith.judge.comparisons import (
+    comparands_from_plain,
+    comparands_to_plain,
+    comparisons,
+    keep,
+    references,
+)
 from tunesmith.judge.decide import decide
-from tunesmith.judge.measurement import History, Measurement, Progress, from_plain, to_plain
+from tunesmith.judge.measurement import (
+    History,
+    Measurement,
+    Progress,
+    measurement_from_plain,
+    measurement_to_plain,
+)
 from tunesmith.judge.selection.best import best_index
 from tunesmith.judge.significance import least_sure, p_short
 from tunesmith.judge.statistics.example_scores import scores_of
@@ -419,8 +431,10 @@ def test_a_run_that_was_continued_judges_like_one_that_was_not() -> None:
             kept = keep(kept, newest, history, each)
             verdicts.append(decide(history, each))
             if through_json:
-                history = tuple(from_plain(json.loads(json.dumps(to_plain(m)))) for m in history)
-                kept = kept_from_plain(json.loads(json.dumps(kept_to_plain(kept))))
+                history = tuple(
+                    measurement_from_plain(json.loads(json.dumps(measurement_to_plain(m)))) for m in history
+                )
+                kept = comparands_from_plain(json.loads(json.dumps(comparands_to_plain(kept))))
         return verdicts
 
     assert walk(through_json=True) == walk(through_json=False)
@@ -442,10 +456,10 @@ def test_an_older_measurement_can_be_read() -> None:
         "examples": 3,
         "seconds": 0.1,
     }
-    back = from_plain(old)
+    back = measurement_from_plain(old)
     assert back.paired == ()
     assert back.whole
-    assert to_plain(back).keys() == old.keys()
+    assert measurement_to_plain(back).keys() == old.keys()
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.05, 0.95))

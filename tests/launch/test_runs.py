@@ -12,7 +12,7 @@ import pytest
 
 from tunesmith.errors import UserError
 from tunesmith.launch import runs
-from tunesmith.launch.runs import find_runs, log_of, states_of, table
+from tunesmith.launch.runs import find_runs, log_of, runs_table, states_of
 
 spec = importlib.util.spec_from_file_location("written", Path(__file__).parents[1] / "report" / "conftest.py")
 written = importlib.util.module_from_spec(spec)
@@ -45,7 +45,7 @@ def no_cluster(monkeypatch) -> None:
 
 def shown(root: Path) -> str:
     states, _ = states_of(find_runs([root]))
-    text = table(states)
+    text = runs_table(states)
     line = next(line for line in text.splitlines() if "good" in line)
     assert line.split()[1:5] == ["stopped", "120", "loss", "0.3507"], text
     return text

@@ -16,14 +16,14 @@ import pytest
 from rich.console import Console
 
 from tunesmith.errors import UserError
-from tunesmith.live.eta import outlook
-from tunesmith.live.follow import MOST_STEPS, follow
-from tunesmith.live.watch import watch
+from tunesmith.live.eta import eta
+from tunesmith.live.follow import MOST_STEPS, follow_journal
+from tunesmith.live.watch import watch_run
 
 
 def shown(run_dir, *, width: int = 100, once: bool = True, **options) -> tuple[str, int]:
     out = io.StringIO()
-    status = watch(run_dir, once=once, console=Console(file=out, width=width, highlight=False), **options)
+    status = watch_run(run_dir, once=once, console=Console(file=out, width=width, highlight=False), **options)
     return out.getvalue(), status
 
 
@@ -93,7 +93,7 @@ def test_a_half_written_line_is_normal(write, tmp_path) -> None:
     write(tmp_path / "run", steps=12, status="stopped").wait()
     with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "train", "step": 13, "lo')
-    followed = follow(tmp_path / "run")
+    followed = follow_journal(tmp_path / "run")
     assert followed.run.train[-1]["step"] == 12
     assert followed.run.problems == ()
 
@@ -112,9 +112,9 @@ def test_what_a_run_says_cannot_command_the_terminal(write, tmp_path) -> None:
 
 def test_following_reads_only_what_is_new(write, tmp_path, monkeypatch) -> None:
     write(tmp_path / "run", steps=12, status="stopped").wait()
-    before = follow(tmp_path / "run")
+    before = follow_journal(tmp_path / "run")
     monkeypatch.setattr("tunesmith.live.follow.read_facts", lambda _: pytest.fail("read again"))
-    after = follow(tmp_path / "run", before)
+    after = follow_journal(tmp_path / "run", before)
     assert after.run == before.run
     assert after.place == before.place
 
@@ -124,7 +124,7 @@ def test_a_very_long_run_is_thinned(tmp_path) -> None:
         json.dumps({"kind": "train", "step": n, "loss": 1.0, "samples": "x" * 16}) for n in range(1, 45_001)
     ]
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    train = follow(tmp_path).run.train
+    train = follow_journal(tmp_path).run.train
     assert MOST_STEPS / 2 <= len(train) <= MOST_STEPS
     assert [record["step"] for record in train[-1000:]] == list(range(44_001, 45_001))
     assert "samples" not in train[0]
@@ -132,7 +132,7 @@ def test_a_very_long_run_is_thinned(tmp_path) -> None:
 
 def test_the_outlook(write, tmp_path) -> None:
     write(tmp_path / "run", steps=40, pause=0, status="stopped").wait()
-    now = outlook(follow(tmp_path / "run").run)
+    now = eta(follow_journal(tmp_path / "run").run)
     assert (now.step, now.last_step, now.tokens_per_second) == (40, 200, pytest.approx(800 / 19))
     assert now.seconds_left == pytest.approx(160, rel=0.03)
 
@@ -140,10 +140,10 @@ def test_the_outlook(write, tmp_path) -> None:
 @pytest.mark.parametrize(("every", "what"), [(0, "no sensible time"), (float("nan"), "no sensible time")])
 def test_options_that_make_no_sense(tmp_path, every: float, what: str) -> None:
     with pytest.raises(UserError, match=what):
-        watch(tmp_path, every=every)
+        watch_run(tmp_path, every=every)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="is not a run directory"):
-        watch(tmp_path / "file")
+        watch_run(tmp_path / "file")
 
 
 class Terminal:

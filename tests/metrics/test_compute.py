@@ -16,7 +16,7 @@ import sklearn.metrics
 from rouge_score.rouge_scorer import RougeScorer
 
 from tunesmith.errors import UserError
-from tunesmith.metrics.compute import compute, confusion, from_sums, metric_spec, per_example
+from tunesmith.metrics.compute import compute, confusion_matrix, from_sums, metric_spec, per_example
 from tunesmith.metrics.table import METRICS
 
 PREDICTIONS = [
@@ -158,15 +158,15 @@ def test_sums_do_not_depend_on_order_and_keep_what_is_not_finite() -> None:
 
 
 def test_confusion_has_a_row_for_each_truth() -> None:
-    counts = confusion(["x", "y", "z"], ["x", "y", "y", "z"], ["x", "x", "y", "y"])
+    counts = confusion_matrix(["x", "y", "z"], ["x", "y", "y", "z"], ["x", "x", "y", "y"])
     assert counts == [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
     theirs = sklearn.metrics.confusion_matrix(TRUE, GUESS, labels=list("abcde"))
-    assert confusion(list("abcde"), GUESS, TRUE) == theirs.tolist()
+    assert confusion_matrix(list("abcde"), GUESS, TRUE) == theirs.tolist()
 
 
 def test_confusion_refuses_an_unknown_label() -> None:
     with pytest.raises(UserError, match="label `q`"):
-        confusion(["x"], ["q"], ["x"])
+        confusion_matrix(["x"], ["q"], ["x"])
 
 
 def test_an_unknown_metric_is_the_users_mistake() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tunesmith.metrics.names import bare_metric, slice_name, split_name
 from tunesmith.metrics.table import metric_direction
-from tunesmith.recipe.check.metric_names import limits
+from tunesmith.recipe.check.metric_names import metric_limits
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_names_are_taken_apart(name, where, metric, direction) -> None:
     assert split_name(name) == (where, metric)
     assert bare_metric(name) == metric
     assert metric_direction(name) == direction == metric_direction(metric)
-    assert limits(name) == limits(metric)
+    assert metric_limits(name) == metric_limits(metric)
 
 
 def test_slices_keep_their_metric() -> None:

@@ -8,7 +8,7 @@ from transformers import AutoConfig
 
 from tunesmith.model.light_config import known_or_loaded, plain_config
 from tunesmith.model.load import Head, load_outline
-from tunesmith.model.param_shapes import outline_of
+from tunesmith.model.param_shapes import param_shapes_of
 from tunesmith.model.tune.apply import apply_tune
 from tunesmith.plan.cost.lora_shapes import tuned_weights
 from tunesmith.recipe.schema.model import Model
@@ -64,7 +64,7 @@ def _meta(values: dict[str, Any], head: Head) -> Any:
 @pytest.mark.parametrize("name", MODELS)
 def test_names_and_shapes_are_those_of_transformers(name: str) -> None:
     values, head = MODELS[name]
-    known = outline_of({**values, **head.config_options()}, head.auto_model)
+    known = param_shapes_of({**values, **head.config_options()}, head.auto_model)
     model, _ = _meta(values, head)
     assert known is not None
     assert known == [(key, tuple(parameter.shape)) for key, parameter in model.named_parameters()]

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from tunesmith.model.param_shapes import outline_of
+from tunesmith.model.param_shapes import param_shapes_of
 from tunesmith.plan.cost.dimensions import dimensions_of
 from tunesmith.plan.cost.lora_shapes import tuned_weights
-from tunesmith.plan.workload import Job, Lengths
+from tunesmith.plan.workload import Lengths, Workload
 from tunesmith.recipe.schema.tune import Lora, Tune
 
 LLAMA_8B = {
@@ -36,9 +36,9 @@ TINY = {
 }
 
 
-def job(values: dict[str, Any] = TINY, *, rank: int = 0, narrow: int = 2, **changes: Any) -> Job:
+def job(values: dict[str, Any] = TINY, *, rank: int = 0, narrow: int = 2, **changes: Any) -> Workload:
     """A job on a decoder; ``rank`` above 0 trains adapters."""
-    outline = outline_of(values, "AutoModelForCausalLM")
+    outline = param_shapes_of(values, "AutoModelForCausalLM")
     assert outline is not None
     tune = Tune(lora=Lora(rank=rank)) if rank else Tune()
     settings: dict[str, Any] = {
@@ -58,4 +58,4 @@ def job(values: dict[str, Any] = TINY, *, rank: int = 0, narrow: int = 2, **chan
         "steps": 1000,
         "examples": 50_000,
     }
-    return Job(**{**settings, **changes})
+    return Workload(**{**settings, **changes})

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from tunesmith.plan.arithmetic import Arithmetic, grouped, text_of
+from tunesmith.plan.arithmetic import Arithmetic, grouped, plan_text
 from tunesmith.plan.batch import Division
 
 PLAN = Arithmetic(
@@ -43,11 +43,11 @@ stops      budget: epochs 3.0"""
 
 
 def test_the_block_says_everything_that_is_multiplied():
-    assert text_of(PLAN) == GOLDEN
+    assert plan_text(PLAN) == GOLDEN
 
 
 def test_without_a_number_of_steps_and_without_frozen_parameters():
-    text = text_of(replace(PLAN, steps=None, frozen={}, left_out={}))
+    text = plan_text(replace(PLAN, steps=None, frozen={}, left_out={}))
     assert "steps      until the time is spent" in text
     assert "trained    2,000 parameters (100.00%)" in text
     assert "frozen     nothing" in text
@@ -56,7 +56,7 @@ def test_without_a_number_of_steps_and_without_frozen_parameters():
 
 def test_many_groups_are_summed_up_and_nothing_is_lost():
     groups = {f"group{index}": (index + 1, 1) for index in range(30)}
-    text = text_of(replace(PLAN, trained=groups, frozen={}))
+    text = plan_text(replace(PLAN, trained=groups, frozen={}))
     counts = [
         int(line.split()[1].replace(",", ""))
         for line in text.splitlines()

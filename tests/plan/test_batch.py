@@ -3,7 +3,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tunesmith.errors import UserError
-from tunesmith.plan.batch import TOKENS_PER_PASS, deal, divide
+from tunesmith.plan.batch import TOKENS_PER_PASS, assign_micro_batches, divide
 
 worlds = st.integers(1, 8)
 
@@ -50,7 +50,7 @@ def test_every_sample_is_dealt_to_exactly_one_process(data, share, processes):
     lengths = data.draw(st.lists(st.integers(1, 500), min_size=size, max_size=2 * size))
     samples = data.draw(st.permutations(range(len(lengths))))[:size]
     division = divide(size, "auto", processes, typical_tokens=100)
-    hands = [deal(samples, lengths, division, rank) for rank in range(processes)]
+    hands = [assign_micro_batches(samples, lengths, division, rank) for rank in range(processes)]
     assert sorted(index for hand in hands for micro in hand for index in micro) == sorted(samples)
     for hand in hands:
         assert [len(micro) for micro in hand] == [division.micro] * division.accumulation
@@ -61,7 +61,11 @@ def test_processes_get_about_equal_work(share, data):
     lengths = data.draw(st.lists(st.integers(1, 500), min_size=2 * share, max_size=2 * share))
     division = divide(2 * share, "auto", 2, typical_tokens=100)
     work = [
-        sum(lengths[i] for micro in deal(range(2 * share), lengths, division, r) for i in micro)
+        sum(
+            lengths[i]
+            for micro in assign_micro_batches(range(2 * share), lengths, division, r)
+            for i in micro
+        )
         for r in (0, 1)
     ]
     assert abs(work[0] - work[1]) <= max(lengths)
@@ -69,4 +73,4 @@ def test_processes_get_about_equal_work(share, data):
 
 def test_one_process_keeps_the_order():
     division = divide(6, 3, 1, typical_tokens=1)
-    assert deal([5, 0, 4, 1, 3, 2], [1, 2, 3, 4, 5, 6], division, 0) == [[5, 0, 4], [1, 3, 2]]
+    assert assign_micro_batches([5, 0, 4, 1, 3, 2], [1, 2, 3, 4, 5, 6], division, 0) == [[5, 0, 4], [1, 3, 2]]

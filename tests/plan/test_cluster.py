@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jobs import LLAMA_8B, LLAMA_70B, TINY, job
 
-from tunesmith.plan.cluster import COUNTS, forecast, sized, table
-from tunesmith.plan.cost.communication import Traffic
+from tunesmith.plan.cluster import COUNTS, cluster_table, estimate_on_cluster, sized
+from tunesmith.plan.cost.communication import Communication
 from tunesmith.plan.cost.step_time import link_rate, step_time
 from tunesmith.plan.devices import parse_cluster
 
@@ -18,7 +18,7 @@ A100 = parse_cluster("8xA100-40GB")
 
 
 def test_an_8b_model_whole_on_eight_h100() -> None:
-    each = forecast(job(LLAMA_8B, batch=512), H100)
+    each = estimate_on_cluster(job(LLAMA_8B, batch=512), H100)
     assert each.choice.fits
     assert each.choice.sharding.stage >= 2
     assert 0.15 < each.utilisation < 0.6
@@ -26,12 +26,12 @@ def test_an_8b_model_whole_on_eight_h100() -> None:
 
 
 def test_adapters_are_not_sharded_where_the_weights_fit() -> None:
-    assert forecast(job(LLAMA_8B, rank=16), H100).choice.sharding.stage == 0
+    assert estimate_on_cluster(job(LLAMA_8B, rank=16), H100).choice.sharding.stage == 0
 
 
 def test_a_70b_model_whole_asks_for_many_devices() -> None:
-    few = forecast(job(LLAMA_70B), parse_cluster("8xH100")).choice
-    many = forecast(job(LLAMA_70B, checkpointing=True, micro=1), parse_cluster("16x8xH100")).choice
+    few = estimate_on_cluster(job(LLAMA_70B), parse_cluster("8xH100")).choice
+    many = estimate_on_cluster(job(LLAMA_70B, checkpointing=True, micro=1), parse_cluster("16x8xH100")).choice
     assert not few.fits or few.changes or few.sharding.offload_parameters
     assert many.fits
     assert many.sharding.stage == 3
@@ -39,7 +39,7 @@ def test_a_70b_model_whole_asks_for_many_devices() -> None:
 
 
 def test_the_table_goes_from_1_to_512_and_loses_efficiency_on_the_way() -> None:
-    rows = table(job(LLAMA_8B, rank=16), H100)
+    rows = cluster_table(job(LLAMA_8B, rank=16), H100)
     assert [each.cluster.size for each in rows] == list(COUNTS)
     assert rows[-1].cluster.machines == 64
     rates = [each.rate for each in rows]
@@ -50,14 +50,14 @@ def test_the_table_goes_from_1_to_512_and_loses_efficiency_on_the_way() -> None:
 
 
 def test_a_batch_that_cannot_be_shared_is_raised_and_said_to_be() -> None:
-    each = forecast(job(TINY, batch=12), parse_cluster("4x8xH100"))
+    each = estimate_on_cluster(job(TINY, batch=12), parse_cluster("4x8xH100"))
     assert each.raised
     assert each.division.size == 32
-    assert not forecast(job(TINY, batch=64), parse_cluster("4x8xH100")).raised
+    assert not estimate_on_cluster(job(TINY, batch=64), parse_cluster("4x8xH100")).raised
 
 
 def test_offload_costs_time() -> None:
-    rows = {each.cluster.size: each for each in table(job(LLAMA_70B, rank=16, micro=1), A100, (4, 8))}
+    rows = {each.cluster.size: each for each in cluster_table(job(LLAMA_70B, rank=16, micro=1), A100, (4, 8))}
     assert rows[4].choice.sharding.offload_parameters
     assert rows[4].rate / 4 < rows[8].rate / 8
 
@@ -68,7 +68,10 @@ def test_between_machines_their_network_is_shared(text: str, rate: float) -> Non
 
 
 def test_what_takes_longest_bounds_the_step() -> None:
-    quiet, busy = Traffic(step=0, micro=0, collectives=1), Traffic(step=1e13, micro=0, collectives=1)
+    quiet, busy = (
+        Communication(step=0, micro=0, collectives=1),
+        Communication(step=1e13, micro=0, collectives=1),
+    )
     settings: dict[str, Any] = {"accumulation": 1, "stored_bytes": 1e6, "kept_bytes": 0.0, "updated": 0}
     assert step_time(H100, quiet, flops=1e15, **settings).bound == "arithmetic"
     assert step_time(H100, busy, flops=1e15, **settings).bound == "network"

@@ -9,7 +9,7 @@ from tunesmith.errors import UserError
 from tunesmith.plan.advice import advise
 from tunesmith.plan.cost.memory import Sharding
 from tunesmith.plan.recommend import USABLE, profile_name, recommend
-from tunesmith.plan.workload import division_of, memory_at
+from tunesmith.plan.workload import batch_division, memory_at
 
 GIB = 2**30
 
@@ -113,7 +113,7 @@ def _advice(micro: int, gib: float, **changes: object) -> str:
         memory_at(one, sharding, "gpu"),
         one,
         capacity=gib * GIB,
-        division=division_of(one, 1),
+        division=batch_division(one, 1),
         sharding=sharding,
         device="gpu",
     )

@@ -6,7 +6,7 @@ from jobs import LLAMA_8B, TINY, job
 from tunesmith.numbers import bytes_text, flops_text, seconds_text, table_text
 from tunesmith.plan.recommend import recommend
 from tunesmith.plan.render import memory_lines, traffic_lines, type_lines, work_lines
-from tunesmith.plan.workload import Lengths, can_divide, cost_of, division_of, pass_of, stages
+from tunesmith.plan.workload import Lengths, batch_division, can_divide, cost_of, pass_of, stages
 
 LENGTHS = Lengths(mean=100.0, deviation=10.0, longest=150, shared=20, supervised=30.0)
 
@@ -59,9 +59,9 @@ def test_the_words_have_the_figures() -> None:
     assert lines[1].endswith("fits <-")
     assert choice.fits
     assert any("adapters float32" in line for line in type_lines(one, sharded=False, dtype="bfloat16"))
-    assert "one process" in traffic_lines(one, division_of(one, 1))[0]
-    assert "stage 0, 1 and 2" in traffic_lines(one, division_of(one, 8))[0]
-    assert "a step" in work_lines(one, division_of(one, 8))[0]
+    assert "one process" in traffic_lines(one, batch_division(one, 1))[0]
+    assert "stage 0, 1 and 2" in traffic_lines(one, batch_division(one, 8))[0]
+    assert "a step" in work_lines(one, batch_division(one, 8))[0]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tunesmith.model.light_config import PlainConfig
 from tunesmith.model.load import load_model
 from tunesmith.plan.cost.memory import Sharding
 from tunesmith.plan.workload import Lengths, memory_at
-from tunesmith.prepare.estimate import _evaluation_bytes, foresee, job_from
+from tunesmith.prepare.estimate import _evaluation_bytes, estimate, workload_from
 from tunesmith.prepare.inputs import prepare
 from tunesmith.recipe.load import load_recipe
 from tunesmith.tasks.language.packing import token_chunks
@@ -25,10 +25,10 @@ SMOKE = Path(__file__).parents[2] / "recipes" / "smoke"
 def test_both_ways_tell_the_same(overrides: list[str]) -> None:
     path = SMOKE / "causal-lm.yaml"
     recipe = load_recipe(path, overrides)
-    seen = foresee(recipe, path.parent, dtype="float32")
+    seen = estimate(recipe, path.parent, dtype="float32")
     assert isinstance(seen.parts.config, PlainConfig)
     parts = prepare(recipe, path.parent)
-    slow = job_from(parts, dtype="float32")
+    slow = workload_from(parts, dtype="float32")
     assert not isinstance(parts.config, PlainConfig)
     assert dict(seen.job.weights.shapes) == dict(slow.weights.shapes)
     assert seen.job.weights.learning == slow.weights.learning
@@ -41,7 +41,7 @@ def test_both_ways_tell_the_same(overrides: list[str]) -> None:
 
 def test_images_are_counted_as_torch_keeps_them() -> None:
     path = SMOKE / "image-classification.yaml"
-    seen = foresee(load_recipe(path), path.parent, dtype="float32")
+    seen = estimate(load_recipe(path), path.parent, dtype="float32")
     parts = seen.parts
     model, _ = load_model(parts.recipe.model, parts.head, parts.config, torch.float32)
     weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
@@ -64,7 +64,7 @@ def test_images_are_counted_as_torch_keeps_them() -> None:
 def test_quantised_weights_are_counted_as_they_are_stored() -> None:
     path = SMOKE / "causal-lm.yaml"
     overrides = ["tune.lora={rank: 4}", "model.quantize=4bit", "model.dtype=bfloat16"]
-    job = foresee(load_recipe(path, overrides), path.parent, dtype="bfloat16").job
+    job = estimate(load_recipe(path, overrides), path.parent, dtype="bfloat16").job
     assert 0.5 < job.frozen_bytes < 2
     assert job.lora_rank == 4
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.prepare.eval_sets import set_aside, strata
+from tunesmith.prepare.eval_sets import make_eval_sets, strata
 from tunesmith.recipe.schema.eval import Eval
 
 
@@ -21,11 +21,11 @@ def examples(count, **fields):
 
 def test_every_beginning_of_a_growing_subset_holds_each_label(monkeypatch) -> None:
     rows = examples(400, label=lambda n: 0 if n < 300 else 1 + n % 2)
-    ordered, aside = set_aside(parts(rows, subset="auto"))
+    ordered, aside = make_eval_sets(parts(rows, subset="auto"))
     assert sorted(row["id"] for row in ordered) == sorted(row["id"] for row in rows)
     assert Counter(row["label"] for row in ordered[:64]) == {0: 48, 1: 8, 2: 8}
     assert aside.clusters is None
-    assert set_aside(parts(rows))[0] is rows, "all rows stay in their order"
+    assert make_eval_sets(parts(rows))[0] is rows, "all rows stay in their order"
 
 
 def test_strata_without_labels() -> None:
@@ -38,7 +38,7 @@ def test_strata_without_labels() -> None:
 def test_rows_without_a_cluster_stand_alone() -> None:
     rows = examples(30)
     marks = {f"r:{n}": {"talk": "" if n < 10 else f"c{n // 10}"} for n in range(30)}
-    _, aside = set_aside(parts(rows, marks, cluster="talk"))
+    _, aside = make_eval_sets(parts(rows, marks, cluster="talk"))
     assert aside.clusters is not None
     assert len(set(aside.clusters.tolist())) == 10 + 2
 
@@ -46,7 +46,7 @@ def test_rows_without_a_cluster_stand_alone() -> None:
 def test_slices_of_few_rows_are_not_measured_apart() -> None:
     rows = examples(50)
     marks = {f"r:{n}": {"kind": "a" if n < 20 else "b" if n < 41 else "rare"} for n in range(50)}
-    _, aside = set_aside(parts(rows, marks, slices="kind"))
+    _, aside = make_eval_sets(parts(rows, marks, slices="kind"))
     assert {key: len(places) for key, places in aside.slices.items()} == {
         ("kind", "a"): 20,
         ("kind", "b"): 21,
@@ -60,10 +60,10 @@ def test_slices_of_few_rows_are_not_measured_apart() -> None:
 def test_a_column_that_makes_no_slices(value, words) -> None:
     marks = {f"r:{n}": {"kind": value(n)} for n in range(50)}
     with pytest.raises(UserError, match=words):
-        set_aside(parts(examples(50), marks, slices="kind"))
+        make_eval_sets(parts(examples(50), marks, slices="kind"))
 
 
 def test_one_cluster_is_no_evidence() -> None:
     marks = {f"r:{n}": {"talk": "same"} for n in range(50)}
     with pytest.raises(UserError, match="have the same `talk`"):
-        set_aside(parts(examples(50), marks, cluster="talk"))
+        make_eval_sets(parts(examples(50), marks, cluster="talk"))

@@ -4,13 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from tunesmith.prepare.eval_sets import set_aside
+from tunesmith.prepare.eval_sets import make_eval_sets
 from tunesmith.prepare.trivial_baselines import (
     baseline_words,
     counts_of,
     counts_words,
     easy_targets,
-    without_model,
+    trivial_baselines,
 )
 from tunesmith.recipe.schema.eval import Eval
 from tunesmith.recipe.schema.stop import StopRule
@@ -26,7 +26,7 @@ def classes(ham: int, spam: int) -> list[dict]:
 
 
 def test_the_commonest_class() -> None:
-    (one,) = without_model(recipe("ece"), classes(90, 10), classes(868, 132), ("ham", "spam"))
+    (one,) = trivial_baselines(recipe("ece"), classes(90, 10), classes(868, 132), ("ham", "spam"))
     assert one.metrics["accuracy"] == pytest.approx(0.868)
     assert one.metrics["macro_f1"] == pytest.approx(0.5 * 2 * 0.868 / 1.868)
     assert baseline_words(one) == "always ham: accuracy 0.868, macro_f1 0.465"
@@ -38,7 +38,7 @@ def test_the_commonest_class() -> None:
 
 def test_the_mean() -> None:
     train = [{"target": value} for value in (1.0, 2.0, 3.0)]
-    (one,) = without_model(recipe("pearson"), train, [{"target": 4.0}, {"target": 2.0}], ())
+    (one,) = trivial_baselines(recipe("pearson"), train, [{"target": 4.0}, {"target": 2.0}], ())
     assert one.name == "always 2.00, the mean"
     assert one.metrics == {"mse": 2.0}, "Pearson's r of a constant is no number"
 
@@ -46,12 +46,12 @@ def test_the_mean() -> None:
 def test_the_commonest_answer_and_the_copied_input() -> None:
     train = [{"reference": "yes", "input": "a"}] * 3 + [{"reference": "no", "input": "b"}]
     held_out = [{"reference": "yes", "input": "yes"}, {"reference": "no", "input": "what"}]
-    found = {one.name: one.metrics for one in without_model(recipe("exact_match"), train, held_out, ())}
+    found = {one.name: one.metrics for one in trivial_baselines(recipe("exact_match"), train, held_out, ())}
     assert found == {"always yes": {"exact_match": 0.5}, "the input copied": {"exact_match": 0.5}}
     unlike = [{"reference": f"{n}", "input": "a"} for n in range(4)]
-    assert [one.name for one in without_model(recipe("f1"), unlike, unlike, ())] == ["the input copied"]
+    assert [one.name for one in trivial_baselines(recipe("f1"), unlike, unlike, ())] == ["the input copied"]
     plain = [{"reference": "", "input": "a"}]
-    assert without_model(recipe("exact_match"), plain, plain, ()) == ()
+    assert trivial_baselines(recipe("exact_match"), plain, plain, ()) == ()
 
 
 def test_rows_of_each_class() -> None:
@@ -75,7 +75,7 @@ def test_slices_whose_rows_have_one_label_are_known_as_such() -> None:
         sets={},
         test=(),
     )
-    _, aside = set_aside(parts)
+    _, aside = make_eval_sets(parts)
     assert aside.telling == {"kind"}
     assert aside.sizes["[kind=k0]"] == 20
     places = aside.places("[topic=t1]")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tunesmith.recipe.dump import recipe_hash, scalar_text, to_yaml
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.yaml.nodes import to_plain
+from tunesmith.recipe.yaml.nodes import node_to_plain
 from tunesmith.recipe.yaml.parse import parse
 
 Write = Callable[..., Path]
@@ -128,7 +128,7 @@ def test_any_text_survives(text: str):
     recipe = Recipe.model_validate(base)
     node = parse(to_yaml(recipe), "dumped", Path())
     assert node is not None
-    assert Recipe.model_validate(to_plain(node)) == recipe
+    assert Recipe.model_validate(node_to_plain(node)) == recipe
     inside = parse(f"[{scalar_text(text)}, {{a: {scalar_text(text)}}}]", "scalar", Path())
     assert inside is not None
-    assert to_plain(inside) == [text, {"a": text}]
+    assert node_to_plain(inside) == [text, {"a": text}]

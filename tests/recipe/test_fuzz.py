@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunesmith.errors import UserError
-from tunesmith.recipe.load import load_recipe, variants
+from tunesmith.recipe.load import load_recipe, recipe_variants
 from tunesmith.recipe.schema.recipe import Recipe
 
 GOOD = """\
@@ -75,7 +75,7 @@ def outcome(folder: Path, raw: bytes, overrides: tuple[str, ...] = ()) -> str:
     try:
         recipe = load_recipe(path, overrides)
         assert isinstance(recipe, Recipe)
-        assert all(isinstance(one, Recipe) for _, one in variants(path, overrides))
+        assert all(isinstance(one, Recipe) for _, one in recipe_variants(path, overrides))
         message = ""
     except UserError as error:
         message = str(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.recipe.load import load_recipe, variants
+from tunesmith.recipe.load import load_recipe, recipe_variants
 
 Write = Callable[..., Path]
 Message = Callable[..., str]
@@ -203,7 +203,7 @@ stop: [budget: {steps: 9}]
 """
     path = write(good + more)
     overrides = ["run.dir=out", "batch.size=4"]
-    base, made = load_recipe(path, overrides), dict(variants(path, overrides))
+    base, made = load_recipe(path, overrides), dict(recipe_variants(path, overrides))
     assert list(made) == ["head", "few"]
     assert [one.run.dir for one in made.values()] == ["out/head", "out/few"]
     assert all(not one.run.variants and one.batch.size == 4 for one in made.values())
@@ -215,7 +215,7 @@ stop: [budget: {steps: 9}]
     assert made["few"].optimizer.learning_rate == 1e-3
     assert base.run.dir == "out"
     assert base.data.train[0].source == str(tmp_path / "rows.jsonl")
-    assert variants(write(good), []) == []
+    assert recipe_variants(write(good), []) == []
 
 
 def test_a_mistake_of_the_recipe_is_not_repeated_for_each_variant(message: Message, good: str):

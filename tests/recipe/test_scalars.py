@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tunesmith.recipe.yaml.nodes import resolve
+from tunesmith.recipe.yaml.nodes import resolve_scalar
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,15 @@ from tunesmith.recipe.yaml.nodes import resolve
     ],
 )
 def test_words_mean_what_yaml_1_2_says(text: str, value: object):
-    found = resolve(text)
+    found = resolve_scalar(text)
     assert found == value
     assert type(found) is type(value)
 
 
 def test_infinities_and_not_a_number():
-    assert resolve("-.inf") == -math.inf
-    assert math.isnan(float(str(resolve(".nan"))))
+    assert resolve_scalar("-.inf") == -math.inf
+    assert math.isnan(float(str(resolve_scalar(".nan"))))
 
 
 def test_a_very_long_run_of_digits_stays_text():
-    assert resolve("9" * 5000) == "9" * 5000
+    assert resolve_scalar("9" * 5000) == "9" * 5000

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.report.page import render, write_report
+from tunesmith.report.page import render_page, write_report
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -55,14 +55,14 @@ def going(run_dir: Path) -> Path:
 
 
 def test_the_verdict_is_the_first_heading_and_the_title(run_dir) -> None:
-    page = render(run_dir)
+    page = render_page(run_dir)
     headline = "Good enough at step 120: exact_match 0.87 reached 0.85"
     assert f"<title>{headline} – runs/gpt_sft</title>" in page
     assert re.search(r"<h[1-6][^>]*>(.*?)</h", page)[1] == headline
 
 
 def test_every_section_of_a_finished_run(run_dir) -> None:
-    page = render(run_dir)
+    page = render_page(run_dir)
     sections = re.findall(r'<section id="(\w+)"', page)
     wanted = "numbers spent curves verdicts samples confusion data preview resources recipe"
     assert " ".join(sections) == wanted
@@ -74,14 +74,14 @@ def test_every_section_of_a_finished_run(run_dir) -> None:
 
 def test_every_tag_is_closed_in_order(run_dir, variants_dir) -> None:
     for folder in (run_dir, variants_dir):
-        checker = parse(render(folder))
+        checker = parse(render_page(folder))
         assert checker.wrong == []
         assert checker.open == []
 
 
 def test_nothing_is_loaded(run_dir, variants_dir) -> None:
     for folder in (run_dir, variants_dir):
-        page = render(folder)
+        page = render_page(folder)
         for tag, attributes in parse(page).tags:
             assert tag not in {"iframe", "object", "embed", "img", "base", "form"}
             assert "src" not in attributes
@@ -111,7 +111,7 @@ def test_text_of_the_run_is_never_markup(run_dir) -> None:
         (run_dir / "metrics.jsonl").read_text().replace("exact_match", "<i>em</i>").replace("target", "<u>")
     )
     (run_dir / "metrics.jsonl").write_text(metrics)
-    checker = parse(render(run_dir))
+    checker = parse(render_page(run_dir))
     tags = [tag for tag, _ in checker.tags]
     assert tags.count("script") == 1
     assert not {"img", "u"} & set(tags)
@@ -120,7 +120,7 @@ def test_text_of_the_run_is_never_markup(run_dir) -> None:
 
 
 def test_tables_have_headers_and_pictures_have_titles(run_dir, variants_dir) -> None:
-    for page in (render(run_dir), render(variants_dir)):
+    for page in (render_page(run_dir), render_page(variants_dir)):
         for table in re.findall(r"<table.*?</table>", page, re.DOTALL):
             assert '<th scope="col"' in table or '<th scope="row"' in table
         for picture in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
@@ -129,7 +129,7 @@ def test_tables_have_headers_and_pictures_have_titles(run_dir, variants_dir) -> 
 
 
 def test_a_run_that_goes_on(going) -> None:
-    page = render(going)
+    page = render_page(going)
     assert "No verdict yet: at step" in page
     assert 'id="samples"' not in page
     assert 'id="curves"' in page
@@ -142,7 +142,7 @@ def test_a_run_with_a_single_file(run_dir, kept) -> None:
     for path in run_dir.iterdir():
         if path.name not in kept:
             path.unlink()
-    assert parse(render(run_dir)).wrong == []
+    assert parse(render_page(run_dir)).wrong == []
 
 
 def test_a_failed_run(run_dir) -> None:
@@ -151,26 +151,26 @@ def test_a_failed_run(run_dir) -> None:
     (run_dir / "metrics.jsonl").write_text(
         '{"kind": "train", "step": 3, "loss": NaN, "learning_rate": 0.001}\n'
     )
-    page = render(run_dir)
+    page = render_page(run_dir)
     assert "Failed at step 3: loss is nan" in page
     assert 'class="gap"' in page
 
 
 def test_broken_files_are_named_on_the_page(run_dir) -> None:
     (run_dir / "data.json").write_text("{half")
-    page = render(run_dir)
+    page = render_page(run_dir)
     assert "Not everything could be read" in page
     assert "data.json: not valid JSON" in page
 
 
 def test_the_parent_of_variants(variants_dir) -> None:
-    page = render(variants_dir)
+    page = render_page(variants_dir)
     assert "Best of 3 variants: whole, accuracy 0.998" in page
     assert '<a href="./last%20stage/report.html">last stage</a>' in page
 
 
 def test_ten_thousand_steps_make_a_small_page(make_run) -> None:
-    page = render(make_run(steps=10_000, every=20))
+    page = render_page(make_run(steps=10_000, every=20))
     assert len(page.encode()) < 400_000
     raw = re.search(r'class="raw" d="([^"]*)"', page)[1]
     assert 500 <= len(re.findall("[ML]", raw)) <= 600
@@ -186,15 +186,15 @@ def test_even_extreme_files_make_a_page_under_a_megabyte(make_run) -> None:
     (run_dir / "samples.json").write_text(json.dumps(samples))
     rows = [{"id": n, "tokens": [["tok", True], ["en", False]] * 5000} for n in range(50)]
     (run_dir / "preview.json").write_text(json.dumps(rows))
-    assert len(render(run_dir).encode()) < 1_000_000
+    assert len(render_page(run_dir).encode()) < 1_000_000
 
 
 def test_the_same_files_make_the_same_page(run_dir) -> None:
-    assert render(run_dir) == render(run_dir)
+    assert render_page(run_dir) == render_page(run_dir)
 
 
 def test_writing(run_dir) -> None:
     path = write_report(run_dir)
     assert path == run_dir / "report.html"
-    assert path.read_text(encoding="utf-8") == render(run_dir)
+    assert path.read_text(encoding="utf-8") == render_page(run_dir)
     assert [p.name for p in run_dir.iterdir() if ".tmp-" in p.name] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.report.page import render
+from tunesmith.report.page import render_page
 from tunesmith.report.run_files import read_metrics, read_run
 
 
@@ -143,7 +143,7 @@ def test_nothing_from_outside_gets_in_and_nothing_waits(run_dir, tmp_path, name:
             file.truncate(3 << 30)
     [problem] = [problem for problem in read_run(run_dir).problems if problem.startswith(f"{name}: ")]
     assert "larger than" in problem if kind == "hole" else "no plain file" in problem
-    assert "OUTSIDE" not in render(run_dir)
+    assert "OUTSIDE" not in render_page(run_dir)
 
 
 def test_a_recipe_in_a_run_directory_extends_nothing(run_dir, tmp_path) -> None:

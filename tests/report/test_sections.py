@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith import numbers
-from tunesmith.report.page import render
+from tunesmith.report.page import render_page
 from tunesmith.report.run_files import read_run
 from tunesmith.report.sections.confusion import MOST_LABELS, confusion
 from tunesmith.report.sections.data import data_section
@@ -76,7 +76,7 @@ def test_a_baseline_on_fewer_rows_says_so(run_dir) -> None:
     (run_dir / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
     said = "The baseline was measured on 64 of the 400 rows."
     assert fewer_rows(read_run(run_dir)) == said
-    assert said in render(run_dir)
+    assert said in render_page(run_dir)
 
 
 def test_gains_of_a_run_without_a_baseline(run_dir) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.report.run_files import read_run
-from tunesmith.report.summary import best, chief_metric, tell
+from tunesmith.report.summary import best, chief_metric, summarise_run
 
 
 def rewrite(run_dir: Path, name: str, **changes) -> None:
@@ -57,19 +57,19 @@ stop: [{plateau: {metric: exact_match}}]
 )
 def test_headlines(run_dir, status: str, stop, tone: str, headline: str) -> None:
     rewrite(run_dir, "result.json", status=status, stop=stop)
-    story = tell(read_run(run_dir))
+    story = summarise_run(read_run(run_dir))
     assert (story.tone, story.headline) == (tone, headline)
 
 
 def test_without_a_target_a_plateau_is_no_failure(run_dir) -> None:
     (run_dir / "recipe.yaml").write_text(TARGETLESS)
     rewrite(run_dir, "result.json", stop={"rule": "plateau", "reason": "no gain", "step": 80})
-    story = tell(read_run(run_dir))
+    story = summarise_run(read_run(run_dir))
     assert (story.tone, story.headline) == ("plain", "Stopped improving at step 80: no gain")
 
 
 def test_the_detail_says_what_was_kept(run_dir) -> None:
-    detail = tell(read_run(run_dir)).detail
+    detail = summarise_run(read_run(run_dir)).detail
     assert detail.startswith(
         "The model kept is the one of step 120: exact_match 0.871 (95 % interval 0.836 to"
     )
@@ -79,29 +79,29 @@ def test_the_detail_says_what_was_kept(run_dir) -> None:
 def test_the_runs_own_explanation_comes_first(run_dir) -> None:
     explanation = "The model is good enough: f1 0.9 reached 0.85. It rose from 0.1. The weights are the last."
     rewrite(run_dir, "result.json", explanation=explanation)
-    assert tell(read_run(run_dir)).detail == "It rose from 0.1. The weights are the last."
+    assert summarise_run(read_run(run_dir)).detail == "It rose from 0.1. The weights are the last."
 
 
 def test_an_error_is_told(run_dir) -> None:
     (run_dir / "result.json").write_text('{"status": "failed", "error": "RuntimeError: no memory"}')
-    assert tell(read_run(run_dir)).headline == "Failed: RuntimeError: no memory"
+    assert summarise_run(read_run(run_dir)).headline == "Failed: RuntimeError: no memory"
 
 
 def test_a_run_that_goes_on(run_dir) -> None:
     (run_dir / "result.json").unlink()
-    story = tell(read_run(run_dir))
+    story = summarise_run(read_run(run_dir))
     assert (story.tone, story.headline) == ("going", "No verdict yet: at step 120, exact_match 0.871")
     (run_dir / "metrics.jsonl").unlink()
-    assert tell(read_run(run_dir)).headline == "No step yet"
+    assert summarise_run(read_run(run_dir)).headline == "No step yet"
 
 
 def test_variants_name_the_best(variants_dir) -> None:
-    story = tell(read_run(variants_dir))
+    story = summarise_run(read_run(variants_dir))
     assert story.headline == "Best of 3 variants: whole, accuracy 0.998"
     rewrite(variants_dir, "variants.json", metric="loss")
-    assert tell(read_run(variants_dir)).headline == "Best of 3 variants: whole, loss 0.002"
+    assert summarise_run(read_run(variants_dir)).headline == "Best of 3 variants: whole, loss 0.002"
     rewrite(variants_dir, "variants.json", variants=[{"name": "head", "dir": "head"}])
-    assert tell(read_run(variants_dir)).headline == "1 variants, none measured yet"
+    assert summarise_run(read_run(variants_dir)).headline == "1 variants, none measured yet"
 
 
 def test_without_a_result_the_best_so_far_is_by_the_rules_metric(run_dir) -> None:
@@ -134,4 +134,4 @@ def test_without_a_result_the_best_so_far_is_by_the_rules_metric(run_dir) -> Non
 )
 def test_odd_recipes_do_no_harm(run_dir, recipe: str) -> None:
     (run_dir / "recipe.yaml").write_text(recipe)
-    assert tell(read_run(run_dir)).headline
+    assert summarise_run(read_run(run_dir)).headline

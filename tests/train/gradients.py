@@ -19,12 +19,12 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tunesmith.data.row import Row
 from tunesmith.judge.measurement import Progress
 from tunesmith.model.processors import train_tokenizer
-from tunesmith.plan.batch import deal, divide
+from tunesmith.plan.batch import assign_micro_batches, divide
 from tunesmith.tasks.language.causal_lm import CausalLM
-from tunesmith.train.engine.wrap import spread
-from tunesmith.train.evaluate.score import evaluate
+from tunesmith.train.engine.wrap import wrap_model
+from tunesmith.train.evaluate.score import evaluate_rows
 from tunesmith.train.step import StepResult, train_step
-from tunesmith.train.supervise.interrupts import Asked
+from tunesmith.train.supervise.interrupts import Interrupts
 
 ROWS = [
     ("one word", "yes"),
@@ -82,11 +82,11 @@ def step(
     examples, model = examples_of(task), model_of(task)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     optimizer = torch.optim.SGD(model.parameters(), lr=123.0)
-    engine = spread(accelerator, model, optimizer, clip=None, dtype=torch.float32)
+    engine = wrap_model(accelerator, model, optimizer, clip=None, dtype=torch.float32)
     division = divide(8, micro, accelerator.num_processes, typical_tokens=30)
     lengths = [example["length"] for example in examples]
-    hands = deal(range(8), lengths, division, accelerator.process_index)
-    settings: dict[str, Any] = {"learning_rate": 1.0, "clip": None, "autocast": None, "asked": Asked()}
+    hands = assign_micro_batches(range(8), lengths, division, accelerator.process_index)
+    settings: dict[str, Any] = {"learning_rate": 1.0, "clip": None, "autocast": None, "asked": Interrupts()}
     result = train_step(
         accelerator,
         engine,
@@ -108,7 +108,7 @@ def measured(accelerator: Accelerator) -> dict[str, Any]:
     model.lm_head.eval()
     start = Progress(step=3, epoch=0.5, tokens=7, seconds=1.0)
     metrics = ("perplexity", "token_accuracy", "exact_match", "chrf")
-    found = evaluate(accelerator, model, task, examples, metrics=metrics, progress=start, autocast=None)
+    found = evaluate_rows(accelerator, model, task, examples, metrics=metrics, progress=start, autocast=None)
     return {
         "metrics": dict(found.measurement.metrics),
         "intervals": {name: list(ends) for name, ends in found.measurement.intervals.items()},
@@ -122,16 +122,16 @@ def measured(accelerator: Accelerator) -> dict[str, Any]:
 def main(folder: Path) -> None:
     """Everything that two processes are compared by, written by each."""
     from tunesmith.recipe.schema.run import Run
-    from tunesmith.train.engine.process import from_main, take_place
+    from tunesmith.train.engine.process import from_main, join_processes
 
-    accelerator = take_place(Run(dir="x", threads=1)).accelerator
+    accelerator = join_processes(Run(dir="x", threads=1)).accelerator
     rank = accelerator.process_index
     facts: dict[str, Any] = {"processes": accelerator.num_processes}
     for name, options in {
         "plain": {"micro": 2},
         "packed": {"micro": 4, "packed": True},
         "poisoned": {"micro": 2, "poison": (1,)},
-        "asked": {"micro": 1, "asked": Asked(leave=rank == 1)},
+        "asked": {"micro": 1, "asked": Interrupts(leave=rank == 1)},
     }.items():
         result, gradient = step(accelerator, **options)
         save_file(

@@ -15,8 +15,8 @@ import pytest
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.eval import Judge
 from tunesmith.tasks.task import Scored
-from tunesmith.train.evaluate.chat_client import Endpoint, NoAnswer, ask
-from tunesmith.train.evaluate.llm_judge import judged, probe, prompt_of, score_of
+from tunesmith.train.evaluate.chat_client import Endpoint, NoAnswer, complete
+from tunesmith.train.evaluate.llm_judge import judge_answers, probe, prompt_of, score_of
 from tunesmith.world.signals import Leaving
 
 
@@ -121,13 +121,13 @@ def scored(*answers: str) -> list[Scored]:
 
 def test_answers_are_scored_once_each_even_by_a_run_that_goes_on(server, tmp_path) -> None:
     judge = section(server)
-    assert judged(judge, tmp_path, scored("a", "bbbb", "a")) == [0.1, 0.4, 0.1]
+    assert judge_answers(judge, tmp_path, scored("a", "bbbb", "a")) == [0.1, 0.4, 0.1]
     assert len(server.asked) == 2
     server.way = "500"  # what is known needs no server
-    assert judged(judge, tmp_path, scored("bbbb", "a")) == [0.4, 0.1]
+    assert judge_answers(judge, tmp_path, scored("bbbb", "a")) == [0.4, 0.1]
     assert len(server.asked) == 2
     server.way = ""
-    assert judged(judge, tmp_path, scored("a", "ccccccc")) == [0.1, 0.7]
+    assert judge_answers(judge, tmp_path, scored("a", "ccccccc")) == [0.1, 0.7]
     assert [path for path, *_ in server.asked] == ["/ok/v1/chat/completions"] * 3
 
 
@@ -159,12 +159,12 @@ def test_whatever_is_broken_is_said_before_training_and_unknown_during_it(
         probe(section(server, way))
     assert any(word in caught.value.what for word in what.split("|")), caught.value.what
     assert time.monotonic() - started < 3
-    values = judged(section(server, way, concurrency=1), tmp_path, scored(*"abcdefghijkl"))
+    values = judge_answers(section(server, way, concurrency=1), tmp_path, scored(*"abcdefghijkl"))
     assert all(map(math.isnan, values))
     assert "scored 0 of 12 answers" in capsys.readouterr().out
     assert len(server.asked) == 1 + 3, "after three in a row it asks no more"
     with pytest.raises(UserError, match="scored 0 of 1 answers"):
-        judged(section(server, way, on_failure="error"), tmp_path, scored("a"))
+        judge_answers(section(server, way, on_failure="error"), tmp_path, scored("a"))
     assert all(path.startswith(f"/{way}/") for path, *_ in server.asked)
 
 
@@ -179,10 +179,10 @@ def test_a_closed_port(tmp_path, server) -> None:
 def test_a_server_that_fails_for_a_while_is_asked_again(server) -> None:
     judge = section(server, "flaky")
     endpoint = Endpoint(url=judge.url, model="m", timeout=1, retries=2)
-    assert "Score: 3" in ask(endpoint, "answer=abc", pause=0.01)
+    assert "Score: 3" in complete(endpoint, "answer=abc", pause=0.01)
     assert len(server.asked) == 3
     with pytest.raises(NoAnswer):
-        ask(Endpoint(url=judge.url.replace("flaky", "404"), model="m", retries=5), "x")
+        complete(Endpoint(url=judge.url.replace("flaky", "404"), model="m", retries=5), "x")
     assert len(server.asked) == 4, "what will not pass is not asked again"
 
 
@@ -199,7 +199,7 @@ def test_the_key_comes_from_the_environment_and_stays_there(server, tmp_path, mo
     assert "unencrypted" in said
     assert "planted" not in said
     server.asked.clear()
-    judged(judge, tmp_path, scored("a planted-word-of-mine"))
+    judge_answers(judge, tmp_path, scored("a planted-word-of-mine"))
     assert server.asked[0][2] == "Bearer planted-word-of-mine"
     assert b"planted" not in (tmp_path / "judge.jsonl").read_bytes()
 
@@ -217,7 +217,7 @@ def test_a_signal_is_heard_while_a_judge_is_waited_for(server, tmp_path, way) ->
     judge = section(server, way, timeout=60.0, retries=9)
     started = time.monotonic()
     with pytest.raises(Leaving):
-        judged(judge, tmp_path, scored("a", "b", "c", "d"), look)
+        judge_answers(judge, tmp_path, scored("a", "b", "c", "d"), look)
     assert time.monotonic() - started < 10
 
 

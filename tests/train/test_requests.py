@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tunesmith.checkpoint.manifest import checkpoints, verify
-from tunesmith.checkpoint.requests import Requests, answer, ask
+from tunesmith.checkpoint.requests import Requests, acknowledge, request
 
 SETTINGS = ["stop=[{budget: {steps: 5000}}]", "eval.every=2000", "data.train.arguments.count=300"]
 
@@ -20,14 +20,14 @@ def tunesmith(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_a_look_costs_nothing_between_two_looks(tmp_path):
     now = [0.0]
     requests = Requests(tmp_path, every=1.0, clock=lambda: now[0])
-    ask(tmp_path, "save")
+    request(tmp_path, "save")
     assert requests.seen() == {"save"}
     assert requests.seen() == frozenset()
     now[0] = 1.5
-    ask(tmp_path, "stop")
+    request(tmp_path, "stop")
     assert requests.seen() == {"save", "stop"}
-    answer(tmp_path, "save")
-    answer(tmp_path, "save")
+    acknowledge(tmp_path, "save")
+    acknowledge(tmp_path, "save")
     now[0] = 3.0
     assert requests.seen() == {"stop"}
 
@@ -79,6 +79,6 @@ def test_what_was_asked_for_outlives_the_process(launcher, read, tmp_path):
     read.until(lambda: (run_dir / "metrics.jsonl").exists() and read.journal(run_dir, "train"), "a step")
     launched.signal(signal.SIGKILL)
     launched.wait()
-    ask(run_dir, "stop")
+    request(run_dir, "stop")
     launcher.run("causal-lm", *SETTINGS, f"run.dir={run_dir}")
     assert read.json(run_dir / "result.json")["stop"]["rule"] == "request"

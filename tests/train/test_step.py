@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from tunesmith.train.supervise.interrupts import Asked
+from tunesmith.train.supervise.interrupts import Interrupts
 
 SCRIPT = Path(__file__).with_name("gradients.py")
 EXACT = 1e-6
@@ -74,7 +74,7 @@ def test_the_gradient_is_that_of_the_mean_over_all_supervised_tokens(shown, whol
     norm = math.sqrt(sum(float(g.double().square().sum()) for g in gradient.values()))
     assert result.grad_norm == pytest.approx(norm, rel=1e-4)
     assert result.updated
-    assert result.asked == Asked()
+    assert result.asked == Interrupts()
 
 
 def test_the_rows_are_uneven_enough_to_tell(shown):

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from tunesmith.ui.run_index import SHORTEST_PAUSE, Shelf
+from tunesmith.ui.run_index import SHORTEST_PAUSE, RunIndex
 
 
-def look(shelf: Shelf, after: int = 0) -> dict:
+def look(shelf: RunIndex, after: int = 0) -> dict:
     time.sleep(SHORTEST_PAUSE)
     return shelf.changes(after)
 
@@ -21,7 +21,7 @@ def names(found: dict) -> list[str]:
 
 
 def test_what_is_a_run(runs) -> None:
-    assert names(Shelf(runs).changes(0)) == [
+    assert names(RunIndex(runs).changes(0)) == [
         "deep/er/third",
         "first",
         "second",
@@ -30,18 +30,18 @@ def test_what_is_a_run(runs) -> None:
         "three ways & more/last stage",
         "three ways & more/whole",
     ]
-    assert names(Shelf(runs / "first").changes(0)) == ["first"]
+    assert names(RunIndex(runs / "first").changes(0)) == ["first"]
 
 
 def test_links_lead_nowhere(runs, tmp_path, make_run) -> None:
     make_run(tmp_path / "outside")
     (runs / "link").symlink_to(tmp_path / "outside")
     (runs / "loop").symlink_to(runs)
-    assert "link" not in names(Shelf(runs).changes(0))
+    assert "link" not in names(RunIndex(runs).changes(0))
 
 
 def test_what_a_line_says(runs) -> None:
-    [run] = [run for run in Shelf(runs).changes(0)["runs"] if run["name"] == "second"]
+    [run] = [run for run in RunIndex(runs).changes(0)["runs"] if run["name"] == "second"]
     assert run["phase"] == "ended"
     assert (run["tone"], run["state"]) == ("good", "Good enough")
     assert run["headline"] == "Good enough at step 40: exact_match 0.87 reached 0.85"
@@ -50,7 +50,7 @@ def test_what_a_line_says(runs) -> None:
 
 
 def test_only_what_changed_is_told(runs, make_run) -> None:
-    shelf = Shelf(runs)
+    shelf = RunIndex(runs)
     first = shelf.changes(0)
     assert look(shelf, first["revision"]) == {
         "revision": first["revision"],
@@ -74,7 +74,7 @@ def test_only_what_changed_is_told(runs, make_run) -> None:
 
 def test_a_run_that_goes_on(runs, write, until, monkeypatch) -> None:
     monkeypatch.setattr("tunesmith.ui.run_index.AGAIN", 0.1)
-    shelf = Shelf(runs)
+    shelf = RunIndex(runs)
     process = write(runs / "live", steps=60, pause=0.002)
     until(lambda: (runs / "live" / "metrics.jsonl").read_text().count("eval") == 7, "seven evaluations")
     [run] = [run for run in shelf.changes(0)["runs"] if run["name"] == "live"]
@@ -93,7 +93,7 @@ def test_an_earlier_result_is_not_that_of_a_run_that_goes_on(runs, write) -> Non
         '{"status": "preempted", "stop": {"reason": "a signal", "step": 3}}'
     )
     write(runs / "live", steps=10)
-    [run] = [run for run in Shelf(runs).changes(0)["runs"] if run["name"] == "live"]
+    [run] = [run for run in RunIndex(runs).changes(0)["runs"] if run["name"] == "live"]
     assert run["phase"] == "running"
     assert run["headline"].startswith("No verdict yet")
 
@@ -124,7 +124,7 @@ def test_rubbish_is_listed_and_breaks_nothing(runs) -> None:
     os.mkdir(os.fsencode(runs) + b"/\xff\xfe/run")
     with open(os.fsencode(runs) + b"/\xff\xfe/run/recipe.yaml", "w") as file:
         file.write("task: causal-lm\n")
-    found = Shelf(runs).changes(0)
+    found = RunIndex(runs).changes(0)
     json.dumps(found, allow_nan=False).encode()
     bad = [run for run in found["runs"] if run["name"].startswith("bad")]
     assert len(bad) == 8
@@ -146,14 +146,14 @@ def test_pipes_links_and_holes_hold_nobody_up(runs, tmp_path, name: str, kind: s
         with path.open("wb") as file:
             file.truncate(3 << 30)
     began = time.monotonic()
-    found = Shelf(runs).changes(0)
+    found = RunIndex(runs).changes(0)
     assert time.monotonic() - began < 3
     assert {"first", "second"} < set(names(found))
     assert "OUTSIDE" not in json.dumps(found)
 
 
 def test_a_folder_that_became_a_link_is_not_followed(runs, tmp_path, make_run) -> None:
-    shelf = Shelf(runs)
+    shelf = RunIndex(runs)
     keys = {run["name"]: run["id"] for run in shelf.changes(0)["runs"]}
     assert shelf.find(keys["first"]) == runs / "first"
     shutil.move(runs / "first", tmp_path / "outside")
@@ -166,7 +166,7 @@ def test_a_folder_that_may_not_be_looked_into_says_so(runs, monkeypatch) -> None
     (runs / "private").mkdir()
     for name in ("listdir", "scandir"):
         monkeypatch.setattr(os, name, refusing(getattr(os, name)))
-    found = {run["name"]: run for run in Shelf(runs).changes(0)["runs"]}
+    found = {run["name"]: run for run in RunIndex(runs).changes(0)["runs"]}
     assert found["private"]["state"] == "Cannot be read"
     assert "Permission denied" in found["private"]["reason"]
     assert "first" in found

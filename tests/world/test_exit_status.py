@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.world.exit_status import VARIABLE, Outcome, leave_outcome, read_outcomes
+from tunesmith.world.exit_status import VARIABLE, ExitRecord, leave_outcome, read_outcomes
 
 
 @pytest.mark.parametrize(("status", "left"), [(0, 0), (1, 1), (2, 0), (75, 0), (130, 130)])
 def test_an_orderly_end_is_no_error_for_the_launcher(status: int, left: int, tmp_path: Path) -> None:
     environ = {VARIABLE: str(tmp_path), "RANK": "3"}
     assert leave_outcome(environ, status, "why") == left
-    assert read_outcomes(tmp_path) == [Outcome(3, status, "why")]
+    assert read_outcomes(tmp_path) == [ExitRecord(3, status, "why")]
 
 
 def test_nobody_asked(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_first_outcome_counts(tmp_path: Path) -> None:
     environ = {VARIABLE: str(tmp_path)}
     leave_outcome(environ, 2, "the mistake")
     assert leave_outcome(environ, 2) == 0
-    assert read_outcomes(tmp_path) == [Outcome(0, 2, "the mistake")]
+    assert read_outcomes(tmp_path) == [ExitRecord(0, 2, "the mistake")]
 
 
 def test_a_launcher_that_is_gone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ WISHES: tuple[Wish, ...] = ("save", "stop")
 FOLDER = "requests"
 
 
-def ask(run_dir: Path, wish: Wish) -> Path:
+def request(run_dir: Path, wish: Wish) -> Path:
     """Leave a request; the run takes the file away when it has done what was asked.
 
     Raises:
@@ -28,7 +28,7 @@ def ask(run_dir: Path, wish: Wish) -> Path:
     return path
 
 
-def answer(run_dir: Path, wish: Wish) -> None:
+def acknowledge(run_dir: Path, wish: Wish) -> None:
     """Take a request away: it is done, or there is nothing to be done any more."""
     (run_dir / FOLDER / wish).unlink(missing_ok=True)
 

@@ -35,7 +35,7 @@ MARK = "share-{rank}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class SaveJob:
     """One folder to be written.
 
     Attributes:
@@ -89,12 +89,12 @@ class Saver:
     ) -> None:
         self._rank, self._processes = rank, processes
         self._check, self._tell, self._background = check, tell, background
-        self._jobs: queue.SimpleQueue[tuple[Job, _Pending]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[SaveJob, _Pending]] = queue.SimpleQueue()
         self._under_way: dict[str, _Pending] = {}
         self._fatal: BaseException | None = None
         self._thread: threading.Thread | None = None
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: SaveJob) -> None:
         """Hand a job over. An earlier one of its kind is waited for, or, if it fails, given up.
 
         Raises:
@@ -143,7 +143,7 @@ class Saver:
             self._carry_out(job, pending)
             del job, pending  # and with them the copy of the state, before the next one is waited for
 
-    def _carry_out(self, job: Job, pending: _Pending, tries: int | None = None) -> None:
+    def _carry_out(self, job: SaveJob, pending: _Pending, tries: int | None = None) -> None:
         try:
             while self._fatal is None and not self._attempt(job, pending):
                 pause = PAUSES[min(pending.failures, len(PAUSES)) - 1]
@@ -155,7 +155,7 @@ class Saver:
         finally:
             pending.done.set()
 
-    def _attempt(self, job: Job, pending: _Pending) -> bool:
+    def _attempt(self, job: SaveJob, pending: _Pending) -> bool:
         try:
             write_share(job, self._rank)
             if self._rank == 0:
@@ -178,20 +178,20 @@ class Saver:
             self._tidy(job)
         return True
 
-    def _tidy(self, job: Job) -> None:
+    def _tidy(self, job: SaveJob) -> None:
         """What was saved is saved, whether or not older ones can be removed."""
         try:
             job.after()
         except Exception as error:  # to tidy is not worth a run
             self._tell(f"older than {job.final.name}, and not removed: {error}")
 
-    def _abandon(self, job: Job) -> None:
+    def _abandon(self, job: SaveJob) -> None:
         if self._rank == 0:
             with suppress(OSError):  # whoever owns the run next clears it away
                 remove_folder(job.folder)
 
 
-def write_share(job: Job, rank: int) -> None:
+def write_share(job: SaveJob, rank: int) -> None:
     """Write one process's share and leave a mark.
 
     Raises:
@@ -213,7 +213,7 @@ def write_share(job: Job, rank: int) -> None:
         raise UserError(what, str(job.final), "nothing needs to be done: it is tried again") from error
 
 
-def gather_shares(job: Job, processes: int, *, give_up: threading.Event) -> None:
+def gather_shares(job: SaveJob, processes: int, *, give_up: threading.Event) -> None:
     """Wait for all marks, and take them away.
 
     Raises:
@@ -237,7 +237,7 @@ def gather_shares(job: Job, processes: int, *, give_up: threading.Event) -> None
         (job.folder / MARK.format(rank=rank)).unlink()
 
 
-def publish(job: Job, check: Callable[[], None]) -> None:
+def publish(job: SaveJob, check: Callable[[], None]) -> None:
     """Add the manifest and give the folder its name.
 
     Raises:

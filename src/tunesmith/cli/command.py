@@ -9,7 +9,7 @@ from pathlib import Path
 from tunesmith.errors import UserError
 from tunesmith.recipe.load import load_with_variants
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.train.resume.exactness import Terms
+from tunesmith.train.resume.exactness import ResumePolicy
 
 FLAGS = ("--fresh", "--accept-changes", "--weights-only")
 
@@ -28,7 +28,7 @@ class Command:
     recipes: tuple[Recipe, ...]
     folder: Path
     variants: tuple[tuple[str, Path], ...]
-    terms: Terms
+    terms: ResumePolicy
 
 
 def read_command(file: str, arguments: Sequence[str]) -> Command:
@@ -55,7 +55,7 @@ def read_command(file: str, arguments: Sequence[str]) -> Command:
         recipes=tuple(each for _, each in several) or (recipe,),
         folder=path.resolve().parent,
         variants=tuple((name, Path(str(each.run.dir))) for name, each in several),
-        terms=Terms(
+        terms=ResumePolicy(
             accept_changes="--accept-changes" in arguments, weights_only="--weights-only" in arguments
         ),
     )

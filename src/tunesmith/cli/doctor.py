@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tunesmith.launch.command import resized
 from tunesmith.launch.doctor.examine import examine
-from tunesmith.launch.doctor.finding import text_of, worst
+from tunesmith.launch.doctor.finding import findings_text, worst
 from tunesmith.launch.local.hosts import read_hostfile
 from tunesmith.launch.profiles.profile import read_profile
 from tunesmith.recipe.load import load_recipe
@@ -37,4 +37,4 @@ def diagnose(recipe: Path | None, on: str | None, hostfile: Path | None) -> tupl
         quantized=loaded is not None and loaded.model.quantize is not None,
         hosts=hosts,
     )
-    return text_of(findings), worst(findings) == "problem"
+    return findings_text(findings), worst(findings) == "problem"

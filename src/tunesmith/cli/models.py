@@ -18,7 +18,7 @@ Task = Annotated[
 
 def chat(run_dir: Model) -> None:
     """Talk to a finished model."""
-    from tunesmith.infer.chat import chat as chat_with
+    from tunesmith.infer.chat import chat_loop as chat_with
 
     chat_with(run_dir)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tunesmith.plan.cluster import forecast, table
+from tunesmith.plan.cluster import cluster_table, estimate_on_cluster
 from tunesmith.plan.cost.memory import MemoryParts, Sharding
 from tunesmith.plan.devices import Cluster, parse_cluster
 from tunesmith.plan.recommend import Recommendation, profile_name, recommend
@@ -21,7 +21,7 @@ from tunesmith.plan.render import (
     type_lines,
     work_lines,
 )
-from tunesmith.plan.workload import Job, division_of, memory_at
+from tunesmith.plan.workload import Workload, batch_division, memory_at
 
 if TYPE_CHECKING:
     from tunesmith.launch.profiles.profile import Profile
@@ -34,7 +34,7 @@ USUAL = (24, 40, 80)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class PlanTarget:
     """Where a plan is for.
 
     Attributes:
@@ -75,13 +75,13 @@ def plan_text(
         UserError: for anything that the user must change.
     """
     from tunesmith.launch.profiles.profile import read_profile
-    from tunesmith.prepare.hardware import quieten
+    from tunesmith.prepare.hardware import silence_libraries
     from tunesmith.recipe.load import load_with_variants
 
     machines = parse_cluster(cluster or "1x8xH100") if cluster is not None or whole_table else None
     profile = read_profile(on) if on is not None and on != "auto" else None
     recipe, several = load_with_variants(Path(path), overrides)
-    quieten()
+    silence_libraries()
     blocks = []
     for name, each in several or [("", recipe)]:
         head = [f"variant {name}"] if name else []
@@ -95,30 +95,30 @@ def plan_text(
 
 def _on_cluster(recipe: Recipe, path: Path, cluster: Cluster, *, whole_table: bool) -> list[str]:
     from tunesmith.prepare.base_model import on_base_model
-    from tunesmith.prepare.estimate import foresee
+    from tunesmith.prepare.estimate import estimate
     from tunesmith.train.refusals import refuse_as_run
 
     sixteen = "float16" if cluster.device.name.startswith(("V100", "T4")) else "bfloat16"
     dtype = sixteen if recipe.model.dtype == "auto" else recipe.model.dtype
-    seen = foresee(on_base_model(recipe), Path(path).resolve().parent, dtype=dtype)
+    seen = estimate(on_base_model(recipe), Path(path).resolve().parent, dtype=dtype)
     refuse_as_run(seen.parts)
     job = seen.job
     if whole_table:
-        return table_lines(table(job, cluster), job.steps, job.batch)
-    return cluster_lines(forecast(job, cluster), job.steps, job.batch)
+        return table_lines(cluster_table(job, cluster), job.steps, job.batch)
+    return cluster_lines(estimate_on_cluster(job, cluster), job.steps, job.batch)
 
 
 def _on_profile(
     recipe: Recipe, path: Path, overrides: Sequence[str], profile: Profile | None, *, auto: bool
 ) -> list[str]:
-    from tunesmith.plan.arithmetic import text_of
+    from tunesmith.plan.arithmetic import plan_text
     from tunesmith.prepare.base_model import on_base_model
     from tunesmith.prepare.describe import describe
-    from tunesmith.prepare.estimate import foresee
+    from tunesmith.prepare.estimate import estimate
     from tunesmith.train.refusals import directory_taken, refuse_as_run
 
     place = _place(recipe, profile, auto=auto)
-    seen = foresee(on_base_model(recipe), Path(path).resolve().parent, dtype=place.dtype)
+    seen = estimate(on_base_model(recipe), Path(path).resolve().parent, dtype=place.dtype)
     profile = place.profile
     deepspeed, stage = (_zero(profile), profile.zero_stage) if profile is not None else (False, 0)
     refuse_as_run(seen.parts, deepspeed=deepspeed, zero_stage=stage)
@@ -132,11 +132,11 @@ def _on_profile(
         threads=place.threads,
         device=place.device,
     )
-    division = division_of(job, place.processes)
+    division = batch_division(job, place.processes)
     rows = _rows(job, place)
     choice = _choice(job, place)
     lines = [
-        text_of(arithmetic),
+        plan_text(arithmetic),
         *work_lines(job, division),
         *traffic_lines(job, division),
         *type_lines(job, sharded=place.profile is not None and _zero(place.profile), dtype=place.dtype),
@@ -157,13 +157,13 @@ def _on_profile(
     return [*lines, f"command    {_command(path, overrides, place, choice, auto=auto)}"]
 
 
-def _place(recipe: Recipe, profile: Profile | None, *, auto: bool) -> Place:
+def _place(recipe: Recipe, profile: Profile | None, *, auto: bool) -> PlanTarget:
     import os
 
-    from tunesmith.prepare.hardware import Here, look_around
+    from tunesmith.prepare.hardware import Hardware, detect_hardware
     from tunesmith.world.threads import exported_threads, threads_per_process, usable_cores
 
-    here: Here = look_around()
+    here: Hardware = detect_hardware()
     device: Device = profile.device if profile is not None else ("gpu" if here.gpus else "cpu")
     if profile is not None:
         processes, local = profile.processes, profile.processes_per_machine
@@ -172,7 +172,7 @@ def _place(recipe: Recipe, profile: Profile | None, *, auto: bool) -> Place:
     requested = None if recipe.run.threads == "auto" else recipe.run.threads
     exported = exported_threads(os.environ.get("OMP_NUM_THREADS"))
     precision = profile.precision if profile is not None else "no"
-    return Place(
+    return PlanTarget(
         device=device,
         processes=processes,
         capacity=here.capacity(device, local),
@@ -182,7 +182,7 @@ def _place(recipe: Recipe, profile: Profile | None, *, auto: bool) -> Place:
     )
 
 
-def _rows(job: Job, place: Place) -> dict[str, MemoryParts]:
+def _rows(job: Workload, place: PlanTarget) -> dict[str, MemoryParts]:
     """Every way of sharding among these processes."""
     ways = [Sharding(stage=0, processes=place.processes, engine="ddp" if place.processes > 1 else "single")]
     ways += [Sharding(stage=stage, processes=place.processes) for stage in (1, 2, 3)]
@@ -197,7 +197,7 @@ def _row_name(sharding: Sharding) -> str:
     return f"stage {sharding.stage}" + (" offload" if sharding.offload_parameters else "")
 
 
-def _asked(place: Place) -> Sharding:
+def _asked(place: PlanTarget) -> Sharding:
     """How the profile shards."""
     profile = place.profile
     if profile is None:
@@ -212,13 +212,13 @@ def _asked(place: Place) -> Sharding:
     )
 
 
-def _choice(job: Job, place: Place) -> Recommendation | None:
+def _choice(job: Workload, place: PlanTarget) -> Recommendation | None:
     if place.capacity is None:
         return None
     return recommend(job, processes=place.processes, capacity=place.capacity, device=place.device)
 
 
-def _usual(job: Job, place: Place) -> list[str]:
+def _usual(job: Workload, place: PlanTarget) -> list[str]:
     """What would be chosen on GPUs that one meets, since there are none here."""
     lines = ["choice     no GPU is here to tell by; `--cluster 8xH100` asks for one by name"]
     for gib in USUAL:
@@ -233,12 +233,12 @@ def _zero(profile: Profile) -> bool:
     return profile.engine == "deepspeed" and profile.zero_stage > 0
 
 
-def _machines(place: Place) -> int:
+def _machines(place: PlanTarget) -> int:
     return place.profile.machines if place.profile is not None else 1
 
 
 def _command(
-    path: Path, overrides: Sequence[str], place: Place, choice: Recommendation | None, *, auto: bool
+    path: Path, overrides: Sequence[str], place: PlanTarget, choice: Recommendation | None, *, auto: bool
 ) -> str:
     """What starts the run: on the profile that was asked for, or on the one that is recommended."""
     from tunesmith.launch.command import launch_arguments

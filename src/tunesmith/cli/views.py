@@ -38,7 +38,7 @@ def watch(
     every: Annotated[float, typer.Option("--every", metavar="SECONDS", help="How often to look.")] = 1.0,
 ) -> None:
     """Follow a run in the terminal until it ends."""
-    from tunesmith.live.watch import watch as watch_run
+    from tunesmith.live.watch import watch_run
 
     raise typer.Exit(watch_run(run_dir, once=once, every=every))
 

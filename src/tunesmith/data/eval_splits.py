@@ -7,19 +7,19 @@ from dataclasses import dataclass, field, replace
 
 from tunesmith.data.clean.duplicates import clean_leakage
 from tunesmith.data.clean.findings import Findings
-from tunesmith.data.map.map_row import Sample
+from tunesmith.data.map.map_row import MappedRow
 from tunesmith.data.split import column_text, hold_out, holdout_count
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Clean, Data, Holdout, Rows
 from tunesmith.recipe.schema.eval import Eval
 
 EVAL, TEST, SETS = "data.eval", "data.test", "eval.sets"
-Marks = Mapping[str, Mapping[str, str]]
+GroupColumns = Mapping[str, Mapping[str, str]]
 """Row id to column to value, for the columns by which evaluation rows belong together or are sliced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOut:
+class EvalSplits:
     """What is measured on.
 
     Attributes:
@@ -28,11 +28,11 @@ class HeldOut:
         sets: further evaluation sets by their names.
     """
 
-    eval: Sequence[Sample]
-    test: Sequence[Sample] = ()
-    sets: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
+    eval: Sequence[MappedRow]
+    test: Sequence[MappedRow] = ()
+    sets: Mapping[str, Sequence[MappedRow]] = field(default_factory=dict)
 
-    def all(self) -> list[Sample]:
+    def all(self) -> list[MappedRow]:
         """Every row that is measured on."""
         return [*self.eval, *self.test, *(sample for rows in self.sets.values() for sample in rows)]
 
@@ -51,13 +51,13 @@ def named_columns(data: Data, evaluation: Eval) -> list[str]:
     return [name for name in more if name is not None]
 
 
-def set_aside(
-    samples: Sequence[Sample],
-    own: Mapping[str, Sequence[Sample]],
+def split_eval_rows(
+    samples: Sequence[MappedRow],
+    own: Mapping[str, Sequence[MappedRow]],
     data: Data,
     seed: int,
     together: str | None,
-) -> tuple[Sequence[Sample], HeldOut]:
+) -> tuple[Sequence[MappedRow], EvalSplits]:
     """Part training rows from those that are held out, the evaluation rows first.
 
     So a test split that is added later leaves the evaluation rows as they were.
@@ -81,12 +81,12 @@ def set_aside(
             apart = data.clean.leakage == "keep"
             train, found[where] = hold_out(train, part, seed, where, together, apart=apart)
     sets = {where.removeprefix(f"{SETS}."): rows for where, rows in found.items() if where.startswith(SETS)}
-    return train, HeldOut(eval=found[EVAL], test=found.get(TEST, ()), sets=sets)
+    return train, EvalSplits(eval=found[EVAL], test=found.get(TEST, ()), sets=sets)
 
 
 def keep_apart(
-    train: Sequence[Sample], held_out: HeldOut, clean: Clean, findings: Findings
-) -> tuple[list[Sample], HeldOut, Findings]:
+    train: Sequence[MappedRow], held_out: EvalSplits, clean: Clean, findings: Findings
+) -> tuple[list[MappedRow], EvalSplits, Findings]:
     """Find rows that stand on two sides, and drop, keep or refuse them as ``clean.leakage`` says.
 
     Training rows give way to all others, and the rows that decide give way to the test split.
@@ -112,7 +112,7 @@ def keep_apart(
     return kept, held_out, findings
 
 
-def marks_of(held_out: HeldOut, evaluation: Eval) -> Marks:
+def group_columns(held_out: EvalSplits, evaluation: Eval) -> GroupColumns:
     """Values of the columns that ``eval.cluster`` and ``eval.slices`` name, per row.
 
     The column of tests that ``eval.code`` names is that of further sets and of the test split as well.

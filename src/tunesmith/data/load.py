@@ -10,17 +10,17 @@ from tunesmith.data.clean.duplicates import clean_duplicates, clean_skips, looks
 from tunesmith.data.clean.findings import NOTHING, Findings
 from tunesmith.data.clean.label_variants import clean_labels
 from tunesmith.data.eval_splits import (
-    HeldOut,
-    Marks,
+    EvalSplits,
+    GroupColumns,
+    group_columns,
     keep_apart,
-    marks_of,
     named_columns,
     own_sources,
-    set_aside,
+    split_eval_rows,
 )
 from tunesmith.data.fingerprint import rows_fingerprint
 from tunesmith.data.map.columns import MEANING, Needs, Shape, choose_shape, unused_columns
-from tunesmith.data.map.map_row import Sample, map_rows
+from tunesmith.data.map.map_row import MappedRow, map_rows
 from tunesmith.data.map.rewrite import rewrite_values
 from tunesmith.data.mixture import check_weights
 from tunesmith.data.read.raw import RawRows
@@ -59,12 +59,12 @@ class LoadedRows:
     fingerprint: str
     test: tuple[Row, ...] = ()
     sets: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
-    marks: Marks = field(default_factory=dict)
+    marks: GroupColumns = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    samples: list[Sample]
+    samples: list[MappedRow]
     skips: list[tuple[Skip, str]]
     rows: SourceRows
     note: str = ""
@@ -101,7 +101,7 @@ def load_rows(
     looked = looks_for_near(data.clean, len(samples))
     samples, findings = clean_duplicates(samples, data.clean, findings)
     _refuse_nothing(samples, sources, "data.train")
-    others: dict[str, Sequence[Sample]] = {}
+    others: dict[str, Sequence[MappedRow]] = {}
     for (where, rows), label in zip(own.items(), labels[len(data.train) :], strict=True):
         source = _load_own(rows, label, needs, used, folder=folder, where=where, seed=seed)
         sources.append(source)
@@ -110,7 +110,7 @@ def load_rows(
         _refuse_nothing(others[where], [source], where)
     every = [*samples, *(sample for rows in others.values() for sample in rows)]
     findings = clean_labels(every, data.clean, findings)
-    left, held_out = set_aside(samples, others, data, seed, evaluation.cluster)
+    left, held_out = split_eval_rows(samples, others, data, seed, evaluation.cluster)
     train, held_out, findings = keep_apart(left, held_out, data.clean, findings)
     if not train:
         raise UserError(
@@ -138,15 +138,15 @@ def load_rows(
         fingerprint=report.fingerprint,
         test=_rows(held_out.test),
         sets={name: _rows(rows) for name, rows in held_out.sets.items()},
-        marks=marks_of(held_out, evaluation),
+        marks=group_columns(held_out, evaluation),
     )
 
 
-def _rows(samples: Sequence[Sample]) -> tuple[Row, ...]:
+def _rows(samples: Sequence[MappedRow]) -> tuple[Row, ...]:
     return tuple(sample.row for sample in samples)
 
 
-def _fingerprint(train: Sequence[Sample], held_out: HeldOut) -> str:
+def _fingerprint(train: Sequence[MappedRow], held_out: EvalSplits) -> str:
     return rows_fingerprint((*_rows(train), *_rows(held_out.all())), str(len(train)))
 
 
@@ -165,7 +165,7 @@ def first_rows(rows: Rows, count: int) -> Rows:
 
 def look_at_head(
     rows: Rows, needs: Needs, clean: Clean, *, count: int, folder: Path | None, where: str
-) -> list[Sample]:
+) -> list[MappedRow]:
     """The first rows of one source in the terms of the task, judged as a run judges all of them.
 
     Args:
@@ -199,7 +199,7 @@ def _load_source(
 ) -> _Source:
     raw = read_rows(rows, label=label or None, folder=folder, where=where, seed=seed)
     skips = list(raw.skips)
-    samples: list[Sample] = []
+    samples: list[MappedRow] = []
     note = ""
     if raw.rows:
         raw = rewrite_values(raw, rows.values, where)
@@ -248,7 +248,7 @@ def _clean_skips(sources: Sequence[_Source], data: Data, findings: Findings) -> 
     return clean_skips(skips, data.clean, findings)
 
 
-def _refuse_nothing(samples: Sequence[Sample], sources: Sequence[_Source], where: str) -> None:
+def _refuse_nothing(samples: Sequence[MappedRow], sources: Sequence[_Source], where: str) -> None:
     if samples:
         return
     named = ", ".join(f"`{source.rows.source}`" for source in sources)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tunesmith.data.clean.findings import Finding, Findings
+from tunesmith.data.clean.findings import CleanFinding, Findings
 from tunesmith.data.row import Skip
 
 REASONS = (
@@ -130,12 +130,12 @@ class DataReport:
         """
         findings = self.findings
         for reason in dict.fromkeys(skip.reason for skip in skipped):
-            more = [Finding(skip.id, skip.id, skip.detail) for skip in skipped if skip.reason == reason]
+            more = [CleanFinding(skip.id, skip.id, skip.detail) for skip in skipped if skip.reason == reason]
             findings = findings.with_more(reason, more, dropped=True)
-        cut = [Finding(row_id, row_id, "its start was cut") for row_id in truncated]
+        cut = [CleanFinding(row_id, row_id, "its start was cut") for row_id in truncated]
         findings = findings.with_more("truncated", cut, dropped=False)
         if changed:
-            noted = [Finding(row_id, row_id, note) for row_id, note in changed]
+            noted = [CleanFinding(row_id, row_id, note) for row_id, note in changed]
             findings = findings.with_more("changed", noted, dropped=False)
         tokens = None
         if lengths:

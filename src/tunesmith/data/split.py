@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
-from tunesmith.data.map.map_row import Sample
+from tunesmith.data.map.map_row import MappedRow
 from tunesmith.data.map.normalise import BadRow, to_text
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Holdout
@@ -17,14 +17,14 @@ MOST_CLASSES = 100
 
 
 def hold_out(
-    samples: Sequence[Sample],
+    samples: Sequence[MappedRow],
     holdout: Holdout,
     seed: int,
     where: str = "",
     together: str | None = None,
     *,
     apart: bool = False,
-) -> tuple[list[Sample], list[Sample]]:
+) -> tuple[list[MappedRow], list[MappedRow]]:
     """Part rows into those for training and those for evaluation; both keep their order.
 
     A row's side hangs on a hash of its input and the seed, so that rows added later move few others, and
@@ -152,7 +152,7 @@ def _rank(family: bytes, seed: int) -> bytes:
     return blake2b(family, digest_size=16, salt=(seed % 2**64).to_bytes(8, "little")).digest()
 
 
-def family_of(sample: Sample, together: str | None) -> bytes:
+def family_of(sample: MappedRow, together: str | None) -> bytes:
     """What rows that belong together have in common: their value of a column, else their input."""
     value = "" if together is None else column_text(sample, together, "eval.cluster")
     return value.encode() if value else sample.input_key
@@ -167,7 +167,7 @@ def _refuse_all(chosen: int, rows: int, together: str, where: str) -> None:
         )
 
 
-def _strata(samples: Sequence[Sample], column: str | None, where: str) -> list[str]:
+def _strata(samples: Sequence[MappedRow], column: str | None, where: str) -> list[str]:
     """Values of a column; without one, of the label, as long as labels are classes that come again."""
     if column is not None:
         return [column_text(sample, column, "stratify", where) for sample in samples]
@@ -186,7 +186,7 @@ def _leaving_one(shares: Mapping[str, int], sizes: Mapping[str, int]) -> dict[st
     return left
 
 
-def column_text(sample: Sample, column: str, key: str, where: str = "") -> str:
+def column_text(sample: MappedRow, column: str, key: str, where: str = "") -> str:
     """A row's value of a column as text; empty where it has none.
 
     Args:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def chat(run_dir: Path) -> None:
+def chat_loop(run_dir: Path) -> None:
     """Answer lines until there are no more.
 
     In a terminal: answers appear as they are made, Ctrl-C stops an answer and not the program, Ctrl-D or

@@ -9,8 +9,8 @@ from tunesmith.data.map.messages import Message
 from tunesmith.data.map.template import Slot, parse_field
 from tunesmith.errors import UserError
 from tunesmith.infer.inputs import Question
-from tunesmith.infer.open_run import Opened
-from tunesmith.infer.predict import Answer, answer, prompt_tokens, stream_answer
+from tunesmith.infer.open_run import LoadedRun
+from tunesmith.infer.predict import Answer, predict, prompt_tokens, stream_answer
 from tunesmith.recipe.schema.data import Rows
 
 HELP = """\
@@ -35,7 +35,7 @@ class Conversation:
         turns: what was said, without the system message.
     """
 
-    opened: Opened
+    opened: LoadedRun
     system: str = ""
     prompt: tuple[str, str] | None = None
     raw: bool = False
@@ -80,8 +80,8 @@ class Conversation:
     def _judged(self, line: str) -> str:
         on_images = self.opened.recipe.task == "image-classification"
         question = Question(line, None, line, line if on_images else None, None)
-        [(_, found)] = answer(self.opened, [question], max_new_tokens=1, batch_size=1)
-        return describe(found)
+        [(_, found)] = predict(self.opened, [question], max_new_tokens=1, batch_size=1)
+        return describe_conversation(found)
 
     def command(self, line: str) -> str | None:
         """Obey a line that begins with ``/``; what to say about it, or ``None`` to end the chat."""
@@ -102,14 +102,14 @@ class Conversation:
         return HELP if word == "/help" else f"unknown command `{word}`\n{HELP}"
 
 
-def describe(found: Answer) -> str:
+def describe_conversation(found: Answer) -> str:
     """A label with its probability, or a number."""
     if found.probability is not None:
         return f"{found.output}  {found.probability:.3f}"
     return f"{found.output:.4g}" if isinstance(found.output, float) else found.output
 
 
-def start(opened: Opened) -> Conversation:
+def start(opened: LoadedRun) -> Conversation:
     """A conversation as the recipe trained it: with its system message and its prompt around each line."""
     rows = opened.recipe.data.train[0]
     system = rows.system if rows.system and "{" not in rows.system else ""

@@ -71,9 +71,9 @@ def evaluate_file(
     Raises:
         UserError: no finished model, or a file that does not do for its task.
     """
-    from tunesmith.prepare.hardware import quieten
+    from tunesmith.prepare.hardware import silence_libraries
 
-    quieten()
+    silence_libraries()
     recipe, _ = find_model(path, task)
     samples, left_out = read_samples(data, recipe)
     columns = [set(sample.columns) | set(sample.row.fields) for sample in samples]
@@ -184,9 +184,9 @@ def _summary(
     scored: Sequence[Scored], names: Sequence[str], recipe: Recipe, rows: Measurable
 ) -> tuple[dict[str, float], dict[str, Interval], list[str]]:
     from tunesmith.metrics.compute import load_metrics
-    from tunesmith.prepare.eval_sets import Aside, clusters_of, slices_of
+    from tunesmith.prepare.eval_sets import EvalSets, clusters_of, slices_of
     from tunesmith.train.evaluate.evaluation import of_slices
-    from tunesmith.train.evaluate.score import summarise
+    from tunesmith.train.evaluate.score import summarise_scores
 
     load_metrics(names)
     ids, marks, notes = [one.id for one in scored], _marks(recipe, scored, rows), []
@@ -200,9 +200,9 @@ def _summary(
                 slices |= slices_of(ids, recipe.eval.model_copy(update={"slices": column}), marks)
         except UserError as problem:
             notes.append(problem.what)
-    metrics, intervals = summarise(scored, names, clusters)
+    metrics, intervals = summarise_scores(scored, names, clusters)
     if slices:
-        more, bounds = of_slices(scored, names, Aside(clusters=clusters, slices=slices))
+        more, bounds = of_slices(scored, names, EvalSets(clusters=clusters, slices=slices))
         metrics, intervals = metrics | more, intervals | bounds
     kept = {name: value for name, value in metrics.items() if "loss" in names or not _is_loss(name)}
     return kept, {name: ends for name, ends in intervals.items() if name in kept}, notes
@@ -213,9 +213,9 @@ def _is_loss(name: str) -> bool:
 
 
 def _confusion(scored: Sequence[Scored], labels: Sequence[str]) -> Mapping[str, Any] | None:
-    from tunesmith.metrics.compute import confusion
+    from tunesmith.metrics.compute import confusion_matrix
 
     if not labels:
         return None
-    counts = confusion(labels, [one.prediction for one in scored], [one.reference for one in scored])
+    counts = confusion_matrix(labels, [one.prediction for one in scored], [one.reference for one in scored])
     return {"labels": list(labels), "counts": counts}

@@ -12,12 +12,12 @@ from tunesmith.data.clean.duplicates import clean_skips
 from tunesmith.data.clean.findings import NOTHING
 from tunesmith.data.eval_splits import own_sources
 from tunesmith.data.map.columns import FIELDS, Shape, choose_shape
-from tunesmith.data.map.map_row import Sample, map_rows
+from tunesmith.data.map.map_row import MappedRow, map_rows
 from tunesmith.data.read.raw import RawRows
 from tunesmith.data.row import Skip
 from tunesmith.errors import UserError
 from tunesmith.infer.inputs import read_file
-from tunesmith.infer.open_run import Opened
+from tunesmith.infer.open_run import LoadedRun
 from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.names import NEEDS
@@ -41,7 +41,7 @@ class Measurable:
     left_out: Mapping[str, int]
 
 
-def read_samples(path: Path, recipe: Recipe) -> tuple[list[Sample], Mapping[str, int]]:
+def read_samples(path: Path, recipe: Recipe) -> tuple[list[MappedRow], Mapping[str, int]]:
     """The rows of a file in the terms of the task, and how many were left out and why.
 
     Fields are those of the recipe's rows where the file has their columns, else columns named like a field.
@@ -73,7 +73,7 @@ def _shape(raw: RawRows, path: Path, recipe: Recipe) -> Shape:
     raise trouble
 
 
-def encode_samples(samples: Sequence[Sample], task: Task, left_out: Mapping[str, int]) -> Measurable:
+def encode_samples(samples: Sequence[MappedRow], task: Task, left_out: Mapping[str, int]) -> Measurable:
     """Samples as examples of a task; those that it leaves out are counted.
 
     Raises:
@@ -96,7 +96,7 @@ def encode_samples(samples: Sequence[Sample], task: Task, left_out: Mapping[str,
     return Measurable(examples, columns, dict(reasons))
 
 
-def task_for(opened: Opened, *, max_new_tokens: int | None = None, batch_size: int | None = None) -> Task:
+def task_for(opened: LoadedRun, *, max_new_tokens: int | None = None, batch_size: int | None = None) -> Task:
     """The task of an opened model, with the model's own labels and in the model's own units.
 
     Args:

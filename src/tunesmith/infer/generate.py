@@ -12,7 +12,7 @@ from tunesmith.checkpoint.atomic import finite
 from tunesmith.errors import UserError
 from tunesmith.infer.inputs import Question, read_questions
 from tunesmith.infer.open_run import find_model, open_run
-from tunesmith.infer.predict import Answer, answer
+from tunesmith.infer.predict import Answer, predict
 from tunesmith.infer.progress import progress
 
 SHOWN = 3
@@ -66,7 +66,7 @@ def generate_file(
     opened = open_run(run_dir, task)
     answers: dict[int, Answer] = {}
     with progress("generating", len(questions)) as advance:
-        for index, found in answer(opened, questions, max_new_tokens=max_new_tokens, batch_size=batch_size):
+        for index, found in predict(opened, questions, max_new_tokens=max_new_tokens, batch_size=batch_size):
             answers[index] = found
             advance(1)
     # a row that is too long where the recipe drops such rows has no answer

@@ -12,7 +12,7 @@ from tunesmith.data.map.columns import GIVEN
 from tunesmith.data.map.conversation import given_beside, messages_of
 from tunesmith.data.map.images import picture_of
 from tunesmith.data.map.messages import Message, normalise_messages, split_answer
-from tunesmith.data.map.normalise import BadRow, plain
+from tunesmith.data.map.normalise import BadRow, plain_text
 from tunesmith.data.map.template import Template, parse_field
 from tunesmith.data.read.raw import RawRow, RawRows
 from tunesmith.data.read.rows import read_rows
@@ -81,7 +81,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ParsedInputs:
     """A file of rows to be answered.
 
     Attributes:
@@ -93,7 +93,7 @@ class Asked:
     empty: Sequence[tuple[str, str]]
 
 
-def read_questions(path: Path, recipe: Recipe) -> Asked:
+def read_questions(path: Path, recipe: Recipe) -> ParsedInputs:
     """Read a file of rows to be answered, in the order of the file. Empty rows are told apart.
 
     A file is JSON Lines unless its ending says otherwise. Fields are those that the recipe names for its
@@ -116,7 +116,7 @@ def read_questions(path: Path, recipe: Recipe) -> Asked:
             empty.append((raw.where(row.id), bad.detail))
     if not questions:
         raise UserError("every row of the file is empty", str(path), "give at least one row to answer")
-    return Asked(questions, empty)
+    return ParsedInputs(questions, empty)
 
 
 def read_file(path: Path, recipe: Recipe) -> RawRows:
@@ -240,7 +240,7 @@ def _question(row: RawRow, raw: RawRows, fields: Fields) -> Question:
 def _right_answer(reference: Template | None, columns: Mapping[str, Any]) -> Any:
     if reference is None:
         return None
-    value = plain(reference.column.value(columns)) if reference.column else reference.render(columns)[0]
+    value = plain_text(reference.column.value(columns)) if reference.column else reference.render(columns)[0]
     return None if isinstance(value, list | tuple | dict) or value == "" else value
 
 

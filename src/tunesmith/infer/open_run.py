@@ -16,12 +16,12 @@ from tunesmith.recipe.check.coerce import fit
 from tunesmith.recipe.finding import RecipeTrouble, to_error
 from tunesmith.recipe.read import read_tree
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.yaml.nodes import to_plain
+from tunesmith.recipe.yaml.nodes import node_to_plain
 from tunesmith.tasks.names import AUTO_MODELS
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class LoadedRun:
     """A finished model, ready to answer.
 
     Attributes:
@@ -69,7 +69,7 @@ def read_recipe(run_dir: Path) -> Recipe:
             hint="give the folder that `run.dir` names, by default `runs/<recipe name>`, or one with a model",
         )
     try:
-        return Recipe.model_validate(to_plain(fit(Recipe, read_tree(path))))
+        return Recipe.model_validate(node_to_plain(fit(Recipe, read_tree(path))))
     except RecipeTrouble as trouble:
         raise to_error(trouble.findings) from None
     except ValidationError as error:
@@ -101,7 +101,7 @@ def find_model(path: Path, task: str | None = None) -> tuple[Recipe, Path]:
     return recipe, folder
 
 
-def open_run(run_dir: Path, task: str | None = None) -> Opened:
+def open_run(run_dir: Path, task: str | None = None) -> LoadedRun:
     """Open the model of a run, or of any folder with a model.
 
     Raises:
@@ -110,7 +110,7 @@ def open_run(run_dir: Path, task: str | None = None) -> Opened:
     recipe, folder = find_model(run_dir, task)
     on_images = recipe.task == "image-classification"
     model = _load_model(folder, recipe.task)
-    return Opened(
+    return LoadedRun(
         run_dir=run_dir,
         recipe=recipe,
         model=model.to(_device()).eval(),

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.infer.inputs import Question
-from tunesmith.infer.open_run import Opened
+from tunesmith.infer.open_run import LoadedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Answer:
     probabilities: Mapping[str, float] | None = None
 
 
-def prompt_tokens(opened: Opened, question: Question) -> list[int]:
+def prompt_tokens(opened: LoadedRun, question: Question) -> list[int]:
     """The question as training showed it: through the chat template, up to where the answer begins.
 
     Raises:
@@ -35,7 +35,7 @@ def prompt_tokens(opened: Opened, question: Question) -> list[int]:
     return tokens
 
 
-def _prompt_tokens(opened: Opened, question: Question) -> list[int]:
+def _prompt_tokens(opened: LoadedRun, question: Question) -> list[int]:
     from tunesmith.tasks.language import chat, rendering
 
     assert opened.tokenizer is not None
@@ -44,12 +44,12 @@ def _prompt_tokens(opened: Opened, question: Question) -> list[int]:
     if not opened.templated:
         text, _ = chat.plain_spans(opened.tokenizer, question.messages)
     else:
-        text = rendering.render(opened.tokenizer, question.messages, ask=True, given=question.given)
-    return chat.encode_text(opened.tokenizer, text, add_special_tokens=False)[0]
+        text = rendering.render_template(opened.tokenizer, question.messages, ask=True, given=question.given)
+    return chat.encode_plain(opened.tokenizer, text, add_special_tokens=False)[0]
 
 
-def answer(
-    opened: Opened, questions: Sequence[Question], *, max_new_tokens: int, batch_size: int
+def predict(
+    opened: LoadedRun, questions: Sequence[Question], *, max_new_tokens: int, batch_size: int
 ) -> Iterator[tuple[int, Answer]]:
     """Answer every question, as ``(index, answer)`` in batches of similar length.
 
@@ -72,7 +72,7 @@ def answer(
 
 
 def _generated(
-    opened: Opened, questions: Sequence[Question], max_new_tokens: int, batch_size: int
+    opened: LoadedRun, questions: Sequence[Question], max_new_tokens: int, batch_size: int
 ) -> Iterator[tuple[int, Answer]]:
     from tunesmith.tasks.language.answer_frame import decoded
     from tunesmith.tasks.language.generation import end_tokens_of, generate
@@ -95,7 +95,7 @@ def _generated(
             yield index, Answer(decoded(tokenizer, row))
 
 
-def _refuse_too_long(opened: Opened, length: int, what: str, max_new_tokens: int) -> None:
+def _refuse_too_long(opened: LoadedRun, length: int, what: str, max_new_tokens: int) -> None:
     positions = opened.positions()
     if positions is None or length <= positions:
         return
@@ -107,7 +107,7 @@ def _refuse_too_long(opened: Opened, length: int, what: str, max_new_tokens: int
 
 
 def _scored_texts(
-    opened: Opened, questions: Sequence[Question], batch_size: int
+    opened: LoadedRun, questions: Sequence[Question], batch_size: int
 ) -> Iterator[tuple[int, Answer]]:
     from tunesmith.tasks.language.tokens import giving_up, refuse_unknown_prompt
     from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch
@@ -130,7 +130,7 @@ def _scored_texts(
 
 
 def _labelled_images(
-    opened: Opened, questions: Sequence[Question], batch_size: int
+    opened: LoadedRun, questions: Sequence[Question], batch_size: int
 ) -> Iterator[tuple[int, Answer]]:
     import torch
 
@@ -149,7 +149,7 @@ def _open_image(question: Question) -> Any:
         raise UserError(f"row `{question.id}` is no image: {error}", hint="mend or delete the row") from error
 
 
-def _scores(opened: Opened, chosen: Sequence[int], batch: dict[str, Any]) -> Iterator[tuple[int, Answer]]:
+def _scores(opened: LoadedRun, chosen: Sequence[int], batch: dict[str, Any]) -> Iterator[tuple[int, Answer]]:
     import torch
 
     with torch.no_grad():
@@ -179,7 +179,7 @@ UNFINISHED = "\ufffd"
 """What a tokenizer writes for a character of which some bytes are still to come."""
 
 
-def stream_answer(opened: Opened, prompt: Sequence[int], *, max_new_tokens: int) -> Iterator[str]:
+def stream_answer(opened: LoadedRun, prompt: Sequence[int], *, max_new_tokens: int) -> Iterator[str]:
     """Greedy answer to a tokenised prompt, in pieces of text that add up to it.
 
     Characters that span tokens are held back until they are whole. Whoever stops reading stops the
@@ -200,7 +200,7 @@ def stream_answer(opened: Opened, prompt: Sequence[int], *, max_new_tokens: int)
         yield text[len(said) :]
 
 
-def _stream_tokens(opened: Opened, prompt: Sequence[int], max_new_tokens: int) -> Iterator[int]:
+def _stream_tokens(opened: LoadedRun, prompt: Sequence[int], max_new_tokens: int) -> Iterator[int]:
     import torch
     from transformers import DynamicCache
 

@@ -17,10 +17,10 @@ from tunesmith.judge.rules.plateau import since_gain
 from tunesmith.judge.selection.best import best_index, primary_metric
 from tunesmith.judge.significance import best_before
 from tunesmith.judge.statistics.example_scores import Scores, scores_from_plain, scores_to_plain
-from tunesmith.judge.statistics.paired import Paired, compare
+from tunesmith.judge.statistics.paired import Paired, paired_test
 from tunesmith.recipe.schema.stop import StopRule, leaves
 
-Kept = Mapping[str, tuple[Scores, ...]]
+Comparands = Mapping[str, tuple[Scores, ...]]
 """Metric to the scores of earlier measurements."""
 
 
@@ -54,7 +54,7 @@ def _wanted(history: History, rules: Sequence[StopRule]) -> Iterator[tuple[str, 
 
 
 def comparisons(
-    kept: Kept, newest: Mapping[str, Scores], clusters: NDArray[np.int64] | None = None
+    kept: Comparands, newest: Mapping[str, Scores], clusters: NDArray[np.int64] | None = None
 ) -> tuple[Paired, ...]:
     """The newest scores against every one kept: what ``Measurement.paired`` holds.
 
@@ -64,7 +64,7 @@ def comparisons(
         clusters: number of each example's cluster, where rows belong together.
     """
     pairs = [
-        compare(metric, newest[metric], older, clusters)
+        paired_test(metric, newest[metric], older, clusters)
         for metric, olders in kept.items()
         if metric in newest
         for older in olders
@@ -72,7 +72,9 @@ def comparisons(
     return tuple(pair for pair in pairs if pair is not None)
 
 
-def keep(kept: Kept, newest: Mapping[str, Scores], history: History, rules: Sequence[StopRule]) -> Kept:
+def keep(
+    kept: Comparands, newest: Mapping[str, Scores], history: History, rules: Sequence[StopRule]
+) -> Comparands:
     """The scores to hold on to, after ``history`` has got its newest measurement."""
     held: dict[str, tuple[Scores, ...]] = {}
     for metric, steps in references(history, rules).items():
@@ -83,13 +85,13 @@ def keep(kept: Kept, newest: Mapping[str, Scores], history: History, rules: Sequ
     return held
 
 
-def kept_to_plain(kept: Kept) -> dict[str, Any]:
+def comparands_to_plain(kept: Comparands) -> dict[str, Any]:
     """What is kept as values that JSON can hold."""
     return {metric: [scores_to_plain(one) for one in scores] for metric, scores in kept.items()}
 
 
-def kept_from_plain(plain: Mapping[str, Any]) -> Kept:
-    """What ``kept_to_plain`` wrote.
+def comparands_from_plain(plain: Mapping[str, Any]) -> Comparands:
+    """What ``comparands_to_plain`` wrote.
 
     Raises:
         ValueError: if it was not.

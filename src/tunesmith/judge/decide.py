@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from tunesmith.judge.budget import spent, spent_of
 from tunesmith.judge.measurement import History, Verdict, known
 from tunesmith.judge.rules.divergence import divergence
-from tunesmith.judge.rules.forecast import forecast
+from tunesmith.judge.rules.forecast import check_forecast
 from tunesmith.judge.rules.guard import guard
 from tunesmith.judge.rules.non_finite import non_finite
 from tunesmith.judge.rules.overfitting import overfitting
@@ -88,7 +88,7 @@ def _single(rule: StopRule, history: History, rules: Sequence[StopRule]) -> Verd
     if rule.overfitting is not None:
         return overfitting(history, rule.overfitting)
     if rule.forecast is not None:
-        return forecast(history, rule.forecast, rules)
+        return check_forecast(history, rule.forecast, rules)
     if rule.divergence is not None:
         return divergence(history, rule.divergence)
     if rule.guard is not None:

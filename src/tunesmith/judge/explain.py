@@ -28,7 +28,7 @@ _OPENING = {
 }
 
 
-def explain(
+def explain_verdict(
     history: History, verdict: Verdict, rules: Sequence[StopRule], delivered: Delivered | None = None
 ) -> str:
     """Why the run ended, what was gained, and which weights are kept.

@@ -19,7 +19,7 @@ SMALLEST_SPREAD = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class Instability:
     """What is remembered of steps that went wrong, and of what is usual.
 
     Attributes:
@@ -38,11 +38,11 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StepOutcome:
     """What to do after a step, and why."""
 
     action: Action
-    trouble: Trouble
+    trouble: Instability
     reason: str = ""
 
 
@@ -66,14 +66,14 @@ def spike_bound(losses: Sequence[float], threshold: float) -> float:
     return middle + threshold * max(spread, SMALLEST_SPREAD * abs(middle))
 
 
-def bound_of(trouble: Trouble, safety: Safety) -> float:
+def bound_of(trouble: Instability, safety: Safety) -> float:
     """The loss from which on the next step is a spike; infinity if the recipe does not care."""
     return math.inf if safety.spike == "ignore" else spike_bound(trouble.losses, safety.threshold)
 
 
 def after_step(
-    trouble: Trouble, safety: Safety, *, step: int, loss: float, grad_norm: float, finite: bool
-) -> Outcome:
+    trouble: Instability, safety: Safety, *, step: int, loss: float, grad_norm: float, finite: bool
+) -> StepOutcome:
     """What the recipe wants done after a step.
 
     Args:
@@ -88,7 +88,7 @@ def after_step(
     if finite and loss <= bound:
         past = trouble.returns and step > trouble.at
         kept = (*trouble.losses, loss)[-safety.window :]
-        return Outcome(
+        return StepOutcome(
             "go on",
             replace(trouble, losses=kept, skipped=0, returns=() if past else trouble.returns),
         )
@@ -100,14 +100,14 @@ def after_step(
     if wanted == "skip":
         skipped = replace(trouble, skipped=trouble.skipped + 1)
         if skipped.skipped <= safety.at_most:
-            return Outcome("skip", skipped, reason)
-        return Outcome("stop", skipped, f"{reason}; {safety.at_most} steps in a row were skipped already")
+            return StepOutcome("skip", skipped, reason)
+        return StepOutcome("stop", skipped, f"{reason}; {safety.at_most} steps in a row were skipped already")
     if wanted == "back" and len(trouble.returns) >= safety.at_most:
-        return Outcome("stop", trouble, f"{reason}; the run went back {safety.at_most} times already")
-    return Outcome("back" if wanted == "back" else "stop", trouble, reason)
+        return StepOutcome("stop", trouble, f"{reason}; the run went back {safety.at_most} times already")
+    return StepOutcome("back" if wanted == "back" else "stop", trouble, reason)
 
 
-def returned(before: Trouble, now: Trouble, safety: Safety, *, to: int, at: int) -> Trouble:
+def returned(before: Instability, now: Instability, safety: Safety, *, to: int, at: int) -> Instability:
     """What is remembered after going back.
 
     Args:
@@ -120,12 +120,12 @@ def returned(before: Trouble, now: Trouble, safety: Safety, *, to: int, at: int)
     return replace(before, returns=(*now.returns, to), at=at, factor=now.factor * safety.lower)
 
 
-def to_plain(trouble: Trouble) -> dict[str, Any]:
+def instability_to_plain(trouble: Instability) -> dict[str, Any]:
     """As JSON holds it, every digit."""
     return asdict(trouble)
 
 
-def trouble_from(plain: Mapping[str, Any]) -> Trouble:
-    """What ``to_plain`` gave."""
+def instability_from(plain: Mapping[str, Any]) -> Instability:
+    """What ``instability_to_plain`` gave."""
     lists = {name: tuple(plain[name]) for name in ("losses", "returns")}
-    return Trouble(**{**plain, **lists})
+    return Instability(**{**plain, **lists})

@@ -105,7 +105,7 @@ class Verdict:
         return self.decision == "stop"
 
 
-def to_plain(measurement: Measurement) -> dict[str, object]:
+def measurement_to_plain(measurement: Measurement) -> dict[str, object]:
     """A measurement as values that JSON can hold; what is not known is left out."""
     progress = measurement.progress
     known = {
@@ -128,8 +128,8 @@ def to_plain(measurement: Measurement) -> dict[str, object]:
     }
 
 
-def from_plain(plain: Mapping[str, Any]) -> Measurement:
-    """What ``to_plain`` wrote; a number that was not finite is stored as ``null`` and comes back as NaN."""
+def measurement_from_plain(plain: Mapping[str, Any]) -> Measurement:
+    """What ``measurement_to_plain`` wrote; ``null``, stored for a number that is not finite, becomes NaN."""
     metrics = {name: math.nan if value is None else float(value) for name, value in plain["metrics"].items()}
     return Measurement(
         progress=Progress(**plain["progress"]),
@@ -148,7 +148,7 @@ def from_plain(plain: Mapping[str, Any]) -> Measurement:
     )
 
 
-def stop(rule: str, reason: str) -> Verdict:
+def stop_verdict(rule: str, reason: str) -> Verdict:
     """Training ends here."""
     return Verdict(decision="stop", rule=rule, reason=reason)
 

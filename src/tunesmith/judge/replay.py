@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith.judge.comparisons import Kept, comparisons, keep
+from tunesmith.judge.comparisons import Comparands, comparisons, keep
 from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import History, Measurement, Progress, Verdict
 from tunesmith.judge.selection.best import best_index, primary_metric
@@ -46,7 +46,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ReplayResult:
     """What a set of rules made of a curve.
 
     Attributes:
@@ -69,7 +69,7 @@ class Outcome:
     looks: int
 
 
-def replay(curve: Curve, rules: Sequence[StopRule], looks: Looks | None = None) -> Outcome:
+def replay(curve: Curve, rules: Sequence[StopRule], looks: Looks | None = None) -> ReplayResult:
     """Walk along a curve as a run would, and stop where the rules say so.
 
     Args:
@@ -79,7 +79,7 @@ def replay(curve: Curve, rules: Sequence[StopRule], looks: Looks | None = None) 
     """
     history: History = ()
     seen: list[int] = []
-    kept: Kept = {}
+    kept: Comparands = {}
     due = -1
     verdict = decide((), rules)
     for index, recorded in enumerate(curve.measurements):
@@ -99,11 +99,11 @@ def replay(curve: Curve, rules: Sequence[StopRule], looks: Looks | None = None) 
 
 def _outcome(
     curve: Curve, rules: Sequence[StopRule], history: History, seen: list[int], verdict: Verdict
-) -> Outcome:
+) -> ReplayResult:
     chosen, stopped = seen[best_index(history, rules)], seen[-1]
     values = [one.metrics[curve.metric] for one in curve.measurements]
     best = max(range(len(values)), key=lambda index: (gain(curve.metric, values[index], 0.0), -index))
-    return Outcome(
+    return ReplayResult(
         verdict=verdict,
         stopped=stopped,
         kept=chosen,

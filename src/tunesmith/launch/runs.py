@@ -16,7 +16,7 @@ from tunesmith.checkpoint.plain_file import MIB, is_there, open_plain, read_plai
 from tunesmith.errors import UserError
 from tunesmith.launch.slurm.cluster import JobState, my_jobs
 from tunesmith.launch.slurm.record import FOLDER, Submission, folder_of, read_starts, read_submission
-from tunesmith.live.tail import Place, read_new
+from tunesmith.live.tail import FilePosition, read_new
 from tunesmith.report.summary import metrics_of
 from tunesmith.terminal import one_line
 
@@ -78,7 +78,7 @@ def states_of(run_dirs: Sequence[Path]) -> tuple[list[RunState], str]:
     return [_state_of(run_dir, jobs.get(run_dir), known) for run_dir in run_dirs], problem
 
 
-def job_of(run_dir: Path) -> str | None:
+def batch_job_of(run_dir: Path) -> str | None:
     """The number of a run's newest job, ``17_3`` if it is of an array; None if there is none."""
     submitted = _own_submission(run_dir)
     if submitted is not None:
@@ -98,7 +98,7 @@ def log_of(run_dir: Path) -> Path:
     written = {log: at for log in logs if (at := _changed(log)) is not None}
     if written:
         return max(written, key=written.__getitem__)
-    job = job_of(run_dir)
+    job = batch_job_of(run_dir)
     if job is not None:
         raise UserError(
             f"job {job} has printed nothing yet", str(run_dir), "`tunesmith status` says why it waits"
@@ -121,7 +121,7 @@ def finished_status(run_dir: Path) -> str | None:
     return status if status in ("stopped", "completed") else None
 
 
-def follow(log: Path, is_over: Callable[[], bool]) -> Iterator[str]:
+def follow_logs(log: Path, is_over: Callable[[], bool]) -> Iterator[str]:
     """What is in a log, and what comes to it until the job is over.
 
     Args:
@@ -142,7 +142,7 @@ def follow(log: Path, is_over: Callable[[], bool]) -> Iterator[str]:
                     asked, over = time.monotonic(), is_over()
 
 
-def table(states: Sequence[RunState]) -> str:
+def runs_table(states: Sequence[RunState]) -> str:
     """The runs as aligned lines, a header first."""
     rows = [("RUN", "STATE", "STEP", "NEWEST", "JOB")]
     rows += [
@@ -196,7 +196,7 @@ def _task_of(submitted: Submission, run_dir: Path) -> str | None:
 
 def _job_if_known(run_dir: Path) -> str | None:
     try:
-        return job_of(run_dir)
+        return batch_job_of(run_dir)
     except (OSError, UserError, KeyError):
         return None  # what is damaged there is said where the job itself is asked for
 
@@ -232,7 +232,7 @@ def _end_of_journal(path: Path) -> Sequence[Mapping[str, Any]]:
     except OSError:
         return ()
     start = max(0, size - _END)
-    return read_new(path, Place(os.lstat(path).st_ino, start), most=_END).records
+    return read_new(path, FilePosition(os.lstat(path).st_ino, start), most=_END).records
 
 
 def _status(run_dir: Path) -> str | None:

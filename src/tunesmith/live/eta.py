@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.report.run_files import RunFiles
-from tunesmith.report.sections.cost import limits, pace
+from tunesmith.report.sections.cost import budget_limits, pace
 
 RECENT = 20
 """Steps over which the present speed is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Eta:
     """Where a run stands; ``None`` and 0 stand for what is not known.
 
     Attributes:
@@ -36,12 +36,12 @@ class Outlook:
     memory_bytes: float | None
 
 
-def outlook(run: RunFiles) -> Outlook:
+def eta(run: RunFiles) -> Eta:
     """From the recipe's budgets and the pace so far."""
     now = pace(run)
     if now is None:
         started = sum(_number(record.get("seconds")) for record in run.evals)
-        return Outlook(
+        return Eta(
             step=0,
             last_step=None,
             seconds=started,
@@ -50,10 +50,10 @@ def outlook(run: RunFiles) -> Outlook:
             tokens_per_second=None,
             memory_bytes=_memory(run),
         )
-    first = next(iter(limits(run, now)), None)
+    first = next(iter(budget_limits(run, now)), None)
     step_seconds, rate = _speed(run)
     left = max(0.0, now.at(first.step)[1] - now.seconds) if first else None
-    return Outlook(
+    return Eta(
         step=now.step,
         last_step=round(first.step) if first else None,
         seconds=now.seconds,

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tunesmith.live.liveness import Life, life_of
-from tunesmith.live.tail import Place, read_new
+from tunesmith.live.liveness import Liveness, liveness_of
+from tunesmith.live.tail import FilePosition, read_new
 from tunesmith.report.run_files import Record, RunFiles, add_record, read_facts
 
 FILES = ("recipe.yaml", "result.json", "environment.json", "data.json", "plan.txt", "variants.json")
@@ -33,23 +33,23 @@ class Followed:
 
     run: RunFiles
     facts: RunFiles
-    life: Life
-    place: Place
+    life: Liveness
+    place: FilePosition
     stamps: Stamps
 
 
-def follow(run_dir: Path, before: Followed | None = None) -> Followed:
+def follow_journal(run_dir: Path, before: Followed | None = None) -> Followed:
     """The run as it is now; ``before`` is what this gave the last time."""
     stamps = _stamps(run_dir)
     facts = read_facts(run_dir) if before is None or before.stamps != stamps else before.facts
-    news = read_new(run_dir / "metrics.jsonl", before.place if before else Place())
+    news = read_new(run_dir / "metrics.jsonl", before.place if before else FilePosition())
     fresh = before is None or news.anew
     train, evals = ((), ()) if fresh or before is None else (before.run.train, before.run.evals)
     train, evals = _merged(train, evals, news.records) if news.records or fresh else (train, evals)
     while news.more:
         news = read_new(run_dir / "metrics.jsonl", news.place)
         train, evals = _merged(train, evals, news.records)
-    life = life_of(run_dir, facts.result)
+    life = liveness_of(run_dir, facts.result)
     result = facts.result if life.phase == "ended" else None
     return Followed(
         run=replace(facts, train=train, evals=evals, result=result),

@@ -13,13 +13,21 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith import numbers
-from tunesmith.live.eta import Outlook, outlook
+from tunesmith.live.eta import Eta, eta
 from tunesmith.live.follow import Followed
 from tunesmith.live.plot import LABEL, plot
-from tunesmith.report.charts.downsample import smooth, thin
+from tunesmith.report.charts.downsample import downsample, smooth
 from tunesmith.report.run_files import Record, RunFiles
 from tunesmith.report.sections.results import metric_names
-from tunesmith.report.summary import baseline, best, chief_metric, metrics_of, notes_of, targets, tell
+from tunesmith.report.summary import (
+    baseline,
+    best,
+    chief_metric,
+    metrics_of,
+    notes_of,
+    summarise_run,
+    targets,
+)
 from tunesmith.terminal import printable
 
 TONES = {"good": "green", "plain": "blue", "warn": "yellow", "bad": "red", "going": "cyan"}
@@ -30,7 +38,7 @@ MOST_METRICS, PLOT_ROWS = 8, 8
 
 def frame(followed: Followed, *, width: int) -> RenderableType:
     """Everything at a glance, ``width`` characters wide."""
-    run, now = followed.run, outlook(followed.run)
+    run, now = followed.run, eta(followed.run)
     parts: list[RenderableType] = [_head(followed, width), Text(), *_story(followed)]
     if followed.life.phase != "waiting":
         parts += [_progress(now, width, ended=followed.life.phase == "ended"), Text()]
@@ -68,7 +76,7 @@ def _story(followed: Followed) -> list[RenderableType]:
     run, life = followed.run, followed.life
     if life.phase == "waiting":
         return [Text(f"{run.run_dir}: {life.told}", "dim")]
-    story = tell(run)
+    story = summarise_run(run)
     shown = [Text(printable(story.headline), f"bold {TONES[story.tone]}")]
     if life.phase in ("lost", "silent"):
         shown.append(Text(f"The run is {life.phase}: {printable(life.told)}.", f"bold {PHASES[life.phase]}"))
@@ -89,7 +97,7 @@ def _last_verdict(run: RunFiles) -> Text:
     return Text.assemble((printable(decision), style), f": {printable(reason)}", (notes, "yellow"))
 
 
-def _progress(now: Outlook, width: int, *, ended: bool) -> RenderableType:
+def _progress(now: Eta, width: int, *, ended: bool) -> RenderableType:
     total = now.last_step or now.step or 1
     of = f" of {numbers.number(now.last_step)}" if now.last_step else ""
     told = f"step {numbers.number(now.step)}{of}"
@@ -136,7 +144,7 @@ def _interval(record: Record, name: str) -> object:
     return intervals.get(name) if isinstance(intervals, dict) else None
 
 
-def _charts(run: RunFiles, now: Outlook, width: int) -> list[RenderableType]:
+def _charts(run: RunFiles, now: Eta, width: int) -> list[RenderableType]:
     each = (width - 6) // 2 if width >= 84 else width - 3
     last = max([now.step, *(record["step"] for record in run.evals)], default=0)
     shown = []
@@ -153,7 +161,7 @@ def _charts(run: RunFiles, now: Outlook, width: int) -> list[RenderableType]:
         (float(r["step"]), float(r["loss"])) for r in run.train if isinstance(r.get("loss"), int | float)
     ]
     if len(losses) > 1:
-        shown.append(_chart("training loss", thin(smooth(losses), most=400), each, last))
+        shown.append(_chart("training loss", downsample(smooth(losses), most=400), each, last))
     return [Columns(shown, padding=(0, 2))] if shown else []
 
 
@@ -178,7 +186,7 @@ def _chart(
     return text
 
 
-def _facts(run: RunFiles, now: Outlook) -> Text:
+def _facts(run: RunFiles, now: Eta) -> Text:
     waited = [record.get("seconds") for record in run.evals if not record.get("beside")]
     measuring = sum(one for one in waited if isinstance(one, int | float))
     share = numbers.percent(min(1.0, measuring / now.seconds)) if now.seconds else ""

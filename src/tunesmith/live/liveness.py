@@ -32,7 +32,7 @@ NO_TIME = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Life:
+class Liveness:
     """What is known of a run's life.
 
     Attributes:
@@ -47,7 +47,7 @@ class Life:
     quiet: float
 
 
-def life_of(run_dir: Path, result: Mapping[str, Any] | None, *, now: float | None = None) -> Life:
+def liveness_of(run_dir: Path, result: Mapping[str, Any] | None, *, now: float | None = None) -> Liveness:
     """Look at a run's signature and at the age of its files.
 
     Args:
@@ -59,39 +59,39 @@ def life_of(run_dir: Path, result: Mapping[str, Any] | None, *, now: float | Non
     quiet = _quiet(run_dir, now)
     status = str((result or {}).get("status") or "")
     if status in FINAL:
-        return Life(phase="ended", told="ended", quiet=quiet)
+        return Liveness(phase="ended", told="ended", quiet=quiet)
     owner = _signature(run_dir)
     if owner:
         return _owned(run_dir, owner, status, quiet, now)
     if status:
-        return Life(phase="ended", told=ENDINGS.get(status, "ended"), quiet=quiet)
+        return Liveness(phase="ended", told=ENDINGS.get(status, "ended"), quiet=quiet)
     if not is_there(run_dir / "metrics.jsonl"):
-        return Life(phase="waiting", told="has not begun to train yet", quiet=quiet)
+        return Liveness(phase="waiting", told="has not begun to train yet", quiet=quiet)
     if quiet < QUIET:
-        return Life(phase="running", told="running", quiet=quiet)
-    return Life(phase="silent", told=f"no owner and {_no_sign(quiet)}", quiet=quiet)
+        return Liveness(phase="running", told="running", quiet=quiet)
+    return Liveness(phase="silent", told=f"no owner and {_no_sign(quiet)}", quiet=quiet)
 
 
 ENDINGS = {"preempted": "interrupted; the same command goes on with it", "failed": "failed"}
 
 
-def _owned(run_dir: Path, owner: Mapping[str, Any], status: str, quiet: float, now: float) -> Life:
+def _owned(run_dir: Path, owner: Mapping[str, Any], status: str, quiet: float, now: float) -> Liveness:
     host, pid = str(owner.get("host")), owner.get("pid")
     here = host == socket.gethostname()
     signed_ahead = (_seconds(str(owner.get("start"))) or 0.0) > now + SKEW
     if here and isinstance(pid, int) and not signed_ahead and _is_alive(pid, str(owner.get("start"))):
-        return Life(phase="running", told="running", quiet=quiet)
+        return Liveness(phase="running", told="running", quiet=quiet)
     if not here and quiet < QUIET:
-        return Life(phase="running", told=f"running on {host}", quiet=quiet)
+        return Liveness(phase="running", told=f"running on {host}", quiet=quiet)
     if _is_held(run_dir):  # asked last and seldom: asking takes the lock for an instant
-        return Life(phase="running", told=f"running on {host}", quiet=quiet)
+        return Liveness(phase="running", told=f"running on {host}", quiet=quiet)
     if status:
-        return Life(phase="ended", told=ENDINGS.get(status, "ended"), quiet=quiet)
+        return Liveness(phase="ended", told=ENDINGS.get(status, "ended"), quiet=quiet)
     if here:
         told = f"its process {pid} is gone: it was killed, or the machine restarted; the same command goes on"
-        return Life(phase="lost", told=told, quiet=quiet)
+        return Liveness(phase="lost", told=told, quiet=quiet)
     told = f"{_no_sign(quiet)} from process {pid} on {host}, which cannot be seen here"
-    return Life(phase="silent", told=told, quiet=quiet)
+    return Liveness(phase="silent", told=told, quiet=quiet)
 
 
 def _no_sign(quiet: float) -> str:

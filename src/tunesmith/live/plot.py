@@ -17,7 +17,7 @@ LABEL = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlotRow:
     """One row of characters: its label, and pieces of text with a style: ``line``, ``band`` or ``goal``."""
 
     label: str
@@ -32,7 +32,7 @@ def plot(
     bands: Sequence[tuple[float, float, float]] = (),
     goal: float | None = None,
     last_step: float = 1.0,
-) -> list[Row]:
+) -> list[PlotRow]:
     """Draw a curve over steps from 0.
 
     Args:
@@ -53,7 +53,7 @@ def plot(
         "line": _line(line, x, y),
     }
     labels = _labels(y, height)
-    return [Row(labels[row], _pieces(layers, row, columns // 2)) for row in range(height)]
+    return [PlotRow(labels[row], _pieces(layers, row, columns // 2)) for row in range(height)]
 
 
 def _labels(y: Axis, height: int) -> list[str]:

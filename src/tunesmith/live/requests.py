@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.checkpoint.plain_file import read_plain, refuse_closed
-from tunesmith.checkpoint.requests import Wish, answer, ask
+from tunesmith.checkpoint.requests import Wish, acknowledge, request
 from tunesmith.errors import UserError
-from tunesmith.live.liveness import life_of
+from tunesmith.live.liveness import liveness_of
 
 LOOK = 0.2
 LAST_WORDS = 20.0
@@ -32,13 +32,13 @@ def ask_and_wait(run_dir: Path, wish: Wish, seconds: float) -> bool:
         UserError: if no run is going on there, or it ended without doing it.
     """
     refuse_idle(run_dir)
-    path = ask(run_dir, wish)
+    path = request(run_dir, wish)
     deadline = time.monotonic() + seconds
     while path.exists() and time.monotonic() < deadline:
         time.sleep(min(LOOK, seconds))
-        over = life_of(run_dir, result_in(run_dir)).phase in ("ended", "lost")
+        over = liveness_of(run_dir, result_in(run_dir)).phase in ("ended", "lost")
         if over and not _goes(path, LAST_WORDS):
-            answer(run_dir, wish)
+            acknowledge(run_dir, wish)
             raise UserError("the run ended without answering", str(run_dir), "see its log and `result.json`")
     return not path.exists()
 
@@ -60,7 +60,7 @@ def refuse_idle(run_dir: Path) -> None:
     refuse_closed(run_dir)
     if not run_dir.is_dir():
         raise UserError("there is no such folder", str(run_dir), "name a run directory, such as runs/gpt_sft")
-    life = life_of(run_dir, result_in(run_dir))
+    life = liveness_of(run_dir, result_in(run_dir))
     if life.phase not in ("running", "silent"):
         raise UserError(
             f"no run is going on there: it {life.told}" if life.phase != "lost" else life.told,

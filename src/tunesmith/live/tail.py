@@ -16,7 +16,7 @@ MOST_BACK = 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FilePosition:
     """How far a file has been read.
 
     Attributes:
@@ -36,13 +36,13 @@ class News:
     """
 
     records: Sequence[Record]
-    place: Place
+    place: FilePosition
     anew: bool
     more: bool = False
 
 
 def read_new(
-    path: Path, place: Place, *, skip: bytes = b"", skip_but: int = 0, most: int = MOST_AT_ONCE
+    path: Path, place: FilePosition, *, skip: bytes = b"", skip_but: int = 0, most: int = MOST_AT_ONCE
 ) -> News:
     """Read what was added to a file since ``place``.
 
@@ -61,7 +61,7 @@ def read_new(
     try:
         descriptor = open_plain(path)
     except OSError:
-        return News((), Place(), anew=place != Place())
+        return News((), FilePosition(), anew=place != FilePosition())
     with open(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         same = status.st_ino == place.inode and status.st_size >= place.offset
@@ -78,7 +78,9 @@ def read_new(
         first = last[0] if last else len(lines)
         lines = [line for index, line in enumerate(lines) if index >= first or not line.startswith(skip)]
     records = [record for line in lines if (record := metric_line(line)) is not None]
-    return News(records, Place(status.st_ino, start + len(whole)), not same and place != Place(), more)
+    return News(
+        records, FilePosition(status.st_ino, start + len(whole)), not same and place != FilePosition(), more
+    )
 
 
 def _end_of_lines(data: bytes) -> int:

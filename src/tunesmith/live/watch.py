@@ -12,15 +12,17 @@ from rich.live import Live
 from tunesmith import numbers
 from tunesmith.checkpoint.plain_file import is_there, refuse_closed
 from tunesmith.errors import Exit, UserError
-from tunesmith.live.follow import Followed, follow
+from tunesmith.live.follow import Followed, follow_journal
 from tunesmith.live.frame import Fit, frame
-from tunesmith.report.summary import metrics_of, notes_of, tell
+from tunesmith.report.summary import metrics_of, notes_of, summarise_run
 from tunesmith.terminal import drawing, one_line, printable
 
 LONGEST_PAUSE = 3600.0
 
 
-def watch(run_dir: Path, *, once: bool = False, every: float = 1.0, console: Console | None = None) -> int:
+def watch_run(
+    run_dir: Path, *, once: bool = False, every: float = 1.0, console: Console | None = None
+) -> int:
     """Show a run until it ends; nothing is written, and only the files of its directory are read.
 
     A run that has not begun is waited for. Where the output is no terminal, each evaluation is one line.
@@ -44,7 +46,7 @@ def watch(run_dir: Path, *, once: bool = False, every: float = 1.0, console: Con
         raise UserError(f"`--every {every:g}` is no sensible time", hint="give seconds, 0.05 to 3600")
     console = console or Console(highlight=False, file=drawing(sys.stdout))
     if once:
-        followed = follow(run_dir)
+        followed = follow_journal(run_dir)
         console.print(Fit(frame(followed, width=console.width)))
     elif console.is_terminal:
         followed = _draw(run_dir, every, console)
@@ -55,7 +57,7 @@ def watch(run_dir: Path, *, once: bool = False, every: float = 1.0, console: Con
 
 def _draw(run_dir: Path, every: float, console: Console) -> Followed:
     """Redraw in place; the last frame stays on the screen."""
-    followed = follow(run_dir)
+    followed = follow_journal(run_dir)
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
@@ -63,7 +65,7 @@ def _draw(run_dir: Path, every: float, console: Console) -> Followed:
                 if followed.life.phase in ("ended", "lost"):
                     break
                 time.sleep(every)
-                followed = follow(run_dir, followed)
+                followed = follow_journal(run_dir, followed)
     except KeyboardInterrupt:
         pass  # the usual way to leave; the run goes on
     console.print(Fit(frame(followed, width=console.width)))
@@ -75,7 +77,7 @@ def _tell(run_dir: Path, every: float, console: Console) -> Followed:
     followed: Followed | None = None
     told, phase = -1, ""
     while True:
-        followed = follow(run_dir, followed)
+        followed = follow_journal(run_dir, followed)
         if followed.life.phase != phase:
             phase = followed.life.phase
             console.print(
@@ -87,7 +89,7 @@ def _tell(run_dir: Path, every: float, console: Console) -> Followed:
                 told = record["step"]
         if phase in ("ended", "lost"):
             if phase == "ended":
-                console.print(printable(tell(followed.run).headline), markup=False, soft_wrap=True)
+                console.print(printable(summarise_run(followed.run).headline), markup=False, soft_wrap=True)
             return followed
         time.sleep(every)
 

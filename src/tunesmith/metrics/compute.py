@@ -111,7 +111,7 @@ def from_sums(name: str, losses: Sequence[float], counts: Sequence[int], correct
     return math.exp(loss) if loss < 709 else loss * math.inf
 
 
-def confusion(
+def confusion_matrix(
     labels: Sequence[object], predictions: Sequence[object], references: Sequence[object]
 ) -> list[list[int]]:
     """How often each label (row: the truth) was taken for each label (column: the prediction).

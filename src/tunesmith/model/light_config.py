@@ -9,7 +9,7 @@ from typing import Any
 from tunesmith.model.gguf import beside_weights
 from tunesmith.model.load import Head, load_config, refuse_other_tokenizer
 from tunesmith.model.location import locate
-from tunesmith.model.param_shapes import Named, outline_of
+from tunesmith.model.param_shapes import Named, param_shapes_of
 from tunesmith.recipe.schema.model import Model
 
 _POSITIONS = ("max_position_embeddings", "n_positions")
@@ -81,7 +81,7 @@ def plain_config(model: Model, head: Head, vocab_size: int | None) -> PlainConfi
     if not length or "quantization_config" in values or model.trust_remote_code:
         return None
     try:
-        outline = outline_of(values, head.auto_model)
+        outline = param_shapes_of(values, head.auto_model)
     except (ArithmeticError, TypeError, ValueError, KeyError):
         return None  # Numbers that are none: whoever builds the model says so.
     return None if outline is None else PlainConfig(values, outline)

@@ -2,7 +2,7 @@
 
 transformers would tell the same from a model on the meta device, for every architecture, but importing it
 takes longer than a plan should. A test compares both, name by name. Whatever a configuration says that
-is not expected here, ``outline_of`` declines, and the meta device is asked. Pure.
+is not expected here, ``param_shapes_of`` declines, and the meta device is asked. Pure.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _NEEDED = {
 }
 
 
-def outline_of(config: Mapping[str, Any], auto_model: str) -> list[Named] | None:
+def param_shapes_of(config: Mapping[str, Any], auto_model: str) -> list[Named] | None:
     """Names and shapes of every parameter, tied ones once, in the model's order.
 
     Args:

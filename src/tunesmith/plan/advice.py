@@ -8,7 +8,7 @@ from tunesmith.numbers import bytes_text
 from tunesmith.plan.batch import Division
 from tunesmith.plan.cost.memory import MemoryParts, Sharding
 from tunesmith.plan.recommend import Recommendation, profile_name, recommend
-from tunesmith.plan.workload import Job
+from tunesmith.plan.workload import Workload
 
 _PLAIN = {
     "weights": "the weights",
@@ -22,7 +22,7 @@ _PLAIN = {
 
 def advise(
     parts: MemoryParts,
-    job: Job,
+    job: Workload,
     *,
     capacity: float,
     division: Division,

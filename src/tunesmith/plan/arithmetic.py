@@ -65,7 +65,7 @@ class Arithmetic:
         return (self.steps or 0) * self.division.size / max(self.train_examples, 1)
 
 
-def text_of(plan: Arithmetic) -> str:
+def plan_text(plan: Arithmetic) -> str:
     """The block of text, one subject a line."""
     unit = "tokens" if plan.supervised_tokens != plan.train_examples else "samples"
     share = plan.supervised_tokens / max(plan.tokens, 1)

@@ -64,7 +64,9 @@ def divide(size: int, micro: int | Literal["auto"], processes: int, *, typical_t
     return Division(size=size, micro=chosen, accumulation=share // chosen, processes=processes)
 
 
-def deal(samples: Sequence[int], lengths: Sequence[int], division: Division, rank: int) -> list[list[int]]:
+def assign_micro_batches(
+    samples: Sequence[int], lengths: Sequence[int], division: Division, rank: int
+) -> list[list[int]]:
     """The micro-batches of one process in one step.
 
     Samples are dealt to and fro in order of length, so that all processes work about equally long; which

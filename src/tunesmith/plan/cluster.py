@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from tunesmith.plan.batch import Division
 from tunesmith.plan.cost.activations import kept_bytes
-from tunesmith.plan.cost.communication import Traffic, traffic_of
+from tunesmith.plan.cost.communication import Communication, communication_of
 from tunesmith.plan.cost.step_time import ATTENTION, StepTime, step_time
 from tunesmith.plan.devices import Cluster
 from tunesmith.plan.recommend import LORA_RANK, Recommendation, recommend, with_lora
-from tunesmith.plan.workload import Job, can_divide, cost_of, division_of, pass_of, regime_of
+from tunesmith.plan.workload import Workload, batch_division, can_divide, cost_of, pass_of, regime_of
 
 HOST_RATE = 20e9
 """Bytes a second between a device and its host's memory that offload reaches (PCIe 4, 16 lanes)."""
@@ -19,7 +19,7 @@ COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class ClusterEstimate:
     """One job on one cluster.
 
     Attributes:
@@ -36,11 +36,11 @@ class Forecast:
 
     cluster: Cluster
     choice: Recommendation
-    job: Job
+    job: Workload
     division: Division
     raised: bool
     time: StepTime
-    traffic: Traffic
+    traffic: Communication
     tokens: float
     flops: float
 
@@ -61,7 +61,7 @@ class Forecast:
         return steps * batch / self.division.size * self.time.total / 3600
 
 
-def forecast(job: Job, cluster: Cluster) -> Forecast:
+def estimate_on_cluster(job: Workload, cluster: Cluster) -> ClusterEstimate:
     """What a job would do on a cluster, sharded as cheaply as fits.
 
     A batch that cannot be shared evenly is raised to the next multiple of the number of devices, since the
@@ -70,10 +70,10 @@ def forecast(job: Job, cluster: Cluster) -> Forecast:
     ours = job if can_divide(job, cluster.size) else _raised(job, cluster.size)
     choice = recommend(ours, processes=cluster.size, capacity=cluster.device.memory)
     ours = _changed_as(ours, choice)
-    division = division_of(ours, cluster.size)
+    division = batch_division(ours, cluster.size)
     work = pass_of(ours, division.micro, largest=False)
     sharding = choice.sharding
-    traffic = traffic_of(
+    traffic = communication_of(
         ours.weights,
         stage=sharding.stage,
         processes=cluster.size,
@@ -95,7 +95,7 @@ def forecast(job: Job, cluster: Cluster) -> Forecast:
     )
     if sharding.offload_parameters:
         time = replace(time, network=time.network + _host_seconds(ours, division, cluster))
-    return Forecast(
+    return ClusterEstimate(
         cluster=cluster,
         choice=choice,
         job=ours,
@@ -108,9 +108,9 @@ def forecast(job: Job, cluster: Cluster) -> Forecast:
     )
 
 
-def table(job: Job, cluster: Cluster, counts: Sequence[int] = COUNTS) -> list[Forecast]:
+def cluster_table(job: Workload, cluster: Cluster, counts: Sequence[int] = COUNTS) -> list[ClusterEstimate]:
     """The same job on 1 to 512 devices of one type."""
-    return [forecast(job, sized(cluster, count)) for count in counts]
+    return [estimate_on_cluster(job, sized(cluster, count)) for count in counts]
 
 
 def sized(cluster: Cluster, devices: int) -> Cluster:
@@ -119,7 +119,7 @@ def sized(cluster: Cluster, devices: int) -> Cluster:
     return replace(cluster, machines=-(-devices // per_machine), per_machine=per_machine)
 
 
-def _raised(job: Job, processes: int) -> Job:
+def _raised(job: Workload, processes: int) -> Workload:
     batch = -(-job.batch // processes) * processes
     micro = job.micro
     if isinstance(micro, int):
@@ -128,7 +128,7 @@ def _raised(job: Job, processes: int) -> Job:
     return replace(job, batch=batch, micro=micro)
 
 
-def _changed_as(job: Job, choice: Recommendation) -> Job:
+def _changed_as(job: Workload, choice: Recommendation) -> Workload:
     """The job with the micro-batch and the recomputation that a recommendation asks for."""
     for change in choice.changes:
         key, _, value = change.partition("=")
@@ -141,7 +141,7 @@ def _changed_as(job: Job, choice: Recommendation) -> Job:
     return job
 
 
-def _kept(job: Job, division: Division) -> float:
+def _kept(job: Workload, division: Division) -> float:
     """Bytes that a pass moves as activations; recomputation moves them all the same."""
     if job.dimensions is None:
         return job.counted * division.micro
@@ -151,7 +151,7 @@ def _kept(job: Job, division: Division) -> float:
     return kept_bytes(job.dimensions, numbers, work, learning_blocks=blocks, checkpointing=False)
 
 
-def _host_seconds(job: Job, division: Division, cluster: Cluster) -> float:
+def _host_seconds(job: Workload, division: Division, cluster: Cluster) -> float:
     """Weights come from the host for each pass, twice; gradients go there, and the host updates."""
     whole = 4.0 * job.weights.trained + job.frozen_bytes * job.weights.frozen
     moved = 2 * whole * division.accumulation + 8.0 * job.weights.trained

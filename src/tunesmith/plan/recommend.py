@@ -10,7 +10,7 @@ from tunesmith.numbers import bytes_text
 from tunesmith.plan.cost.lora_shapes import tuned_weights
 from tunesmith.plan.cost.memory import MemoryParts, Sharding
 from tunesmith.plan.cost.weights import is_adapter
-from tunesmith.plan.workload import Job, division_of, memory_at
+from tunesmith.plan.workload import Workload, batch_division, memory_at
 from tunesmith.recipe.schema.tune import Lora, Tune
 
 USABLE = 0.92
@@ -43,7 +43,7 @@ class Recommendation:
 
 
 def recommend(
-    job: Job,
+    job: Workload,
     *,
     processes: int,
     capacity: float,
@@ -68,7 +68,7 @@ def recommend(
     Raises:
         UserError: if the batch cannot be divided among the processes.
     """
-    division_of(job, processes)
+    batch_division(job, processes)
     usable = USABLE * capacity
     whole, away = _ways(processes, device, zero=zero)
     milder = [((), job), *_milder(job, processes)]
@@ -119,9 +119,9 @@ def _ways(
     return whole, [away] if device == "gpu" else []
 
 
-def _milder(job: Job, processes: int) -> Iterator[tuple[tuple[str, ...], Job]]:
+def _milder(job: Workload, processes: int) -> Iterator[tuple[tuple[str, ...], Workload]]:
     """Changes of a recipe that only cost time: smaller passes first, then recomputation, then both."""
-    micro = division_of(job, processes).micro
+    micro = batch_division(job, processes).micro
     smaller = [size for size in range(micro - 1, 0, -1) if (job.batch // processes) % size == 0]
     for size in smaller:
         yield (f"batch.micro={size}",), replace(job, micro=size)
@@ -132,7 +132,7 @@ def _milder(job: Job, processes: int) -> Iterator[tuple[tuple[str, ...], Job]]:
             yield (f"batch.micro={size}", again), replace(job, micro=size, checkpointing=True)
 
 
-def _smaller_job(job: Job) -> Iterator[tuple[tuple[str, ...], Job]]:
+def _smaller_job(job: Workload) -> Iterator[tuple[tuple[str, ...], Workload]]:
     """Adapters instead of whole layers, which is another thing to learn."""
     if not job.lora and job.dimensions is not None:
         changes = (f"tune.lora={{rank: {LORA_RANK}}}", "batch.micro=1", "batch.checkpointing=true")
@@ -140,7 +140,7 @@ def _smaller_job(job: Job) -> Iterator[tuple[tuple[str, ...], Job]]:
 
 
 def _reason(
-    job: Job,
+    job: Workload,
     way: Sharding,
     memory: MemoryParts,
     changes: tuple[str, ...],
@@ -164,7 +164,7 @@ def _reason(
     return f"{lack} ({before}); this needs {room}"
 
 
-def with_lora(job: Job, rank: int) -> Job:
+def with_lora(job: Workload, rank: int) -> Workload:
     """The same model with LoRA of that rank on all linear layers, frozen weights in the arithmetic's type."""
     shapes = {name: shape for name, shape in job.weights.shapes.items() if not is_adapter(name)}
     transposed = job.dimensions is not None and job.dimensions.kind == "gpt2"

@@ -7,11 +7,11 @@ from typing import Literal
 
 from tunesmith.numbers import bytes_text, flops_text, seconds_text, table_text
 from tunesmith.plan.batch import Division
-from tunesmith.plan.cluster import Forecast
-from tunesmith.plan.cost.communication import traffic_of
+from tunesmith.plan.cluster import ClusterEstimate
+from tunesmith.plan.cost.communication import communication_of
 from tunesmith.plan.cost.memory import MemoryParts
 from tunesmith.plan.recommend import USABLE, Recommendation
-from tunesmith.plan.workload import Job, cost_of, pass_of
+from tunesmith.plan.workload import Workload, cost_of, pass_of
 
 Device = Literal["cpu", "gpu"]
 PARTS = ("weights", "gradients", "optimizer", "activations", "logits", "buffers")
@@ -36,7 +36,7 @@ def memory_lines(rows: Mapping[str, MemoryParts], capacity: float | None, marked
     return lines
 
 
-def type_lines(job: Job, *, sharded: bool, dtype: str, precision_note: str = "") -> list[str]:
+def type_lines(job: Workload, *, sharded: bool, dtype: str, precision_note: str = "") -> list[str]:
     """What is kept in which type."""
     learning = "adapters" if job.lora else "trained weights"
     lines = [
@@ -53,7 +53,7 @@ def type_lines(job: Job, *, sharded: bool, dtype: str, precision_note: str = "")
     return [*lines, *([f"           {precision_note}"] if precision_note else [])]
 
 
-def work_lines(job: Job, division: Division) -> list[str]:
+def work_lines(job: Workload, division: Division) -> list[str]:
     """Operations of a step and of the run, and the tokens that a pass computes."""
     cost, typical = cost_of(job), pass_of(job, division.micro, largest=False)
     largest = pass_of(job, division.micro, largest=True)
@@ -69,14 +69,14 @@ def work_lines(job: Job, division: Division) -> list[str]:
     ]
 
 
-def traffic_lines(job: Job, division: Division) -> list[str]:
+def traffic_lines(job: Workload, division: Division) -> list[str]:
     """Bytes that each process receives in a step, at every stage."""
     if division.processes == 1:
         return ["traffic    none: one process"]
     blocks = job.dimensions.blocks if job.dimensions else 1
     words = []
     for stages, stage in (("0, 1 and 2", 2), ("3", 3)):
-        traffic = traffic_of(
+        traffic = communication_of(
             job.weights,
             stage=stage,
             processes=division.processes,
@@ -97,7 +97,7 @@ def choice_lines(choice: Recommendation, profile: str) -> list[str]:
     return lines
 
 
-def cluster_lines(each: Forecast, steps: int | None, batch: int) -> list[str]:
+def cluster_lines(each: ClusterEstimate, steps: int | None, batch: int) -> list[str]:
     """What a job does on one cluster."""
     cluster, time = each.cluster, each.time
     device = cluster.device
@@ -133,7 +133,7 @@ def cluster_lines(each: Forecast, steps: int | None, batch: int) -> list[str]:
     return lines
 
 
-def table_lines(rows: Sequence[Forecast], steps: int | None, batch: int) -> list[str]:
+def table_lines(rows: Sequence[ClusterEstimate], steps: int | None, batch: int) -> list[str]:
     """1 to 512 devices, a row each, with what bounds it."""
     head = ("devices", "choice", "batch", "micro", "memory", "tokens/s", "each", "peak", "time", "bound by")
     body = []

@@ -35,7 +35,7 @@ class Lengths:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Workload:
     """One recipe.
 
     Attributes:
@@ -86,7 +86,7 @@ class Job:
         return self.lora_rank > 0
 
 
-def division_of(job: Job, processes: int) -> Division:
+def batch_division(job: Workload, processes: int) -> Division:
     """The global batch, divided among processes.
 
     Raises:
@@ -95,16 +95,16 @@ def division_of(job: Job, processes: int) -> Division:
     return divide(job.batch, job.micro, processes, typical_tokens=job.lengths.mean)
 
 
-def can_divide(job: Job, processes: int) -> bool:
+def can_divide(job: Workload, processes: int) -> bool:
     """Whether the batch can be shared among so many processes."""
     try:
-        division_of(job, processes)
+        batch_division(job, processes)
     except UserError:
         return False
     return True
 
 
-def pass_of(job: Job, micro: int, *, largest: bool) -> Pass:
+def pass_of(job: Workload, micro: int, *, largest: bool) -> Pass:
     """One pass of so many samples: a typical one, or the largest that a run is likely to meet.
 
     The largest is two standard deviations above the mean of a sum of ``micro`` lengths, which one pass in
@@ -125,7 +125,7 @@ def pass_of(job: Job, micro: int, *, largest: bool) -> Pass:
     return Pass(tokens=padded, rows=micro, supervised=padded if job.causal else 0.0)
 
 
-def regime_of(job: Job, division: Division, device: Literal["cpu", "gpu"]) -> Regime:
+def regime_of(job: Workload, division: Division, device: Literal["cpu", "gpu"]) -> Regime:
     """Number types, and what is there at once."""
     numbers = Numbers(
         narrow=job.narrow,
@@ -145,13 +145,13 @@ def regime_of(job: Job, division: Division, device: Literal["cpu", "gpu"]) -> Re
     )
 
 
-def memory_at(job: Job, sharding: Sharding, device: Literal["cpu", "gpu"]) -> MemoryParts:
+def memory_at(job: Workload, sharding: Sharding, device: Literal["cpu", "gpu"]) -> MemoryParts:
     """Memory of one process, for the largest pass that is likely.
 
     Raises:
         UserError: if the batch cannot be divided among the processes.
     """
-    division = division_of(job, sharding.processes)
+    division = batch_division(job, sharding.processes)
     load = Load(
         weights=job.weights,
         dimensions=job.dimensions,
@@ -163,7 +163,7 @@ def memory_at(job: Job, sharding: Sharding, device: Literal["cpu", "gpu"]) -> Me
 
 
 def stages(
-    job: Job, processes: int, device: Literal["cpu", "gpu"], *, zero: bool = True
+    job: Workload, processes: int, device: Literal["cpu", "gpu"], *, zero: bool = True
 ) -> dict[int, MemoryParts]:
     """Memory at each of ZeRO's stages; ``zero`` tells DeepSpeed's from FSDP2, which only has the last."""
     engine: Literal["deepspeed", "fsdp2"] = "deepspeed" if zero else "fsdp2"
@@ -175,7 +175,7 @@ def stages(
     }
 
 
-def cost_of(job: Job) -> Cost:
+def cost_of(job: Workload) -> Cost:
     """Floating-point operations of one token (of one sample, for images)."""
     attended = job.lengths.mean / 2 if job.causal else job.lengths.mean
     if job.dimensions is None and job.counted_flops:

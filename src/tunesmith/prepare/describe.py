@@ -13,8 +13,8 @@ from tunesmith.plan.arithmetic import Arithmetic, grouped
 from tunesmith.plan.batch import Division, divide
 from tunesmith.plan.sanity import unusual_batch, unusual_rate
 from tunesmith.plan.schedule import warmup_steps
-from tunesmith.prepare.eval_sets import set_aside
-from tunesmith.prepare.inputs import Parts
+from tunesmith.prepare.eval_sets import make_eval_sets
+from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.prepare.trivial_baselines import PARTS, baseline_words, counts_words, easy_targets
 from tunesmith.recipe.check.metric_names import OVER_CLASSES, asked_metrics
 from tunesmith.recipe.schema.recipe import Recipe
@@ -24,7 +24,7 @@ Size = tuple[int, bool]
 
 
 def describe(
-    parts: Parts, sizes: Mapping[str, Size], *, processes: int, dtype: str, threads: int, device: str
+    parts: PreparedInputs, sizes: Mapping[str, Size], *, processes: int, dtype: str, threads: int, device: str
 ) -> Arithmetic:
     """The arithmetic of a run.
 
@@ -76,7 +76,7 @@ def describe(
     )
 
 
-def _warnings(parts: Parts) -> Iterator[str]:
+def _warnings(parts: PreparedInputs) -> Iterator[str]:
     """What of the goal can hardly be meant: few rows, rules that cannot speak, targets that ask nothing."""
     recipe, metric = parts.recipe, choosing(parts.recipe.stop).metric
     few = few_rows_words(metric, rows_of(parts, metric))
@@ -93,24 +93,24 @@ def _warnings(parts: Parts) -> Iterator[str]:
         yield from (one.words for one in silent_rules(recipe.stop, looks))
 
 
-def rows_of(parts: Parts, metric: str) -> int | None:
+def rows_of(parts: PreparedInputs, metric: str) -> int | None:
     """Rows on which a metric is measured; of the worst slice, as many as the smallest has."""
     where = split_name(metric).where
     if not where:
         return len(parts.eval)
-    aside = set_aside(parts)[1]
+    aside = make_eval_sets(parts)[1]
     slices = [len(places) for places in aside.slices.values()]
     return min(slices, default=None) if where == WORST else aside.sizes.get(where)
 
 
-def division_of(parts: Parts, processes: int) -> Division:
+def division_of(parts: PreparedInputs, processes: int) -> Division:
     """The global batch, divided."""
     typical = sum(example["length"] for example in parts.train) / len(parts.train)
     batch = parts.recipe.batch
     return divide(batch.size, batch.micro, processes, typical_tokens=typical)
 
 
-def steps_of(parts: Parts) -> int | None:
+def steps_of(parts: PreparedInputs) -> int | None:
     """Steps at most; a schedule that decays needs a number."""
     limit = step_limit if parts.recipe.optimizer.schedule == "constant" else total_steps
     mean = sum(example["length"] for example in parts.train) / len(parts.train)
@@ -122,7 +122,7 @@ def steps_of(parts: Parts) -> int | None:
     )
 
 
-def metrics_of(recipe: Recipe, task: Task) -> tuple[str, ...]:
+def measured_metrics(recipe: Recipe, task: Task) -> tuple[str, ...]:
     """What is measured: the recipe's metrics, those that its rules need, and what comes for nothing."""
     free = ("perplexity", "token_accuracy") if recipe.task == "causal-lm" else task.metrics()
     return tuple(dict.fromkeys((*asked_metrics(recipe), *free)))
@@ -134,18 +134,18 @@ BESIDE = {
 }
 
 
-def _evaluation_words(parts: Parts) -> str:
+def _evaluation_words(parts: PreparedInputs) -> str:
     recipe = parts.recipe
     section = recipe.eval
     when = "when it pays (auto)" if section.every.auto else f"every {section.every}"
-    words = [f"{when}: {', '.join(dict.fromkeys(('loss', *metrics_of(recipe, parts.task))))}"]
+    words = [f"{when}: {', '.join(dict.fromkeys(('loss', *measured_metrics(recipe, parts.task))))}"]
     words += [BESIDE[section.mode]] if section.mode in BESIDE else []
     words += ["as many rows as the decision needs"] if section.subset == "auto" else []
     words += [f"rows with the same {section.cluster} together"] if section.cluster is not None else []
     words += [f"by {', '.join(section.columns)}"] if section.columns else []
     words += [
         f"rows of one {column} have one label, so that {', '.join(OVER_CLASSES)} mean nothing there"
-        for column in sorted(set_aside(parts)[1].telling if section.columns else ())
+        for column in sorted(make_eval_sets(parts)[1].telling if section.columns else ())
     ]
     words += [f"{name}: {len(rows):,} rows" for name, rows in parts.sets.items()]
     words += [f"test: {len(parts.test):,} rows, once at the end"] if parts.test else []

@@ -13,9 +13,9 @@ from tunesmith.model.tune.select import is_head
 from tunesmith.plan.cost.dimensions import dimensions_of
 from tunesmith.plan.cost.lora_shapes import all_match, tuned_weights
 from tunesmith.plan.cost.weights import Shapes, Weights, is_adapter, is_embedding
-from tunesmith.plan.workload import Job, Lengths
+from tunesmith.plan.workload import Lengths, Workload
 from tunesmith.prepare.describe import steps_of
-from tunesmith.prepare.inputs import Parts, prepare
+from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.meta_model import Counted, count_on_meta
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.language.packing import shared_length
@@ -26,14 +26,14 @@ SHARED_AMONG = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Foreseen:
+class Estimate:
     """A recipe before it runs: its parts, and what the planner makes of them."""
 
-    parts: Parts
-    job: Job
+    parts: PreparedInputs
+    job: Workload
 
 
-def foresee(recipe: Recipe, folder: Path, *, dtype: str) -> Foreseen:
+def estimate(recipe: Recipe, folder: Path, *, dtype: str) -> Estimate:
     """Data read and encoded, and the model's shape; no weight is loaded.
 
     Args:
@@ -50,11 +50,11 @@ def foresee(recipe: Recipe, folder: Path, *, dtype: str) -> Foreseen:
         config = load_config(recipe.model, parts.head, len(parts.processor))
         parts = replace(parts, config=config)
     if isinstance(parts.config, PlainConfig):
-        return Foreseen(parts=parts, job=job_of(parts, _tuned(parts), dtype=dtype))
-    return Foreseen(parts=parts, job=job_from(parts, dtype=dtype))
+        return Estimate(parts=parts, job=workload_of(parts, _tuned(parts), dtype=dtype))
+    return Estimate(parts=parts, job=workload_from(parts, dtype=dtype))
 
 
-def job_from(parts: Parts, *, dtype: str) -> Job:
+def workload_from(parts: PreparedInputs, *, dtype: str) -> Workload:
     """The planner's figures of parts that a run has prepared; the model is built on the meta device.
 
     Args:
@@ -63,10 +63,10 @@ def job_from(parts: Parts, *, dtype: str) -> Job:
     """
     counted = count_on_meta(parts, dtype)
     weights = Weights(shapes=counted.shapes, learning=counted.learning)
-    return job_of(parts, weights, dtype=dtype, counted=counted)
+    return workload_of(parts, weights, dtype=dtype, counted=counted)
 
 
-def _tuned(parts: Parts) -> Weights:
+def _tuned(parts: PreparedInputs) -> Weights:
     config, recipe, head = parts.config, parts.recipe, parts.head
     # The head is known by now, and with it how many classes there are.
     whole = plain_config(recipe.model, head, config.vocab_size)
@@ -76,7 +76,9 @@ def _tuned(parts: Parts) -> Weights:
     return tuned_weights(shapes, recipe.tune, fresh, transposed=config.model_type == "gpt2")
 
 
-def job_of(parts: Parts, weights: Weights, *, dtype: str, counted: Counted | None = None) -> Job:
+def workload_of(
+    parts: PreparedInputs, weights: Weights, *, dtype: str, counted: Counted | None = None
+) -> Workload:
     """The planner's figures of a prepared recipe.
 
     Args:
@@ -90,7 +92,7 @@ def job_of(parts: Parts, weights: Weights, *, dtype: str, counted: Counted | Non
     rank = tune.lora.rank if tune.lora is not None else 0
     dimensions = dimensions_of(parts.config.to_dict())
     lengths = lengths_of(parts)
-    return Job(
+    return Workload(
         weights=weights,
         dimensions=dimensions,
         counted=counted.activations if counted and dimensions is None else 0.0,
@@ -113,7 +115,7 @@ def job_of(parts: Parts, weights: Weights, *, dtype: str, counted: Counted | Non
     )
 
 
-def lengths_of(parts: Parts) -> Lengths:
+def lengths_of(parts: PreparedInputs) -> Lengths:
     """Tokens of the examples as they are computed."""
     examples = parts.train
     computed = [_computed(example, parts.packed) for example in examples]
@@ -164,7 +166,7 @@ def _frozen_bytes(weights: Weights, recipe: Recipe, narrow: int) -> float:
     return stored / weights.frozen
 
 
-def _evaluation_bytes(parts: Parts, lengths: Lengths, vocabulary: int) -> float:
+def _evaluation_bytes(parts: PreparedInputs, lengths: Lengths, vocabulary: int) -> float:
     """Logits of one packed pass of evaluation, in float32 and twice."""
     if not parts.packed:
         return 0.0

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.data.eval_splits import Marks
+from tunesmith.data.eval_splits import GroupColumns
 from tunesmith.errors import UserError
 from tunesmith.judge.schedule.subset import nested_order
 from tunesmith.metrics.names import slice_part
-from tunesmith.prepare.inputs import Parts
+from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.schema.eval import Eval
 from tunesmith.tasks.task import Example
 
@@ -27,7 +27,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
+class EvalSets:
     """Groups of the evaluation examples, and examples that are measured on apart from them.
 
     Attributes:
@@ -62,7 +62,7 @@ class Aside:
         return None if places is None else self.clusters[places]
 
 
-def set_aside(parts: Parts) -> tuple[Sequence[Example], Aside]:
+def make_eval_sets(parts: PreparedInputs) -> tuple[Sequence[Example], EvalSets]:
     """The evaluation examples, in an order whose every beginning is a fair sample where that is asked for.
 
     Raises:
@@ -74,7 +74,7 @@ def set_aside(parts: Parts) -> tuple[Sequence[Example], Aside]:
         examples = [examples[index] for index in order]
     ids = [str(example["id"]) for example in examples]
     slices = slices_of(ids, section, parts.marks)
-    return examples, Aside(
+    return examples, EvalSets(
         clusters=clusters_of(ids, section.cluster, parts.marks),
         slices=slices,
         telling=_telling(examples, slices),
@@ -109,7 +109,7 @@ def strata(examples: Sequence[Example]) -> list[Hashable]:
     return list(answers) if len(set(answers)) <= FEW else [0] * len(examples)
 
 
-def clusters_of(ids: Sequence[str], column: str | None, marks: Marks) -> Indices | None:
+def clusters_of(ids: Sequence[str], column: str | None, marks: GroupColumns) -> Indices | None:
     """The number of each row's cluster; ``None`` without a column. Rows without a value belong to nobody."""
     if column is None:
         return None
@@ -124,7 +124,7 @@ def clusters_of(ids: Sequence[str], column: str | None, marks: Marks) -> Indices
     return np.array([numbers[value] for value in values])
 
 
-def slices_of(ids: Sequence[str], section: Eval, marks: Marks) -> dict[tuple[str, str], Indices]:
+def slices_of(ids: Sequence[str], section: Eval, marks: GroupColumns) -> dict[tuple[str, str], Indices]:
     """Column and value to the places of their rows.
 
     Raises:

@@ -19,7 +19,7 @@ Device = Literal["cpu", "gpu"]
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class Hardware:
     """This machine.
 
     Attributes:
@@ -56,11 +56,11 @@ class Here:
         return str(fastest_dtype(torch.device("cuda" if device == "gpu" else "cpu"))).removeprefix("torch.")
 
 
-def look_around() -> Here:
+def detect_hardware() -> Hardware:
     """Ask torch and the system."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     found = [torch.cuda.get_device_properties(index) for index in range(count)]
-    return Here(
+    return Hardware(
         gpus=count,
         gpu_memory=min((each.total_memory for each in found), default=None),
         gpu_name=found[0].name if found else "",
@@ -68,7 +68,7 @@ def look_around() -> Here:
     )
 
 
-def quieten() -> None:
+def silence_libraries() -> None:
     """Turn off progress bars, notices and warnings of the libraries underneath; errors stay."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

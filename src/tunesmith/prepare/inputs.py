@@ -13,7 +13,7 @@ from typing import Any
 from tunesmith.data.clean.duplicates import clean_skips
 from tunesmith.data.clean.findings import NOTHING
 from tunesmith.data.encode import Encoded, encode_rows
-from tunesmith.data.eval_splits import Marks
+from tunesmith.data.eval_splits import GroupColumns
 from tunesmith.data.load import LoadedRows, load_rows
 from tunesmith.data.mixture import Mixture, make_mixture
 from tunesmith.data.report import DataReport
@@ -26,7 +26,7 @@ from tunesmith.model.processors import load_image_processor, load_tokenizer
 from tunesmith.model.tune.prequantized import refuse_stored
 from tunesmith.prepare.adapter_settings import closed, closing_token
 from tunesmith.prepare.eval_sample import limited
-from tunesmith.prepare.trivial_baselines import counts_of, without_model
+from tunesmith.prepare.trivial_baselines import counts_of, trivial_baselines
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.build import TASKS, Kind
 from tunesmith.tasks.language.notes import encoding_notes
@@ -38,7 +38,7 @@ UNLIMITED = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class PreparedInputs:
     """What a run learns from and how it is encoded.
 
     Attributes:
@@ -69,12 +69,12 @@ class Parts:
     report: DataReport
     test: Sequence[Example] = ()
     sets: Mapping[str, Sequence[Example]] = field(default_factory=dict)
-    marks: Marks = field(default_factory=dict)
+    marks: GroupColumns = field(default_factory=dict)
 
 
 def prepare(
     recipe: Recipe, folder: Path, *, plain: bool = False, look: Callable[[], None] = lambda: None
-) -> Parts:
+) -> PreparedInputs:
     """Read, clean, split and encode the data.
 
     Args:
@@ -96,7 +96,7 @@ def prepare(
         ) from error
 
 
-def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], None]) -> Parts:
+def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], None]) -> PreparedInputs:
     kind = TASKS[recipe.task]
     rows = load_rows(recipe.data, kind.needs, recipe.run.seed, folder=folder, evaluation=recipe.eval)
     look()
@@ -142,7 +142,7 @@ def _encode(
     packed: bool,
     look: Callable[[], None],
     longest: int,
-) -> Parts:
+) -> PreparedInputs:
     images = TASKS[recipe.task].images
     closing = None if images else closing_token(recipe, processor, config)
 
@@ -172,7 +172,7 @@ def _encode(
     notes = (*report.notes, *encoding_notes(processor, rows.train, train.examples))
     report = replace(report, test=len(test.examples), sets=_sizes(sets), notes=notes)
     report = _with_classes(report, recipe, getattr(task, "labels", ()), train.examples, held_out.examples)
-    return Parts(
+    return PreparedInputs(
         recipe=recipe,
         processor=processor,
         config=config,
@@ -198,7 +198,7 @@ def _with_classes(
 ) -> DataReport:
     """The report with the rows of each class, and what is reached without any model."""
     counts = {"train": counts_of(train, labels), "eval": counts_of(held_out, labels)}
-    easy = without_model(recipe, train, held_out, labels)
+    easy = trivial_baselines(recipe, train, held_out, labels)
     return replace(report, classes=counts if counts["train"] else {}, without_model=easy)
 
 

@@ -14,7 +14,7 @@ from tunesmith.model.precision import NAMES
 from tunesmith.model.tune.apply import apply_tune
 from tunesmith.plan.cost.dimensions import dimensions_of
 from tunesmith.plan.cost.weights import Shapes
-from tunesmith.prepare.inputs import Parts
+from tunesmith.prepare.inputs import PreparedInputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Counted:
     flops: float = 0.0
 
 
-def count_on_meta(parts: Parts, dtype: str) -> Counted:
+def count_on_meta(parts: PreparedInputs, dtype: str) -> Counted:
     """Build the tuned model without its weights and, for images, send one through.
 
     Raises:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.prepare.base_model import on_base_model
-from tunesmith.prepare.hardware import quieten
-from tunesmith.prepare.inputs import Parts, prepare
+from tunesmith.prepare.hardware import silence_libraries
+from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.trivial_baselines import PARTS, counts_words
 from tunesmith.recipe.load import load_recipe
 from tunesmith.tasks.build import TASKS
@@ -24,14 +24,14 @@ def preview_rows(path: Path, overrides: Sequence[str] = (), count: int = PREVIEW
     Raises:
         UserError: for anything that the user must change.
     """
-    quieten()
+    silence_libraries()
     path = Path(path)
     parts = prepare(on_base_model(load_recipe(path, overrides)), path.resolve().parent)
     classes = [f"{PARTS[part]}: {counts_words(one)}" for part, one in parts.report.classes.items()]
     return preview(parts, count), classes, parts.report.notes
 
 
-def preview(parts: Parts, count: int = PREVIEWED) -> list[dict[str, Any]]:
+def preview(parts: PreparedInputs, count: int = PREVIEWED) -> list[dict[str, Any]]:
     """The first training examples as the model sees them: tokens, and whether each carries loss."""
     if TASKS[parts.recipe.task].images:
         return [
@@ -44,13 +44,13 @@ def preview(parts: Parts, count: int = PREVIEWED) -> list[dict[str, Any]]:
     return [{"id": e["id"], "tokens": _tokens(parts, e)} for e in parts.train[:count]]
 
 
-def _answer(parts: Parts, example: Example) -> str:
+def _answer(parts: PreparedInputs, example: Example) -> str:
     """What is to be learnt of an example with one answer: the name of its class, or its number."""
     labels = getattr(parts.task, "labels", ())
     return str(labels[example["label"]] if labels else example.get("target"))
 
 
-def _tokens(parts: Parts, example: Example) -> list[list[Any]]:
+def _tokens(parts: PreparedInputs, example: Example) -> list[list[Any]]:
     tokenizer = parts.processor
     marks = example.get("supervised") or [0] * example["length"]
     pairs = zip(example["input_ids"], marks, strict=True)

@@ -39,7 +39,7 @@ def counts_of(examples: Sequence[Example], labels: Sequence[str]) -> Counts:
     return dict(answers.most_common()) if few else {}
 
 
-def without_model(
+def trivial_baselines(
     recipe: Recipe, train: Sequence[Example], held_out: Sequence[Example], labels: Sequence[str]
 ) -> tuple[WithoutModel, ...]:
     """What needs no model, and what it scores on the evaluation rows by the metrics that are asked for.

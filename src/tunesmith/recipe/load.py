@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from tunesmith.recipe.check.coerce import fit
 from tunesmith.recipe.check.recipe import MOST_VARIANTS, check
-from tunesmith.recipe.check.schema_errors import explain
+from tunesmith.recipe.check.schema_errors import explain_schema_errors
 from tunesmith.recipe.check.secrets import secret_findings
 from tunesmith.recipe.finding import Finding, Problem, RecipeTrouble, to_error
 from tunesmith.recipe.overrides import apply_overrides, apply_variant
@@ -23,7 +23,7 @@ from tunesmith.recipe.paths import absolute_paths, source_findings
 from tunesmith.recipe.read import read_tree
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.run import Run
-from tunesmith.recipe.yaml.nodes import MapNode, Node, dotted, get, key_spot, to_plain, value_spot
+from tunesmith.recipe.yaml.nodes import MapNode, Node, dotted, get, key_spot, node_to_plain, value_spot
 
 _MOST = 200
 """Findings collected before the search ends; a file with more is not a recipe."""
@@ -45,7 +45,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     return _load(Path(path), overrides)[0]
 
 
-def variants(path: Path, overrides: Sequence[str] = ()) -> list[tuple[str, Recipe]]:
+def recipe_variants(path: Path, overrides: Sequence[str] = ()) -> list[tuple[str, Recipe]]:
     """The recipe's variants in order, each a recipe of its own; empty if there are none.
 
     A variant is the recipe, with the variant's changes merged in, with the overrides on top. Its
@@ -58,7 +58,7 @@ def variants(path: Path, overrides: Sequence[str] = ()) -> list[tuple[str, Recip
 
 
 def load_with_variants(path: Path, overrides: Sequence[str] = ()) -> tuple[Recipe, list[tuple[str, Recipe]]]:
-    """What ``load_recipe`` and ``variants`` give, read once.
+    """What ``load_recipe`` and ``recipe_variants`` give, read once.
 
     Raises:
         UserError: as ``load_recipe``.
@@ -123,9 +123,9 @@ def _build(tree: MapNode) -> tuple[Recipe | None, list[Finding]]:
     fitted = absolute_paths(fit(Recipe, tree))
     findings = [*secret_findings(fitted), *source_findings(fitted)]
     try:
-        recipe = Recipe.model_validate(to_plain(fitted))
+        recipe = Recipe.model_validate(node_to_plain(fitted))
     except ValidationError as error:
-        explained = list(islice(explain(Recipe, fitted), _MOST))
+        explained = list(islice(explain_schema_errors(Recipe, fitted), _MOST))
         return None, [*findings, *(explained or _raw(error, fitted))]
     return recipe, [*findings, *(_located(problem, fitted) for problem in check(recipe))]
 

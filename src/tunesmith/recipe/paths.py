@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tunesmith.recipe.finding import Finding
 from tunesmith.recipe.source_syntax import has_pattern, kind_of, source_problem
-from tunesmith.recipe.yaml.nodes import Node, ScalarNode, dotted, leaves, replace_at
+from tunesmith.recipe.yaml.nodes import Node, ScalarNode, dotted, leaf_nodes, replace_at
 from tunesmith.recipe.yaml.nodes import Path as NodePath
 from tunesmith.suggest import nearest, shorten
 
@@ -28,7 +28,7 @@ _HARNESS = ("eval", "harness")
 
 def absolute_paths(root: Node) -> Node:
     """The tree with every local path absolute; each is relative to the file in which it was written."""
-    for path, node in leaves(root):
+    for path, node in leaf_nodes(root):
         name = _name(path[3:] if path[:2] == ("run", "variants") else path)
         is_path = (
             kind_of(node.text) == "path"
@@ -44,7 +44,7 @@ def absolute_paths(root: Node) -> Node:
 
 def source_findings(root: Node) -> Iterator[Finding]:
     """Sources with bad syntax, and local files that are not there. ``root`` has absolute paths."""
-    for path, node in leaves(root):
+    for path, node in leaf_nodes(root):
         if _name(path) == _TEMPLATE and _is_template_path(node):
             yield from _missing(path, node, must_be_file=True)
         if _name(path) == _HARNESS and node.text.endswith((".yaml", ".yml")):

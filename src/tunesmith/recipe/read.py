@@ -12,7 +12,7 @@ from tunesmith.recipe.check.schema_errors import meant
 from tunesmith.recipe.finding import Finding, RecipeTrouble, Spot
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.yaml.launchable import LAUNCH_KEY
-from tunesmith.recipe.yaml.nodes import Entry, MapNode, Node, ScalarNode, describe, is_null
+from tunesmith.recipe.yaml.nodes import Entry, MapNode, Node, ScalarNode, describe_node, is_null
 from tunesmith.recipe.yaml.parse import parse
 from tunesmith.recipe.yaml.text import MAX_BYTES, decode
 from tunesmith.suggest import nearest
@@ -44,7 +44,7 @@ def _read(path: Path, asked_at: Spot, chain: tuple[Path, ...]) -> MapNode:
     if isinstance(entry.node, ScalarNode) and entry.node.value is None:
         return own
     if not (isinstance(entry.node, ScalarNode) and isinstance(entry.node.value, str)):
-        what = f"`extends` must be the path of one recipe; got {describe(entry.node)}"
+        what = f"`extends` must be the path of one recipe; got {describe_node(entry.node)}"
         raise RecipeTrouble([Finding(what, entry.node.spot, "write `extends: ./base.yaml`")])
     base_path = Path(os.path.normpath(path.parent / os.path.expanduser(entry.node.value)))
     merged = merge(Recipe, _read(base_path, entry.node.spot, (*chain, real)), own)
@@ -70,7 +70,7 @@ def own_tree(raw: bytes, path: Path) -> MapNode:
             [Finding("the file is empty", start, "`tunesmith init` writes a recipe to start from")]
         )
     if not isinstance(node, MapNode):
-        what = f"a recipe is a mapping of sections; this is {describe(node)}"
+        what = f"a recipe is a mapping of sections; this is {describe_node(node)}"
         raise RecipeTrouble([Finding(what, node.spot, "start with `task: causal-lm`")])
     rest = node.with_entry(LAUNCH_KEY, None)
     first = next(iter(rest.entries.values()), None)

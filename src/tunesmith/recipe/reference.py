@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo, PydanticUndefined
+from pydantic.fields import FieldInfo
 
 from tunesmith.recipe.check import introspect
 from tunesmith.recipe.dump import scalar_text
@@ -44,7 +44,7 @@ def sections() -> Iterator[tuple[str, type[BaseModel]]]:
     yield from _below("", Recipe, set())
 
 
-def keys() -> Iterator[tuple[str, FieldInfo]]:
+def reference_keys() -> Iterator[tuple[str, FieldInfo]]:
     """Every key of every section, dotted."""
     for path, model in sections():
         for name, field in _fields(path, model):
@@ -98,7 +98,7 @@ def _row(name: str, field: FieldInfo, path: str) -> str:
 
 def _default(field: FieldInfo) -> str:
     value = field.default
-    if value is PydanticUndefined or value is None or value == ():
+    if field.is_required() or field.default_factory is not None or value is None or value == ():
         return "–"
     return f"`{_flow(value)}`" if len(_flow(value)) < 60 else "see the schema"
 
@@ -107,7 +107,8 @@ def example_of(key: str, field: FieldInfo) -> str:
     """A value that may stand there: one of our own, or the default."""
     if key in EXAMPLES:
         return EXAMPLES[key]
-    return "" if field.default is PydanticUndefined or field.default is None else _flow(field.default)
+    known = not field.is_required() and field.default_factory is None and field.default is not None
+    return _flow(field.default) if known else ""
 
 
 def _flow(value: Any) -> str:

@@ -20,14 +20,14 @@ from tunesmith.report.sections.results import fewer_rows, figures, gains, verdic
 from tunesmith.report.sections.samples import previews
 from tunesmith.report.sections.selection import chosen_by, classes, without_model
 from tunesmith.report.sections.slices import slices
-from tunesmith.report.sections.test_split import averages, tested
+from tunesmith.report.sections.test_split import averages, test_split
 from tunesmith.report.sections.variants import variants
-from tunesmith.report.summary import tell
+from tunesmith.report.summary import summarise_run
 
 MOST_RECIPE = 100_000
 
 
-def render(run_dir: Path) -> str:
+def render_page(run_dir: Path) -> str:
     """The page of a run in whatever state it is: going, finished, preempted or failed.
 
     The page needs no network and no script: a content security policy refuses both, but for the one
@@ -61,7 +61,7 @@ def write_report(run_dir: Path) -> Path:
     from tunesmith.checkpoint.atomic import write_text
 
     path = run_dir / "report.html"
-    write_text(path, render(run_dir))
+    write_text(path, render_page(run_dir))
     return path
 
 
@@ -70,7 +70,7 @@ def _sections(run: RunFiles) -> dict[str, Any]:
         "name": run.name,
         "task": run.recipe.get("task", ""),
         "problems": run.problems,
-        "story": tell(run),
+        "story": summarise_run(run),
         "facts": facts(run),
         "kept": "kept model" if run.result else "best so far",
         "gains": gains(run),
@@ -78,7 +78,7 @@ def _sections(run: RunFiles) -> dict[str, Any]:
         "chosen_by": chosen_by(run),
         "without_model": without_model(run),
         "classes": classes(run),
-        "tested": tested(run),
+        "tested": test_split(run),
         "averages": averages(run),
         "figures": figures(run),
         "verdicts": verdicts(run),

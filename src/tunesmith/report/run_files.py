@@ -12,7 +12,7 @@ from tunesmith.checkpoint.plain_file import MIB, MOST, is_there, read_plain, ref
 from tunesmith.errors import UserError
 from tunesmith.recipe.finding import RecipeTrouble
 from tunesmith.recipe.read import own_tree
-from tunesmith.recipe.yaml.nodes import to_plain
+from tunesmith.recipe.yaml.nodes import node_to_plain
 from tunesmith.recipe.yaml.text import MAX_BYTES
 from tunesmith.report.score_files import BASELINE_SCORES, SCORES, read_scores
 from tunesmith.tasks.task import Scored
@@ -173,7 +173,7 @@ def add_record(kept: Mapping[str, list[Record]], record: Record) -> None:
 def metric_line(line: str | bytes) -> Record | None:
     """One line of ``metrics.jsonl`` as a record, ``None`` if it is none."""
     try:
-        record = parse_json(line)
+        record = parse_json_text(line)
     except (ValueError, RecursionError):
         return None
     step = record.get("step") if isinstance(record, dict) else None
@@ -181,7 +181,7 @@ def metric_line(line: str | bytes) -> Record | None:
     return record if whole else None
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json_text(text: str | bytes) -> Any:
     """The value of a JSON text; whole numbers too large to reckon with become floating point, or infinite.
 
     Raises:
@@ -207,7 +207,7 @@ def _recipe(path: Path, text: str, problems: list[str]) -> Record:
         tree = own_tree(text.encode(), path)
         if "extends" in tree.entries:  # as written by a run it extends nothing
             problems.append("recipe.yaml: `extends` is not followed here")
-        return dict(to_plain(tree.with_entry("extends", None)))
+        return dict(node_to_plain(tree.with_entry("extends", None)))
     except RecipeTrouble as trouble:
         problems.append(f"recipe.yaml: {trouble.findings[0].what}")
         return {}
@@ -218,7 +218,7 @@ def _json(path: Path, problems: list[str]) -> Any:
     if not text.strip():
         return None
     try:
-        return parse_json(text)
+        return parse_json_text(text)
     except (ValueError, RecursionError) as error:
         problems.append(f"{path.name}: not valid JSON ({error})")
         return None

@@ -15,7 +15,7 @@ Tone = Literal["good", "plain", "warn", "bad", "going"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Summary:
     """The verdict in words.
 
     Attributes:
@@ -52,7 +52,7 @@ STATES: Mapping[str, tuple[Tone, str]] = {
 """Status to tone and opening words, where no rule says more."""
 
 
-def tell(run: RunFiles) -> Story:
+def summarise_run(run: RunFiles) -> Summary:
     """The story of a run, whatever its state."""
     if run.variants is not None:
         return _tell_variants(run.variants)
@@ -68,7 +68,7 @@ def tell(run: RunFiles) -> Story:
         if rule == "target" and stop.get("step") == 0:
             tone, opening = "warn", "The target asks for nothing"
     reason = str(stop.get("reason") or run.result.get("error") or "")
-    return Story(
+    return Summary(
         tone=tone, headline=_headline(opening, stop.get("step"), reason), detail=_detail(run, status)
     )
 
@@ -109,10 +109,10 @@ def _detail(run: RunFiles, status: str) -> str:
     return f"{sentence}; before tuning it was {numbers.number(at_start)}."
 
 
-def _tell_going(run: RunFiles) -> Story:
+def _tell_going(run: RunFiles) -> Summary:
     last = max((record["step"] for record in (*run.train, *run.evals)), default=None)
     if last is None:
-        return Story(
+        return Summary(
             tone="going", headline="No step yet", detail="The run has only just begun, or it never did."
         )
     name = chief_metric(run)
@@ -121,19 +121,19 @@ def _tell_going(run: RunFiles) -> Story:
     detail = (
         "The run has written no result: it is still going, or it was cut off. What follows is what it wrote."
     )
-    return Story(tone="going", headline=f"No verdict yet: at step {last}{now}", detail=detail)
+    return Summary(tone="going", headline=f"No verdict yet: at step {last}{now}", detail=detail)
 
 
-def _tell_variants(variants: Record) -> Story:
+def _tell_variants(variants: Record) -> Summary:
     metric = str(variants.get("metric", "loss"))
     rows = [row for row in _sequence(variants.get("variants")) if isinstance(row, Mapping)]
     sign = 1 if direction(metric) == "max" else -1
     scored = [row for row in rows if isinstance(_mapping(row.get("metrics")).get(metric), int | float)]
     if not scored:
-        return Story(tone="going", headline=f"{len(rows)} variants, none measured yet", detail="")
+        return Summary(tone="going", headline=f"{len(rows)} variants, none measured yet", detail="")
     first = max(scored, key=lambda row: sign * row["metrics"][metric])
     value = numbers.number(first["metrics"][metric])
-    return Story(
+    return Summary(
         tone="good",
         headline=f"Best of {len(rows)} variants: {first.get('name')}, {metric} {value}",
         detail="Each variant is a run with a report of its own, linked in the table below.",

@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class WheelEntry:
     """What is known of an unpacked member.
 
     Attributes:
@@ -83,7 +83,7 @@ def _entry_folder(address: WheelAddress) -> Path:
     return cache_folder() / "wheels" / f"{project}-{address.version}" / key
 
 
-def _read_entry(folder: Path, thorough: bool) -> Entry | None:
+def _read_entry(folder: Path, thorough: bool) -> WheelEntry | None:
     """The entry if it is whole; a damaged one is reported and counts as absent."""
     try:
         record = json.loads((folder / "entry.json").read_bytes())
@@ -93,7 +93,7 @@ def _read_entry(folder: Path, thorough: bool) -> Entry | None:
         if whole and thorough:
             whole = all(sha256_of(content / name) == digest for name, (_, digest) in files.items())
         if whole and files:
-            return Entry(content / record["name"], record["wheel_sha256"], files)
+            return WheelEntry(content / record["name"], record["wheel_sha256"], files)
     except (FileNotFoundError, NotADirectoryError):
         if not folder.exists():
             return None
@@ -103,7 +103,7 @@ def _read_entry(folder: Path, thorough: bool) -> Entry | None:
     return None
 
 
-def _bring(address: WheelAddress, folder: Path, where: str) -> Entry:
+def _bring(address: WheelAddress, folder: Path, where: str) -> WheelEntry:
     shutil.rmtree(folder, ignore_errors=True)
     with building(folder) as fresh:
         downloads = fresh / "download"

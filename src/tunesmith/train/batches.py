@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from tunesmith.plan.batch import Division, deal
+from tunesmith.plan.batch import Division, assign_micro_batches
 from tunesmith.tasks.task import Batch, Example, Task
 from tunesmith.world.signals import ASKS_TO_STOP, held_back
 
@@ -45,7 +45,9 @@ def step_batches(
         seed: for the workers' own random numbers.
     """
     lengths = [int(example["length"]) for example in examples]
-    plan = (micro for step in steps for micro in deal(samples_of(step), lengths, division, rank))
+    plan = (
+        micro for step in steps for micro in assign_micro_batches(samples_of(step), lengths, division, rank)
+    )
     loader: Any = DataLoader(
         examples,  # a sequence is all that it needs
         batch_sampler=_Once(plan),

@@ -26,17 +26,17 @@ from tunesmith.model.tune.prequantized import stored_bits
 from tunesmith.model.tune.quantize import refuse_sharded, true_size
 from tunesmith.model.tune.select import is_head
 from tunesmith.plan.arithmetic import Arithmetic
-from tunesmith.prepare.describe import describe, division_of, metrics_of, steps_of
-from tunesmith.prepare.eval_sets import Aside, set_aside
-from tunesmith.prepare.inputs import Parts
+from tunesmith.prepare.describe import describe, division_of, measured_metrics, steps_of
+from tunesmith.prepare.eval_sets import EvalSets, make_eval_sets
+from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.check.metric_names import all_metrics, set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.task import Task
 from tunesmith.tasks.text.regression import Regression
 from tunesmith.train.context import Setup
 from tunesmith.train.engine.optimizer import make_optimizer
-from tunesmith.train.engine.process import Place, on_main, seed_everything
-from tunesmith.train.engine.wrap import spread, zero_stage
+from tunesmith.train.engine.process import ProcessContext, on_main, seed_everything
+from tunesmith.train.engine.wrap import wrap_model, zero_stage
 from tunesmith.train.engine.zero import keep_transformers_out
 from tunesmith.train.evaluate.graders import make_graders, refuse_judge
 from tunesmith.train.evaluate.harness import load_harness
@@ -47,7 +47,13 @@ from tunesmith.world.memory import resident_bytes
 
 
 def build(
-    parts: Parts, place: Place, run_dir: Path, recipe_hash: str, *, saver: Saver, pulse: Pulse
+    parts: PreparedInputs,
+    place: ProcessContext,
+    run_dir: Path,
+    recipe_hash: str,
+    *,
+    saver: Saver,
+    pulse: Pulse,
 ) -> Setup:
     """Everything that the loop needs, on its device.
 
@@ -64,8 +70,8 @@ def build(
     deepspeed = accelerator.distributed_type == DistributedType.DEEPSPEED
     if deepspeed:
         keep_transformers_out()
-    metrics = metrics_of(recipe, parts.task)
-    examples, aside = set_aside(parts)
+    metrics = measured_metrics(recipe, parts.task)
+    examples, aside = make_eval_sets(parts)
     refuse_rules(recipe, metrics, len(parts.eval), aside, deepspeed=deepspeed)
     load_metrics([*metrics, *(each for name in recipe.eval.sets for each in set_metrics(recipe, name))])
     harness = _from_outside(recipe, accelerator)
@@ -77,7 +83,7 @@ def build(
     model, task = _tuned(parts, accelerator, dtype)
     autocast = dtype if needs_autocast(model, dtype) else None
     optimizer = make_optimizer(model, recipe.optimizer)
-    engine = spread(accelerator, model, optimizer, clip=recipe.optimizer.clip, dtype=dtype)
+    engine = wrap_model(accelerator, model, optimizer, clip=recipe.optimizer.clip, dtype=dtype)
     seed_everything(recipe.run.seed, place.world.rank)
     division = division_of(parts, accelerator.num_processes)
     return Setup(
@@ -107,7 +113,7 @@ def build(
     )
 
 
-def _tuned(parts: Parts, accelerator: Accelerator, dtype: torch.dtype) -> tuple[Any, Task]:
+def _tuned(parts: PreparedInputs, accelerator: Accelerator, dtype: torch.dtype) -> tuple[Any, Task]:
     """The model with its adapters and what learns of it chosen, and the task fitted to it."""
     recipe = parts.recipe
     loaded = torch.float32 if recipe.tune.lora is None else dtype
@@ -150,12 +156,12 @@ def _from_outside(recipe: Recipe, accelerator: Accelerator) -> Any:
     return found[0] if found else None
 
 
-def mixed_step_of(step: int, parts: Parts) -> list[int]:
+def mixed_step_of(step: int, parts: PreparedInputs) -> list[int]:
     """Indices of the training examples of one step."""
     return mixed_step(parts.mixture, step, parts.recipe.batch.size, parts.recipe.run.seed)
 
 
-def dtype_of(parts: Parts, place: Place) -> torch.dtype:
+def dtype_of(parts: PreparedInputs, place: ProcessContext) -> torch.dtype:
     """Type of the arithmetic and of frozen weights."""
     return choose_dtype(parts.recipe.model.dtype, place.profile, place.accelerator.device)
 
@@ -199,13 +205,13 @@ def fuses(accelerator: Accelerator) -> bool:
     return not (accelerator.distributed_type == DistributedType.DEEPSPEED and zero_stage(accelerator) == 3)
 
 
-def outline(parts: Parts, dtype: torch.dtype) -> Tuned:
+def outline(parts: PreparedInputs, dtype: torch.dtype) -> Tuned:
     """The model as it would be tuned, without its weights."""
     model, fresh = load_outline(parts.recipe.model, parts.head, parts.config)
     return apply_tune(model, parts.recipe.tune, auto_model=parts.head.auto_model, fresh=fresh, dtype=dtype)
 
 
-def arithmetic_of(parts: Parts, place: Place, model: Any) -> Arithmetic:
+def arithmetic_of(parts: PreparedInputs, place: ProcessContext, model: Any) -> Arithmetic:
     """The arithmetic of a run, from its parts and its model (with or without weights)."""
     return describe(
         parts,
@@ -221,7 +227,7 @@ def arithmetic_of(parts: Parts, place: Place, model: Any) -> Arithmetic:
 
 
 def refuse_rules(
-    recipe: Recipe, metrics: Sequence[str], examples: int, aside: Aside, *, deepspeed: bool = False
+    recipe: Recipe, metrics: Sequence[str], examples: int, aside: EvalSets, *, deepspeed: bool = False
 ) -> None:
     """Make sure that every rule can be judged by what will be measured.
 

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 
 from tunesmith.checkpoint.saver import Saver
 from tunesmith.plan.batch import Division
-from tunesmith.prepare.eval_sets import Aside
+from tunesmith.prepare.eval_sets import EvalSets
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.task import Example, Scored, Task
 from tunesmith.train.async_eval.pending import Handover
@@ -21,7 +21,7 @@ from tunesmith.train.engine.engine import Engine
 from tunesmith.train.resume.averaging import RunningMean
 from tunesmith.train.supervise.heartbeat import Pulse
 
-ALONE = Aside()
+ALONE = EvalSets()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Setup:
     saver: Saver
     facts: Mapping[str, Any]
     pulse: Pulse = field(default_factory=Pulse)
-    aside: Aside = ALONE
+    aside: EvalSets = ALONE
     harness: Any = None
     graders: Mapping[str, Callable[[Sequence[Scored]], list[float]]] = field(default_factory=dict)
     handover: Handover | None = None

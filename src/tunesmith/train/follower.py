@@ -26,21 +26,21 @@ from tunesmith.errors import Exit, UserError
 from tunesmith.fault import fault
 from tunesmith.model.digest import base_digest
 from tunesmith.prepare.base_model import read_object
-from tunesmith.prepare.hardware import quieten
+from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import prepare
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.train.async_eval import mailbox
-from tunesmith.train.async_eval.liveness import Alone, has_ended
+from tunesmith.train.async_eval.liveness import TrainerLiveness, has_ended
 from tunesmith.train.build import build
 from tunesmith.train.context import Setup
 from tunesmith.train.deliver.select_weights import score_test_baseline
-from tunesmith.train.engine.process import Place, on_main, take_place
-from tunesmith.train.evaluate.evaluation import look
+from tunesmith.train.engine.process import ProcessContext, join_processes, on_main
+from tunesmith.train.evaluate.evaluation import evaluate
 from tunesmith.train.evaluate.score import Evaluation
 from tunesmith.train.resume.save import open_saver
 from tunesmith.train.resume.snapshot import put_back
-from tunesmith.train.supervise.heartbeat import Pulse, everybodys
+from tunesmith.train.supervise.heartbeat import Pulse, all_gather_objects
 from tunesmith.train.supervise.watchdog import leave_at_once
 from tunesmith.world.environment import read_world
 from tunesmith.world.launcher import process_of
@@ -69,7 +69,7 @@ def follow_run(run_dir: Path, *, threads: int | None = None, child_of: int | Non
     Raises:
         UserError: if the run is not evaluated beside training, or somebody else scores it already.
     """
-    quieten()
+    silence_libraries()
     run_dir = run_dir.absolute()
     with listen(partial(leave_at_once, read_world(os.environ))) as flag:
         flag.launcher = flag.launcher if child_of is None else process_of(child_of)
@@ -81,7 +81,7 @@ def follow_run(run_dir: Path, *, threads: int | None = None, child_of: int | Non
                 return Exit.FINISHED
             recipe = _recipe_of(run_dir, about, threads)
             flag.waiting = True
-            place = take_place(recipe.run)
+            place = join_processes(recipe.run)
             with (
                 _alone(run_dir, place, patience=0.0 if child_of is None else TAKE),
                 _signs(run_dir, pulse, place),
@@ -129,7 +129,7 @@ def _recipe_of(run_dir: Path, about: Mapping[str, Any], threads: int | None) -> 
 
 
 @contextmanager
-def _alone(run_dir: Path, place: Place, *, patience: float) -> Iterator[None]:
+def _alone(run_dir: Path, place: ProcessContext, *, patience: float) -> Iterator[None]:
     """Be the only one who scores this run."""
     folder = run_dir / mailbox.FOLDER
     with ExitStack() as stack:
@@ -149,7 +149,7 @@ def _take(stack: ExitStack, folder: Path, patience: float) -> None:
 
 
 @contextmanager
-def _signs(run_dir: Path, pulse: Pulse, place: Place) -> Iterator[None]:
+def _signs(run_dir: Path, pulse: Pulse, place: ProcessContext) -> Iterator[None]:
     """Tell once in a while, from a thread, what this process is doing: those who train wait for it."""
     over = threading.Event()
     path = run_dir / mailbox.FOLDER / mailbox.SIGN
@@ -173,7 +173,9 @@ def _signs(run_dir: Path, pulse: Pulse, place: Place) -> Iterator[None]:
         over.set()
 
 
-def _setup_of(run_dir: Path, recipe: Recipe, about: Mapping[str, Any], place: Place, pulse: Pulse) -> Setup:
+def _setup_of(
+    run_dir: Path, recipe: Recipe, about: Mapping[str, Any], place: ProcessContext, pulse: Pulse
+) -> Setup:
     parts = pulse.together(
         place.accelerator, "prepare", lambda: prepare(recipe, Path(str(about["folder"])), look=pulse.look)
     )
@@ -201,10 +203,10 @@ def _score_all(run_dir: Path, setup: Setup, pulse: Pulse) -> None:
     Raises:
         Leaving: in all processes, if one was asked to leave.
     """
-    alone = Alone(run_dir, setup.recipe.run.deadline)
+    alone = TrainerLiveness(run_dir, setup.recipe.run.deadline)
     while True:
         pulse.enter("wait")
-        if any(everybodys(setup.accelerator, [pulse.flag.asked])):
+        if any(all_gather_objects(setup.accelerator, [pulse.flag.asked])):
             raise Leaving
         step = on_main(setup.accelerator, partial(_next_step, run_dir, alone))
         if step is None:
@@ -215,7 +217,7 @@ def _score_all(run_dir: Path, setup: Setup, pulse: Pulse) -> None:
             time.sleep(PAUSE)
 
 
-def _next_step(run_dir: Path, alone: Alone) -> int | None:
+def _next_step(run_dir: Path, alone: TrainerLiveness) -> int | None:
     """The oldest step to be scored; ``NOTHING`` for now, and ``None`` when the run has ended."""
     if has_ended(run_dir):
         return None
@@ -237,8 +239,8 @@ def _score(run_dir: Path, setup: Setup, step: int) -> None:
     fault("score")
     if not _put_in(setup, taken):
         return
-    evaluation, newest = look(setup, taken.progress)
-    measured = mailbox.as_beside(evaluation.measurement, taken)
+    evaluation, newest = evaluate(setup, taken.progress)
+    measured = mailbox.as_requested(evaluation.measurement, taken)
     test = run_dir / mailbox.FOLDER / mailbox.TEST_SCORES
     tested = step == 0 and bool(setup.aside.test)
     if tested:
@@ -250,24 +252,24 @@ def _score(run_dir: Path, setup: Setup, step: int) -> None:
     print(f"step {step}: {'scored' if written else 'given up by the run'}", flush=True)
 
 
-def _put_in(setup: Setup, taken: mailbox.Look) -> bool:
+def _put_in(setup: Setup, taken: mailbox.EvalRequest) -> bool:
     """Give the model a look's weights; ``False`` in all processes if the run has given them up meanwhile."""
     try:
         saved = read_shards(taken.folder, "weights")
     except OSError:
         saved = {}
-    if not all(everybodys(setup.accelerator, [bool(saved)])):
+    if not all(all_gather_objects(setup.accelerator, [bool(saved)])):
         return False
     put_back(saved, setup.engine, setup.bare)
     return True
 
 
-def _taken(run_dir: Path, step: int) -> mailbox.Look | None:
-    found = mailbox.read_look(run_dir, step)
+def _taken(run_dir: Path, step: int) -> mailbox.EvalRequest | None:
+    found = mailbox.read_request(run_dir, step)
     if found is None:
         return None
     problems = verify(found.folder)
-    if problems and mailbox.read_look(run_dir, step) == found:
+    if problems and mailbox.read_request(run_dir, step) == found:
         raise UserError(
             f"the weights of step {step}, which were to be scored, are damaged: {problems[0]}",
             str(found.folder),

@@ -17,13 +17,13 @@ from rich.progress import Progress as Bar
 
 from tunesmith.checkpoint.atomic import write_json
 from tunesmith.checkpoint.journal import append_record
-from tunesmith.judge.instability import Outcome
-from tunesmith.judge.measurement import Measurement, Progress, Verdict, to_plain
-from tunesmith.metrics.compute import confusion
+from tunesmith.judge.instability import StepOutcome
+from tunesmith.judge.measurement import Measurement, Progress, Verdict, measurement_to_plain
+from tunesmith.metrics.compute import confusion_matrix
 from tunesmith.report.score_files import write_scores
 from tunesmith.terminal import drawing, printable
 from tunesmith.train.context import Setup
-from tunesmith.train.engine.process import Place
+from tunesmith.train.engine.process import ProcessContext
 from tunesmith.train.evaluate.score import Evaluation
 from tunesmith.train.record.cost import memory_bytes
 from tunesmith.train.step import StepResult
@@ -112,7 +112,7 @@ class Log:
             left = f" of {self._total_steps}" if self._total_steps else ""
             self.say(f"step {progress.step}{left}  {facts}  learning rate {learning_rate:.2e}")
 
-    def outcome(self, step: int, outcome: Outcome) -> None:
+    def outcome(self, step: int, outcome: StepOutcome) -> None:
         """Say so when the numbers of a step went wrong."""
         if outcome.action == "go on":
             return
@@ -139,7 +139,7 @@ class Log:
         if not self._main:
             return
         self._still_ours()
-        plain = to_plain(measured)
+        plain = measurement_to_plain(measured)
         record = {
             "kind": "eval",
             "step": measured.progress.step,
@@ -186,14 +186,14 @@ class Log:
         if is_best and self._labels and evaluation.scored:
             guessed = [one.prediction for one in evaluation.scored]
             truth = [one.reference for one in evaluation.scored]
-            counts = confusion(self._labels, guessed, truth)
+            counts = confusion_matrix(self._labels, guessed, truth)
             content = {"labels": list(self._labels), "counts": counts}
             write_json(self._run_dir / "confusion.json", content, check=self._still_ours)
         if is_best:
             write_json(self._run_dir / SCORES_OF, {"weights": best}, check=self._still_ours)
 
 
-def open_log(setup: Setup, place: Place, still_ours: Callable[[], None]) -> Log:
+def open_log(setup: Setup, place: ProcessContext, still_ours: Callable[[], None]) -> Log:
     """The log of a run; nothing is written once the run directory is another's."""
     return Log(
         setup.run_dir,

@@ -15,19 +15,19 @@ from tunesmith.train.context import Setup
 from tunesmith.train.log import Log
 from tunesmith.train.measure import is_due, measure, take_scored
 from tunesmith.train.record.cost import advanced, open_energy
-from tunesmith.train.recover import StepTooLarge, WentWrong, broke_down, is_out_of_memory
-from tunesmith.train.resume.averaging import follow
-from tunesmith.train.resume.save import save_checkpoint, settle
+from tunesmith.train.recover import RollbackRequested, StepTooLarge, is_out_of_memory, stop_as_failed
+from tunesmith.train.resume.averaging import update_average
+from tunesmith.train.resume.save import save_checkpoint, wait_for_saver
 from tunesmith.train.resume.state import State
 from tunesmith.train.step import train_step
-from tunesmith.train.supervise.interrupts import Asked
+from tunesmith.train.supervise.interrupts import Interrupts
 
 NO_END = 10**9
 
 
 # The loop stands in one place, to be read from top to bottom.
 def train(  # noqa: PLR0912, PLR0915
-    setup: Setup, state: State, log: Log, asked: Callable[[], Asked]
+    setup: Setup, state: State, log: Log, asked: Callable[[], Interrupts]
 ) -> State:
     """Train until a rule says stop, the steps are done, or a signal asks to leave.
 
@@ -61,7 +61,7 @@ def train(  # noqa: PLR0912, PLR0915
         done = closing_verdict(state.progress, total_steps, recipe.stop) if state.progress.step else None
         state = measure_and_decide(setup, state, log, done)
         if state.verdict.stop:
-            save(setup, state)
+            save_state(setup, state)
         if state.preempted:
             return state
 
@@ -117,7 +117,7 @@ def train(  # noqa: PLR0912, PLR0915
         fault("log")
         log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
 
-        follow(setup.mean, setup.bare, state.progress.step, updated=result.updated)
+        update_average(setup.mean, setup.bare, state.progress.step, updated=result.updated)
 
         # 2. Numbers that went wrong: the weights were left as they were, and the recipe says what next.
         outcome = after_step(
@@ -131,10 +131,10 @@ def train(  # noqa: PLR0912, PLR0915
         state = replace(state, trouble=outcome.trouble)
         log.outcome(state.progress.step, outcome)
         if outcome.action == "back":
-            raise WentWrong(state, outcome.reason)
+            raise RollbackRequested(state, outcome.reason)
         if outcome.action == "stop":
-            state = replace(state, verdict=broke_down(outcome.reason))
-            save(setup, state)
+            state = replace(state, verdict=stop_as_failed(outcome.reason))
+            save_state(setup, state)
             break
 
         # 3. Measure and decide, when it is due, and before the run ends.
@@ -152,10 +152,10 @@ def train(  # noqa: PLR0912, PLR0915
             state = replace(state, preempted=True)
         state = _with_soup(setup, state, due=saves or state.verdict.stop)
         if saves or result.asked.save or state.verdict.stop or state.preempted:
-            save(setup, state, asked_for=result.asked.save)
+            save_state(setup, state, asked_for=result.asked.save)
         if state.preempted:
             break
-    settle(setup.saver, setup.accelerator)
+    wait_for_saver(setup.saver, setup.accelerator)
     return state
 
 
@@ -175,7 +175,7 @@ def measure_and_decide(setup: Setup, state: State, log: Log, closing: Verdict | 
     return replace(state, verdict=closing)
 
 
-def save(setup: Setup, state: State, *, asked_for: bool = False) -> None:
+def save_state(setup: Setup, state: State, *, asked_for: bool = False) -> None:
     """Hand a checkpoint to those who write it."""
     setup.pulse.enter("save", state.progress.step)
     save_checkpoint(

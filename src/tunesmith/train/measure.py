@@ -10,17 +10,17 @@ from tunesmith.judge.comparisons import keep
 from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Progress
 from tunesmith.judge.notes import notes
-from tunesmith.judge.schedule.eval_schedule import next_look
+from tunesmith.judge.schedule.eval_schedule import next_eval_step
 from tunesmith.judge.selection.best import best_index
 from tunesmith.judge.statistics.example_scores import Scores
 from tunesmith.plan.schedule import due, warmup_steps
 from tunesmith.report.score_files import read_scores, write_scores
-from tunesmith.train.async_eval.handover import adopt, hand_over, keep_look, wait
-from tunesmith.train.async_eval.mailbox import Result
+from tunesmith.train.async_eval.handover import collect_results, keep_request, request_evaluation, wait
+from tunesmith.train.async_eval.mailbox import EvalResult
 from tunesmith.train.context import Setup
 from tunesmith.train.deliver.select_weights import TEST_BASELINE, score_test_baseline
 from tunesmith.train.engine.process import from_main
-from tunesmith.train.evaluate.evaluation import look, paired
+from tunesmith.train.evaluate.evaluation import evaluate, paired
 from tunesmith.train.evaluate.score import Evaluation
 from tunesmith.train.log import Log
 from tunesmith.train.resume.save import keep_best
@@ -44,7 +44,7 @@ def measure(setup: Setup, state: State, log: Log, *, last: bool) -> State:
     setup.pulse.enter("evaluate", state.progress.step)
     state = replace(state, unmeasured=False)
     if setup.handover is not None:
-        state = hand_over(setup, setup.handover, state)
+        state = request_evaluation(setup, setup.handover, state)
         most = 0 if last else setup.handover.ahead
         return wait(setup, setup.handover, state, _judge_of(setup, log), most=most)
     try:
@@ -56,11 +56,11 @@ def measure(setup: Setup, state: State, log: Log, *, last: bool) -> State:
 def take_scored(setup: Setup, state: State, log: Log) -> State:
     """Judge what has been scored beside training."""
     assert setup.handover is not None, "nothing is scored beside training"
-    return adopt(setup, setup.handover, state, _judge_of(setup, log))
+    return collect_results(setup, setup.handover, state, _judge_of(setup, log))
 
 
-def _judge_of(setup: Setup, log: Log) -> Callable[[State, Result], State]:
-    def judge(state: State, result: Result) -> State:
+def _judge_of(setup: Setup, log: Log) -> Callable[[State, EvalResult], State]:
+    def judge(state: State, result: EvalResult) -> State:
         evaluation = result.evaluation
         measurement = replace(evaluation.measurement, paired=paired(state.kept, result.newest, setup.aside))
         if result.test_scores is not None and setup.accelerator.is_main_process:
@@ -71,7 +71,7 @@ def _judge_of(setup: Setup, log: Log) -> Callable[[State, Result], State]:
             replace(evaluation, measurement=measurement),
             result.newest,
             log,
-            keep_as_best=partial(keep_look, setup),
+            keep_as_best=partial(keep_request, setup),
         )
 
     return judge
@@ -81,7 +81,7 @@ def _measured(setup: Setup, state: State, log: Log) -> State:
     first = not state.history and state.progress.step == 0
     with log.evaluating():
         beside = score_test_baseline(setup, setup.run_dir / TEST_BASELINE) if first else 0.0
-        evaluation, newest = look(setup, state.progress, state.history, state.kept)
+        evaluation, newest = evaluate(setup, state.progress, state.history, state.kept)
     seconds = evaluation.measurement.seconds + beside
     measurement = replace(evaluation.measurement, train_loss=state.train_loss, seconds=seconds)
     evaluation = replace(evaluation, measurement=measurement)
@@ -128,4 +128,4 @@ def planned_look(setup: Setup, state: State) -> int | None:
     if not setup.recipe.eval.every.auto:
         return None
     warmup = warmup_steps(setup.total_steps, setup.recipe.optimizer.warmup)
-    return int(from_main(setup.accelerator, next_look(state.history, setup.total_steps, warmup=warmup)))
+    return int(from_main(setup.accelerator, next_eval_step(state.history, setup.total_steps, warmup=warmup)))

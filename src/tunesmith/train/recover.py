@@ -16,16 +16,16 @@ from tunesmith.judge.measurement import Verdict
 from tunesmith.plan.advice import advise
 from tunesmith.plan.batch import Division
 from tunesmith.plan.cost.memory import Engine, Sharding
-from tunesmith.plan.workload import division_of, memory_at
-from tunesmith.prepare.estimate import job_from
-from tunesmith.prepare.hardware import Device, look_around
-from tunesmith.prepare.inputs import Parts
-from tunesmith.train.async_eval.mailbox import drop_looks
+from tunesmith.plan.workload import batch_division, memory_at
+from tunesmith.prepare.estimate import workload_from
+from tunesmith.prepare.hardware import Device, detect_hardware
+from tunesmith.prepare.inputs import PreparedInputs
+from tunesmith.train.async_eval.mailbox import drop_requests
 from tunesmith.train.context import Setup
 from tunesmith.train.deliver.reselect import judged_again
-from tunesmith.train.engine.process import Place
+from tunesmith.train.engine.process import ProcessContext
 from tunesmith.train.resume.restore import load_checkpoint
-from tunesmith.train.resume.save import settle
+from tunesmith.train.resume.save import wait_for_saver
 from tunesmith.train.resume.state import State
 
 
@@ -59,7 +59,9 @@ def with_micro(setup: Setup, micro: int | None) -> Setup:
     return replace(setup, division=division, facts={**setup.facts, "micro_batch_size": micro})
 
 
-def smaller(setup: Setup, large: StepTooLarge, parts: Parts, place: Place) -> State:
+def halve_micro_batch(
+    setup: Setup, large: StepTooLarge, parts: PreparedInputs, place: ProcessContext
+) -> State:
     """The state with half the samples a pass, if the recipe says `auto` and one process decides.
 
     Raises:
@@ -83,7 +85,7 @@ def smaller(setup: Setup, large: StepTooLarge, parts: Parts, place: Place) -> St
     return replace(large.state, micro=micro)
 
 
-def _advice(setup: Setup, parts: Parts, place: Place) -> str:
+def _advice(setup: Setup, parts: PreparedInputs, place: ProcessContext) -> str:
     return explain_out_of_memory(
         parts,
         dtype=str(setup.dtype).removeprefix("torch."),
@@ -105,7 +107,7 @@ ENGINES: dict[str, Engine] = {
 
 
 def explain_out_of_memory(
-    parts: Parts, *, dtype: str, device: Device, processes: int, local: int, stage: int, engine: str
+    parts: PreparedInputs, *, dtype: str, device: Device, processes: int, local: int, stage: int, engine: str
 ) -> str:
     """Which part of the memory was too large, and the least change that would fit.
 
@@ -118,20 +120,20 @@ def explain_out_of_memory(
         stage: ZeRO's; FSDP2 is 3.
         engine: ``single``, ``ddp``, ``zero`` or ``fsdp2``, as engines call themselves.
     """
-    job = job_from(parts, dtype=dtype)
+    job = workload_from(parts, dtype=dtype)
     sharding = Sharding(stage=stage, processes=processes, engine=ENGINES[engine])
-    capacity = look_around().capacity(device, local)
+    capacity = detect_hardware().capacity(device, local)
     return advise(
         memory_at(job, sharding, device),
         job,
         capacity=float("inf") if capacity is None else capacity,
-        division=division_of(job, processes),
+        division=batch_division(job, processes),
         sharding=sharding,
         device=device,
     )
 
 
-class WentWrong(Exception):
+class RollbackRequested(Exception):
     """The numbers of a step went wrong, and the recipe wants to go back.
 
     Attributes:
@@ -144,17 +146,17 @@ class WentWrong(Exception):
         self.state, self.reason = state, reason
 
 
-def broke_down(reason: str) -> Verdict:
+def stop_as_failed(reason: str) -> Verdict:
     """The verdict of a run whose numbers went wrong."""
     return Verdict(decision="stop", rule="non-finite", reason=reason)
 
 
-def go_back(setup: Setup, wrong: WentWrong) -> State:
+def roll_back(setup: Setup, wrong: RollbackRequested) -> State:
     """Restore an earlier checkpoint, with a lower learning rate; an older one each time until it helps.
 
     Where there is none, the state says stop. Whoever calls this saves the state before going on.
     """
-    settle(setup.saver, setup.accelerator)
+    wait_for_saver(setup.saver, setup.accelerator)
     trouble, at = wrong.state.trouble, wrong.state.progress.step
     place = (setup.run_dir, setup.accelerator, setup.engine, setup.bare, setup.mean)
     earlier = min(trouble.returns, default=None)
@@ -163,14 +165,14 @@ def go_back(setup: Setup, wrong: WentWrong) -> State:
         state, _ = load_checkpoint(*place)
     if not _is_saved(state):
         return replace(
-            wrong.state, verdict=broke_down(f"{wrong.reason}; there is no checkpoint to go back to")
+            wrong.state, verdict=stop_as_failed(f"{wrong.reason}; there is no checkpoint to go back to")
         )
     state, _ = judged_again(setup, state)  # other rules may have written the checkpoint
     to = state.progress.step
     return replace(state, trouble=returned(state.trouble, trouble, setup.recipe.safety, to=to, at=at))
 
 
-def forget_what_came_after(setup: Setup, wrong: WentWrong, state: State) -> None:
+def drop_newer_state(setup: Setup, wrong: RollbackRequested, state: State) -> None:
     """Remove later checkpoints and lines of the journal, once the state after the return is saved.
 
     Before that a kill would bring the old learning rate back, and after it a checkpoint that was given up.
@@ -180,7 +182,7 @@ def forget_what_came_after(setup: Setup, wrong: WentWrong, state: State) -> None
         for folder in checkpoints(setup.run_dir / "checkpoints"):
             if (checkpoint_step(folder) or 0) > to:
                 remove_folder(folder)
-        drop_looks(setup.run_dir, state.awaited)
+        drop_requests(setup.run_dir, state.awaited)
         journal = setup.run_dir / "metrics.jsonl"
         truncate_after(journal, to)
         keep_evaluations(journal, {one.step for one in state.history})

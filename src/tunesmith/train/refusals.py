@@ -8,9 +8,9 @@ from pathlib import Path
 from tunesmith.errors import UserError
 from tunesmith.model.tune.quantize import refuse_sharded
 from tunesmith.prepare.check.inputs import missing_packages
-from tunesmith.prepare.describe import metrics_of
-from tunesmith.prepare.eval_sets import set_aside
-from tunesmith.prepare.inputs import Parts
+from tunesmith.prepare.describe import measured_metrics
+from tunesmith.prepare.eval_sets import make_eval_sets
+from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.check.metric_names import set_metrics
 from tunesmith.recipe.dump import recipe_hash
 from tunesmith.recipe.schema.recipe import Recipe
@@ -19,11 +19,11 @@ from tunesmith.tasks.task import Example
 from tunesmith.train.build import refuse_rules
 from tunesmith.train.evaluate.score import predicts
 from tunesmith.train.record.trackers import refuse_missing_trackers
-from tunesmith.train.resume.exactness import Terms
+from tunesmith.train.resume.exactness import ResumePolicy
 from tunesmith.train.resume.ownership import changes_of_recipe
 
 
-def refuse_as_run(parts: Parts, *, deepspeed: bool = False, zero_stage: int = 0) -> None:
+def refuse_as_run(parts: PreparedInputs, *, deepspeed: bool = False, zero_stage: int = 0) -> None:
     """Raise what a run of these parts would raise before its first step.
 
     Args:
@@ -38,8 +38,8 @@ def refuse_as_run(parts: Parts, *, deepspeed: bool = False, zero_stage: int = 0)
     for problem in missing_packages(recipe):
         raise problem
     refuse_missing_trackers(recipe.run.trackers)
-    metrics = metrics_of(recipe, parts.task)
-    examples, aside = set_aside(parts)
+    metrics = measured_metrics(recipe, parts.task)
+    examples, aside = make_eval_sets(parts)
     refuse_rules(recipe, metrics, len(examples), aside, deepspeed=deepspeed)
     refuse_sharded(recipe.model.quantize, zero_stage)
     if recipe.eval.harness and zero_stage == 3:
@@ -71,7 +71,7 @@ def refuse_plain_text(examples: Sequence[Example], metrics: Sequence[str]) -> No
         )
 
 
-def _refuse_recomputation(parts: Parts) -> None:
+def _refuse_recomputation(parts: PreparedInputs) -> None:
     if not parts.recipe.batch.checkpointing or not hasattr(parts.config, "architectures"):
         return
     made = class_of(parts.config, parts.head.auto_model)
@@ -86,7 +86,7 @@ def _refuse_recomputation(parts: Parts) -> None:
 def directory_taken(recipe: Recipe) -> UserError | None:
     """Why the run directory cannot be this recipe's; ``None`` if it is free, or holds this very run."""
     try:
-        changes_of_recipe(Path(str(recipe.run.dir)), recipe, recipe_hash(recipe), Terms())
+        changes_of_recipe(Path(str(recipe.run.dir)), recipe, recipe_hash(recipe), ResumePolicy())
     except UserError as problem:
         return problem
     return None

@@ -11,51 +11,51 @@ from typing import Any
 
 from tunesmith.checkpoint.atomic import write_json, write_text
 from tunesmith.checkpoint.journal import append_record, keep_evaluations, truncate_after
-from tunesmith.checkpoint.requests import Requests, answer
+from tunesmith.checkpoint.requests import Requests, acknowledge
 from tunesmith.errors import Exit
 from tunesmith.fault import fault
 from tunesmith.model.digest import base_digest
-from tunesmith.plan.arithmetic import text_of
-from tunesmith.prepare.hardware import quieten
-from tunesmith.prepare.inputs import Parts, prepare
+from tunesmith.plan.arithmetic import plan_text
+from tunesmith.prepare.hardware import silence_libraries
+from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.preview import preview
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.report.page import write_report
 from tunesmith.train.async_eval import mailbox
-from tunesmith.train.async_eval.handover import take_up
-from tunesmith.train.async_eval.pending import NotScored
-from tunesmith.train.async_eval.scorer import scored_beside
+from tunesmith.train.async_eval.handover import restore_queue
+from tunesmith.train.async_eval.pending import ScorerUnavailable
+from tunesmith.train.async_eval.scorer import with_scorer
 from tunesmith.train.build import arithmetic_of, build, dtype_of
 from tunesmith.train.context import Setup
 from tunesmith.train.deliver.finish import finish, resources_of, result_of, status_of
 from tunesmith.train.deliver.reselect import judged_again
-from tunesmith.train.deliver.select_weights import Chosen, tell_test
-from tunesmith.train.engine.process import Place, on_main, take_place
+from tunesmith.train.deliver.select_weights import FinalWeights, tell_test
+from tunesmith.train.engine.process import ProcessContext, join_processes, on_main
 from tunesmith.train.log import SCORES_OF, Log, open_log
-from tunesmith.train.loop import save, train
+from tunesmith.train.loop import save_state, train
 from tunesmith.train.measure import planned_look
-from tunesmith.train.record.environment import remote_code, surroundings
+from tunesmith.train.record.environment import describe_environment, remote_code
 from tunesmith.train.record.trackers import refuse_missing_trackers, tracked
 from tunesmith.train.recover import (
+    RollbackRequested,
     StepTooLarge,
-    WentWrong,
-    forget_what_came_after,
-    go_back,
-    smaller,
+    drop_newer_state,
+    halve_micro_batch,
+    roll_back,
     with_micro,
 )
-from tunesmith.train.resume.exactness import Terms, continuation_of, in_words
+from tunesmith.train.resume.exactness import ResumePolicy, continuation_of, continuation_text
 from tunesmith.train.resume.ownership import (
     OTHER_BASE,
     OTHER_ROWS,
-    Held,
+    RunLease,
     changes_since,
     make_base_models,
-    owned,
+    own_run_dir,
 )
 from tunesmith.train.resume.restore import load_checkpoint, saved_facts, saved_recipe
-from tunesmith.train.resume.save import open_saver, settle
+from tunesmith.train.resume.save import open_saver, wait_for_saver
 from tunesmith.train.resume.state import State
 from tunesmith.train.supervise.heartbeat import Pulse
 from tunesmith.train.supervise.interrupts import listener
@@ -63,10 +63,10 @@ from tunesmith.train.supervise.watchdog import LEFT_EARLY, leave_at_once, watchi
 from tunesmith.world.environment import read_world
 from tunesmith.world.signals import Leaving, listen
 
-EXACTLY = Terms()
+EXACTLY = ResumePolicy()
 
 
-def run_recipe(recipe: Recipe, folder: Path, terms: Terms = EXACTLY) -> int:
+def run_recipe(recipe: Recipe, folder: Path, terms: ResumePolicy = EXACTLY) -> int:
     """One recipe from data to report, in this process; the others do the same.
 
     The same recipe again goes on where it ended, and a finished one only says so.
@@ -82,13 +82,13 @@ def run_recipe(recipe: Recipe, folder: Path, terms: Terms = EXACTLY) -> int:
     Raises:
         UserError: for anything that the user must change.
     """
-    quieten()
+    silence_libraries()
     with listen(partial(leave_at_once, read_world(os.environ))) as stop_flag:
         stop_flag.waiting = True
-        place = take_place(recipe.run, beside=int(recipe.eval.mode == "async"))
+        place = join_processes(recipe.run, beside=int(recipe.eval.mode == "async"))
         run_dir, identity = Path(str(recipe.run.dir)), recipe_hash(recipe)
         try:
-            with owned(run_dir, recipe, identity, place, terms=terms) as held:
+            with own_run_dir(run_dir, recipe, identity, place, terms=terms) as held:
                 stop_flag.waiting = False
                 if held.finished:
                     return Exit.FINISHED
@@ -103,7 +103,14 @@ def run_recipe(recipe: Recipe, folder: Path, terms: Terms = EXACTLY) -> int:
 
 
 def _run_owned(
-    recipe: Recipe, folder: Path, place: Place, identity: str, *, held: Held, pulse: Pulse, terms: Terms
+    recipe: Recipe,
+    folder: Path,
+    place: ProcessContext,
+    identity: str,
+    *,
+    held: RunLease,
+    pulse: Pulse,
+    terms: ResumePolicy,
 ) -> int:
     run_dir, together = Path(str(recipe.run.dir)), partial(pulse.together, place.accelerator)
     parts = together("prepare", lambda: prepare(recipe, folder, look=pulse.look))
@@ -125,9 +132,9 @@ def _run_owned(
     for note in parts.report.notes:
         log.say(note)
     with log, tracked(recipe.run.trackers, run_dir, main=place.world.is_main) as hurry:
-        with scored_beside(setup, place) as accompanied:
+        with with_scorer(setup, place) as accompanied:
             state = _train_on(accompanied, state, parts, place, log)
-        chosen = Chosen()
+        chosen = FinalWeights()
         if state.preempted:
             hurry()
         else:
@@ -142,7 +149,7 @@ def _run_owned(
     return ends.get(status_of(state, recipe.stop), Exit.FINISHED)
 
 
-def _train_on(setup: Setup, state: State, parts: Parts, place: Place, log: Log) -> State:
+def _train_on(setup: Setup, state: State, parts: PreparedInputs, place: ProcessContext, log: Log) -> State:
     """Train to the end, also where a step was too large or went wrong."""
     requests = Requests(setup.run_dir) if place.world.is_main else None
     asked = listener(setup.pulse.flag, requests, _arrived(setup, state))
@@ -151,18 +158,18 @@ def _train_on(setup: Setup, state: State, parts: Parts, place: Place, log: Log) 
         try:
             return train(fitting, state, log, asked)
         except StepTooLarge as large:
-            state = smaller(fitting, large, parts, place)
+            state = halve_micro_batch(fitting, large, parts, place)
             log.say(f"out of memory: from here on {state.micro} a pass; the batch stays the same")
-        except NotScored as alone:
-            save(fitting, alone.state)
-            settle(fitting.saver, place.accelerator)
+        except ScorerUnavailable as alone:
+            save_state(fitting, alone.state)
+            wait_for_saver(fitting.saver, place.accelerator)
             raise alone.trouble from alone
-        except WentWrong as wrong:
-            state = go_back(fitting, wrong)
-            save(fitting, state)
-            settle(fitting.saver, place.accelerator)
+        except RollbackRequested as wrong:
+            state = roll_back(fitting, wrong)
+            save_state(fitting, state)
+            wait_for_saver(fitting.saver, place.accelerator)
             if not state.verdict.stop:
-                forget_what_came_after(fitting, wrong, state)
+                drop_newer_state(fitting, wrong, state)
                 log.say(f"back at step {state.progress.step}, learning rate x {state.trouble.factor:g}")
 
 
@@ -175,18 +182,20 @@ def _arrived(setup: Setup, state: State) -> Callable[[], bool]:
 
 
 def _write_beginning(
-    parts: Parts, setup: Setup, place: Place, identity: str, folder: Path, *, base: str
+    parts: PreparedInputs, setup: Setup, place: ProcessContext, identity: str, folder: Path, *, base: str
 ) -> dict[str, Any]:
     """What is known before the first step: recipe, plan, data report, preview and environment."""
     arithmetic, run_dir = arithmetic_of(parts, place, setup.bare), setup.run_dir
     data = parts.report.fingerprint
-    about = surroundings(place, dtype=dtype_of(parts, place), recipe_hash=identity, data=data, base=base)
+    about = describe_environment(
+        place, dtype=dtype_of(parts, place), recipe_hash=identity, data=data, base=base
+    )
     about["folder"] = str(folder.absolute())
     about["remote_code"] = remote_code(parts.recipe)
     about["trained_parameters"] = sum(count for count, _ in arithmetic.trained.values())
     if place.world.is_main:
         write_text(run_dir / "recipe.yaml", to_yaml(parts.recipe))
-        write_text(run_dir / "plan.txt", text_of(arithmetic) + "\n")
+        write_text(run_dir / "plan.txt", plan_text(arithmetic) + "\n")
         write_json(run_dir / "data.json", parts.report.to_dict())
         write_json(run_dir / "preview.json", preview(parts))
         write_json(run_dir / "environment.json", about)
@@ -194,7 +203,7 @@ def _write_beginning(
     return about
 
 
-def _continue(setup: Setup, place: Place, terms: Terms, changes: Sequence[str]) -> State:
+def _continue(setup: Setup, place: ProcessContext, terms: ResumePolicy, changes: Sequence[str]) -> State:
     state, problems = load_checkpoint(
         setup.run_dir,
         setup.accelerator,
@@ -203,7 +212,7 @@ def _continue(setup: Setup, place: Place, terms: Terms, changes: Sequence[str]) 
         setup.mean,
         weights_only=terms.weights_only,
     )
-    state, left_out = take_up(setup, state)
+    state, left_out = restore_queue(setup, state)
     step = state.progress.step
     begun = bool(step or state.history)
     # other rules may have written it, also where a run that accepted them was cut off before it saved
@@ -231,7 +240,7 @@ def _continue(setup: Setup, place: Place, terms: Terms, changes: Sequence[str]) 
                 weights_only=terms.weights_only,
             )
             append_record(journal, {"kind": "resume", **asdict(how)}, durable=True)
-            print(in_words(how, str(setup.dtype).removeprefix("torch.")), flush=True)
+            print(continuation_text(how, str(setup.dtype).removeprefix("torch.")), flush=True)
     place.accelerator.wait_for_everyone()
     return state
 
@@ -239,10 +248,10 @@ def _continue(setup: Setup, place: Place, terms: Terms, changes: Sequence[str]) 
 def _conclude(
     setup: Setup,
     state: State,
-    place: Place,
+    place: ProcessContext,
     log: Log,
     about: dict[str, Any],
-    chosen: Chosen,
+    chosen: FinalWeights,
     *,
     still_ours: Callable[[], None],
 ) -> None:
@@ -252,9 +261,9 @@ def _conclude(
         write_json(setup.run_dir / name, content, check=still_ours)
     still_ours()
     report = write_report(setup.run_dir)
-    answer(setup.run_dir, "save")
+    acknowledge(setup.run_dir, "save")
     if not state.preempted:
-        answer(setup.run_dir, "stop")
+        acknowledge(setup.run_dir, "stop")
     if state.preempted:
         log.say(f"stopped by a signal at step {state.progress.step}; run the same command to go on")
         return

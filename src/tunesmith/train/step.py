@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from tunesmith.fault import fault
 from tunesmith.tasks.task import Batch, Task
 from tunesmith.train.engine.engine import Engine
-from tunesmith.train.supervise.interrupts import Asked
+from tunesmith.train.supervise.interrupts import Interrupts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class StepResult:
     supervised: int
     updated: bool
     rescaled: bool
-    asked: Asked
+    asked: Interrupts
     seconds: float
 
     @property
@@ -55,7 +55,7 @@ def train_step(
     clip: float | None,
     autocast: torch.dtype | None,
     clock: Callable[[], float],
-    asked: Asked,
+    asked: Interrupts,
     loss_bound: float = math.inf,
 ) -> StepResult:
     """Learn from the micro-batches of one global batch.
@@ -101,7 +101,7 @@ def train_step(
         supervised=int(supervised),
         updated=update.applied,
         rescaled=update.rescaled,
-        asked=Asked(*(wish > 0 for wish in wishes)),
+        asked=Interrupts(*(wish > 0 for wish in wishes)),
         seconds=seconds / accelerator.num_processes,
     )
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tunesmith.live.tail import Place, read_new
-from tunesmith.report.charts.downsample import thin
+from tunesmith.live.tail import FilePosition, read_new
+from tunesmith.report.charts.downsample import downsample
 from tunesmith.report.run_files import Record, add_record
 
 MOST_POINTS = 1500
 TRAIN = ("loss", "learning_rate", "grad_norm", "tokens", "seconds")
 
 
-def curve(run_dir: Path, place: Place) -> dict[str, Any]:
+def curve(run_dir: Path, place: FilePosition) -> dict[str, Any]:
     """What was added to a run's journal since ``place``, as columns.
 
     Returns:
@@ -50,7 +50,7 @@ def _thinned(rows: Sequence[Record]) -> Sequence[Record]:
         for index, row in enumerate(rows)
         if (loss := _number(row.get("loss"))) is not None
     ]
-    return [rows[int(index)] for index, _ in thin(points, most=MOST_POINTS)]
+    return [rows[int(index)] for index, _ in downsample(points, most=MOST_POINTS)]
 
 
 def _some(rows: Sequence[Record]) -> Sequence[Record]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tunesmith.checkpoint.names import REPLACED, TEMPORARY
 from tunesmith.report.run_files import TRACES
-from tunesmith.ui.summary import Journal, Summary, summarise, unreadable
+from tunesmith.ui.summary import Journal, Summary, summary_of_run, unreadable
 
 WATCHED = (*TRACES, "owner.lock")
 RESULT, PARENT = WATCHED.index("result.json"), WATCHED.index("variants.json")
@@ -29,7 +29,7 @@ Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptRun:
     """A run as it was last read: id, state of its files, its line and the revision of that, journal, when."""
 
     key: str
@@ -45,7 +45,7 @@ class Kept:
         return bool(self.summary["phase"] == "ended")
 
 
-class Shelf:
+class RunIndex:
     """All runs below ``root``, by an id that says nothing of their path.
 
     Links to folders are not followed, so that nothing outside of ``root`` is ever read.
@@ -55,7 +55,7 @@ class Shelf:
         self.root = root
         self.whole = True
         self._lock = threading.Lock()
-        self._kept: dict[str, Kept] = {}  # by path
+        self._kept: dict[str, KeptRun] = {}  # by path
         self._paths: dict[str, str] = {}  # by id
         self._gone: dict[str, int] = {}
         self._revision = 0
@@ -84,7 +84,7 @@ class Shelf:
         if time.monotonic() - self._looked < SHORTEST_PAUSE:
             return
         ended = {path: kept.stamp for path, kept in self._kept.items() if kept.ended}
-        found, self.whole = find_runs(os.fspath(self.root), ended)
+        found, self.whole = scan_runs(os.fspath(self.root), ended)
         for path, stamp in found:
             self._update(path, stamp)
         for path in self._kept.keys() - {path for path, _ in found}:
@@ -104,14 +104,14 @@ class Shelf:
         try:
             if not any(stamp):
                 os.listdir(path)  # which says why nothing of it can be seen
-            summary, journal = summarise(Path(path), name, before.journal if before else Journal())
+            summary, journal = summary_of_run(Path(path), name, before.journal if before else Journal())
         except Exception as error:  # one strange folder must not hide the others
             summary, journal = unreadable(name, f"{type(error).__name__}: {error}"), Journal()
         summary["changed"] = _newest(stamp)
         revision = before.revision if before and before.summary == summary else self._revision + 1
         self._revision = max(revision, self._revision)
         self._gone.pop(key, None)
-        self._kept[path] = Kept(key, stamp, summary, revision, journal, now)
+        self._kept[path] = KeptRun(key, stamp, summary, revision, journal, now)
         self._paths[key] = path
 
 
@@ -127,7 +127,7 @@ def name_of(path: str, root: Path) -> str:
     return shown.encode("utf-8", "replace").decode("utf-8")
 
 
-def find_runs(root: str, ended: Mapping[str, Stamp]) -> tuple[list[tuple[str, Stamp]], bool]:
+def scan_runs(root: str, ended: Mapping[str, Stamp]) -> tuple[list[tuple[str, Stamp]], bool]:
     """Run directories below a folder, the state of their files, and whether every folder was looked at.
 
     Of the runs in ``ended`` only the result is looked at, as long as it stays the same.

@@ -19,11 +19,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tunesmith.checkpoint.atomic import finite
 from tunesmith.errors import UserError
-from tunesmith.live.tail import Place
+from tunesmith.live.tail import FilePosition
 from tunesmith.ui.access import Access
 from tunesmith.ui.connections import Connections
 from tunesmith.ui.curve import curve
-from tunesmith.ui.run_index import Shelf
+from tunesmith.ui.run_index import RunIndex
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
@@ -49,13 +49,13 @@ NEEDS_TOKEN = "This page needs the whole address that `tunesmith ui` printed, wi
 class Site:
     """What the server serves: the runs, who may see them, and a word that is new with each start."""
 
-    shelf: Shelf
+    shelf: RunIndex
     access: Access
     boot: str = field(default_factory=lambda: token_hex(4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Response:
     """A response: status, body, its type, and headers of its own."""
 
     body: bytes
@@ -84,7 +84,7 @@ class Server(ThreadingHTTPServer):
                 hint="choose another `--port`; 0 takes a free one",
             ) from problem
         self.connections = Connections()
-        self.site = Site(shelf=Shelf(root), access=Access(token, self.server_address[1]))
+        self.site = Site(shelf=RunIndex(root), access=Access(token, self.server_address[1]))
 
     def server_bind(self) -> None:
         """Bind without asking a name server what this machine is called."""
@@ -131,15 +131,15 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.site, self.path, self.headers.get("Cookie"), self.headers.get("Host")
             )
         except UserError as error:
-            answer = Answer(body=f"{error}\n".encode(), status=HTTPStatus.UNPROCESSABLE_ENTITY)
+            answer = Response(body=f"{error}\n".encode(), status=HTTPStatus.UNPROCESSABLE_ENTITY)
         except Exception as error:
             print(f"tunesmith ui: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            answer = Answer(body=b"this could not be shown\n", status=HTTPStatus.INTERNAL_SERVER_ERROR)
+            answer = Response(body=b"this could not be shown\n", status=HTTPStatus.INTERNAL_SERVER_ERROR)
         self._send(answer)
 
     do_HEAD = do_GET
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Response) -> None:
         body = answer.body
         packed = len(body) > 2048 and "gzip" in self.headers.get("Accept-Encoding", "")
         if packed:
@@ -160,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: addresses hold the token, and the terminal belongs to the user."""
 
 
-def respond(site: Site, target: str, cookies: str | None, host: str | None) -> Answer:
+def respond(site: Site, target: str, cookies: str | None, host: str | None) -> Response:
     """The answer to a GET request.
 
     Args:
@@ -176,12 +176,12 @@ def respond(site: Site, target: str, cookies: str | None, host: str | None) -> A
     query = {name: values[-1] for name, values in parse_qs(url.query).items()}
     if url.path == "/" and "token" in query and site.access.knows(query["token"]):
         headers = {"Location": "/"} | ({"Set-Cookie": site.access.set_cookie()} if site.access.token else {})
-        return Answer(body=b"", status=HTTPStatus.SEE_OTHER, headers=headers)
+        return Response(body=b"", status=HTTPStatus.SEE_OTHER, headers=headers)
     if not site.access.admits(cookies, host):
-        return Answer(body=NEEDS_TOKEN.encode(), status=HTTPStatus.UNAUTHORIZED)
+        return Response(body=NEEDS_TOKEN.encode(), status=HTTPStatus.UNAUTHORIZED)
     if url.path in PACKAGED:
         name, kind = PACKAGED[url.path]
-        return Answer(body=package_files.files("tunesmith.ui").joinpath(name).read_bytes(), kind=kind)
+        return Response(body=package_files.files("tunesmith.ui").joinpath(name).read_bytes(), kind=kind)
     if url.path == "/api/runs":
         return _runs(site, query)
     if url.path == "/api/curve":
@@ -193,32 +193,32 @@ def respond(site: Site, target: str, cookies: str | None, host: str | None) -> A
     return _nothing("there is no such page")
 
 
-def _nothing(why: str) -> Answer:
-    return Answer(body=f"{why}\n".encode(), status=HTTPStatus.NOT_FOUND)
+def _nothing(why: str) -> Response:
+    return Response(body=f"{why}\n".encode(), status=HTTPStatus.NOT_FOUND)
 
 
-def _json(value: Any) -> Answer:
+def _json(value: Any) -> Response:
     body = json.dumps(finite(value), allow_nan=False, separators=(",", ":")).encode()
-    return Answer(body=body, kind="application/json")
+    return Response(body=body, kind="application/json")
 
 
-def _runs(site: Site, query: Mapping[str, str]) -> Answer:
+def _runs(site: Site, query: Mapping[str, str]) -> Response:
     after = _whole(query.get("after")) if query.get("boot") == site.boot else 0
     return _json(
         {"boot": site.boot, "root": str(site.shelf.root), "all": after == 0, **site.shelf.changes(after)}
     )
 
 
-def _curve(site: Site, query: Mapping[str, str]) -> Answer:
+def _curve(site: Site, query: Mapping[str, str]) -> Response:
     run_dir = site.shelf.find(query.get("id", ""))
     if run_dir is None:
         return _nothing("there is no such run")
-    return _json(curve(run_dir, Place(_whole(query.get("inode")), _whole(query.get("offset")))))
+    return _json(curve(run_dir, FilePosition(_whole(query.get("inode")), _whole(query.get("offset")))))
 
 
-def _report(site: Site, rest: str) -> Answer:
+def _report(site: Site, rest: str) -> Response:
     """A run's report as it would be written now; ``ID/NAME/report.html`` is that of a variant."""
-    from tunesmith.report.page import policy, render
+    from tunesmith.report.page import policy, render_page
 
     key, _, inner = rest.partition("/")
     run_dir = site.shelf.find(key)
@@ -226,10 +226,10 @@ def _report(site: Site, rest: str) -> Answer:
         run_dir = site.shelf.below(run_dir, unquote(inner).removesuffix("/report.html"))
     if run_dir is None:
         return _nothing("there is no such run")
-    return _page(render(run_dir), policy())
+    return _page(render_page(run_dir), policy())
 
 
-def _compare(site: Site, query: Mapping[str, str]) -> Answer:
+def _compare(site: Site, query: Mapping[str, str]) -> Response:
     from tunesmith.report.compare.page import render_comparison
     from tunesmith.report.compare.runs import compare_runs
     from tunesmith.report.page import policy
@@ -241,10 +241,10 @@ def _compare(site: Site, query: Mapping[str, str]) -> Answer:
     return _page(render_comparison(compare_runs(run_dirs, query.get("metric"))), policy())
 
 
-def _page(text: str, rules: str) -> Answer:
+def _page(text: str, rules: str) -> Response:
     """A page with text of runs in it: shut off from this one, in case that its own rules should ever fail."""
     headers = {"Content-Security-Policy": f"{rules}; frame-ancestors 'none'; sandbox allow-scripts"}
-    return Answer(body=text.encode("utf-8", "replace"), kind="text/html; charset=utf-8", headers=headers)
+    return Response(body=text.encode("utf-8", "replace"), kind="text/html; charset=utf-8", headers=headers)
 
 
 def _whole(text: str | None) -> int:

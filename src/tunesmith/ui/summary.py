@@ -12,12 +12,12 @@ from typing import Any
 import yaml
 
 from tunesmith.checkpoint.plain_file import open_plain
-from tunesmith.live.liveness import FINAL, life_of
-from tunesmith.live.tail import Place, read_new
+from tunesmith.live.liveness import FINAL, liveness_of
+from tunesmith.live.tail import FilePosition, read_new
 from tunesmith.metrics.table import direction
-from tunesmith.report.run_files import Record, RunFiles, add_record, parse_json
-from tunesmith.report.sections.cost import limits, pace
-from tunesmith.report.summary import Tone, baseline, best, chief_metric, metrics_of, targets, tell
+from tunesmith.report.run_files import Record, RunFiles, add_record, parse_json_text
+from tunesmith.report.sections.cost import budget_limits, pace
+from tunesmith.report.summary import Tone, baseline, best, chief_metric, metrics_of, summarise_run, targets
 
 Summary = dict[str, Any]
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -31,7 +31,7 @@ WORDS: Mapping[str, tuple[Tone, str]] = {
 """Phase to tone and words, where the run has not ended."""
 
 
-def summarise(run_dir: Path, name: str, before: Journal) -> tuple[Summary, Journal]:
+def summary_of_run(run_dir: Path, name: str, before: Journal) -> tuple[Summary, Journal]:
     """One run in values that JSON can hold, and its journal as far as it was read.
 
     Args:
@@ -40,12 +40,12 @@ def summarise(run_dir: Path, name: str, before: Journal) -> tuple[Summary, Journ
         before: the journal that this gave the last time.
     """
     run, journal = _outline(run_dir, before)
-    life = life_of(run_dir, run.result)
+    life = liveness_of(run_dir, run.result)
     if run.variants is not None:  # the parent of runs is none itself
         life = replace(life, phase="ended")
     if life.phase != "ended":  # the result is that of an earlier try, which goes on now
         run = replace(run, result=None)
-    story, metric = tell(run), chief_metric(run)
+    story, metric = summarise_run(run), chief_metric(run)
     tone, word = WORDS.get(life.phase, (story.tone, _ending(run, story.headline)))
     now, first = best(run), metrics_of(baseline(run)).get(metric)
     latest = now if life.phase == "ended" else (run.evals[-1] if run.evals else now)
@@ -157,7 +157,7 @@ def _extent(run: RunFiles) -> dict[str, Any]:
     stop, went = _mapping(result.get("stop")).get("step"), pace(run)
     seconds = _mapping(result.get("throughput")).get("seconds")
     step = max([record["step"] for record in (*run.train, *run.evals)], default=None)
-    end = next(iter(limits(run, went)), None) if went else None
+    end = next(iter(budget_limits(run, went)), None) if went else None
     return {
         "step": step if step is not None else stop if isinstance(stop, int) else None,
         "last_step": round(end.step) if end else None,
@@ -183,7 +183,7 @@ def _start(path: Path, most: int) -> str:
 def _object(path: Path) -> Record | None:
     text = _start(path, MOST_RESULT)
     try:
-        found = parse_json(text) if text.strip() else None
+        found = parse_json_text(text) if text.strip() else None
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
@@ -208,7 +208,7 @@ STEP = b'{"kind": "train"'
 class Journal:
     """How far a journal was read, its last training lines, all its evaluations, and whether more is there."""
 
-    place: Place = field(default_factory=Place)
+    place: FilePosition = field(default_factory=FilePosition)
     train: tuple[Record, ...] = ()
     evals: tuple[Record, ...] = ()
     more: bool = False

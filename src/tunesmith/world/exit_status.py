@@ -20,7 +20,7 @@ _ORDERLY = (Exit.USER, Exit.PREEMPTED)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ExitRecord:
     """How one process ended.
 
     Attributes:
@@ -61,11 +61,13 @@ def leave_outcome(environ: Mapping[str, str], status: int, message: str = "") ->
     return 0 if status in _ORDERLY else status
 
 
-def read_outcomes(folder: Path) -> list[Outcome]:
+def read_outcomes(folder: Path) -> list[ExitRecord]:
     """The outcomes left so far, by rank."""
     found = []
     for path in folder.glob("rank-*.json"):
         left = json.loads(path.read_text(encoding="utf-8"))
         rank = path.stem.removeprefix("rank-")
-        found.append(Outcome(int(rank) if rank.isdigit() else 0, int(left["status"]), str(left["message"])))
+        found.append(
+            ExitRecord(int(rank) if rank.isdigit() else 0, int(left["status"]), str(left["message"]))
+        )
     return sorted(found, key=lambda outcome: outcome.rank)

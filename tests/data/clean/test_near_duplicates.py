@@ -13,13 +13,13 @@ from tunesmith.data.clean.near_duplicates import (
     jaccard,
     near_duplicates,
     near_matches,
+    shingles_of,
     sketch,
-    words_of,
 )
 
 
 def grams(text: str) -> set[tuple[str, ...]]:
-    words = words_of(text)
+    words = shingles_of(text)
     if not words:
         return set()
     return {tuple(words[i : i + 3]) for i in range(max(1, len(words) - 2))}
@@ -68,7 +68,7 @@ def test_case_and_punctuation_do_not_hide_a_copy_but_signs_of_short_texts_count(
 
 def test_languages_without_blanks_have_words_too() -> None:
     text = "\u4eca\u5929\u5929\u6c14\u5f88\u597d\u6211\u4eec\u53bb\u516c\u56ed\u6563\u6b65\u5427" * 2
-    assert len(words_of(text)) == 28
+    assert len(shingles_of(text)) == 28
     assert near_duplicates([text, text[:-1] + "\u554a"], 0.8) == {1: 0}
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.judge.measurement import Measurement, Progress
-from tunesmith.judge.schedule.eval_schedule import next_look
+from tunesmith.judge.schedule.eval_schedule import next_eval_step
 
 
 def looks(total: int | None, *, cost: float, step: float = 1.0, until: int = 10_000) -> list[Measurement]:
@@ -20,7 +20,7 @@ def looks(total: int | None, *, cost: float, step: float = 1.0, until: int = 10_
         history.append(Measurement(progress=progress, metrics={"loss": 1.0}, examples=10, seconds=cost))
         if at == total:
             break
-        at = next_look(tuple(history), total)
+        at = next_eval_step(tuple(history), total)
     return history
 
 
@@ -70,6 +70,6 @@ def test_a_run_of_known_length_is_looked_at_some_five_times_whatever_it_costs(to
 
 
 def test_the_first_look_comes_after_the_warm_up() -> None:
-    assert next_look((), 1000, warmup=60) == 60
-    assert next_look((), 1000, warmup=600) == 200, "but in time for five"
-    assert next_look((), None, warmup=7) == 7
+    assert next_eval_step((), 1000, warmup=60) == 60
+    assert next_eval_step((), 1000, warmup=600) == 200, "but in time for five"
+    assert next_eval_step((), None, warmup=7) == 7

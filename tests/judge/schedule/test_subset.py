@@ -15,7 +15,7 @@ from tunesmith.judge.significance import least_sure
 from tunesmith.judge.statistics.distributions import spend
 from tunesmith.judge.statistics.example_scores import scores_of
 from tunesmith.judge.statistics.intervals import wilson_interval
-from tunesmith.judge.statistics.paired import compare
+from tunesmith.judge.statistics.paired import paired_test
 from tunesmith.recipe.schema.stop import StopRule
 
 
@@ -62,7 +62,7 @@ def measured(step: int, true: float, examples: int, older: tuple[int, float] | N
     paired = ()
     if older is not None:
         before = scores_of(older[0], list((older[1] > HARD).astype(float)))
-        paired = (compare("accuracy", scores_of(step, list(hits)), before),)
+        paired = (paired_test("accuracy", scores_of(step, list(hits)), before),)
     return Measurement(
         progress=Progress(step=step, epoch=step / 100, tokens=step, seconds=float(step)),
         metrics={"loss": 1.0, "accuracy": float(hits.mean())},

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tunesmith.judge.decide import decide
-from tunesmith.judge.explain import explain
-from tunesmith.judge.measurement import from_plain, to_plain
+from tunesmith.judge.explain import explain_verdict
+from tunesmith.judge.measurement import measurement_from_plain, measurement_to_plain
 from tunesmith.judge.notes import notes
 from tunesmith.judge.selection.best import best_index
 from tunesmith.judge.selection.deciding_metric import choice_words, choosing, few_rows_words
@@ -75,14 +75,14 @@ def test_when_nothing_can_be_kept_any_more_it_is_said_early_and_not_each_time(fo
 
 def test_the_end_says_what_was_barred_and_by_how_much(forgetting) -> None:
     history = forgetting(4.92, 5.5, 5.5, 5.5, 5.5)
-    text = explain(history, decide(history, RULES), RULES)
+    text = explain_verdict(history, decide(history, RULES), RULES)
     assert "The weights kept are those from before training (step 0)." in text
     assert (
         "The best by exact_match is step 80 with 0.72, barred by the guard on talk/loss: 5.50 against 4.92, "
         "at most 0.50 worse." in text
     )
     free = forgetting(4.92, 5.0, 5.0, 5.0, 5.0)
-    assert "barred" not in explain(free, decide(free, RULES), RULES)
+    assert "barred" not in explain_verdict(free, decide(free, RULES), RULES)
 
 
 def test_a_guard_with_nothing_to_compare_with_bars_nothing(forgetting) -> None:
@@ -96,8 +96,8 @@ def test_weights_that_are_gone_are_not_kept_and_named(forgetting) -> None:
     history = (*history[:4], replace(history[4], lost=True))
     assert best_index(history, RULES) == 3
     assert best_index(tuple(replace(one, lost=True) for one in history), RULES) == 0
-    assert from_plain(to_plain(history[4])) == history[4]
-    text = explain(history, decide(history, RULES), RULES)
+    assert measurement_from_plain(measurement_to_plain(history[4])) == history[4]
+    text = explain_verdict(history, decide(history, RULES), RULES)
     assert "The best by exact_match is step 80 with 0.72, whose weights are gone" in text
     assert "those of step 60" in text
 
@@ -107,10 +107,10 @@ def test_what_is_said_is_of_the_weights_that_were_written(forgetting) -> None:
     history = forgetting(4.92, 5.0, 5.0, 5.0, 5.0)
     part = tuple(replace(one, examples=64, of=400) for one in history)
     whole = replace(history[4], metrics={**history[4].metrics, "exact_match": 0.66})
-    text = explain(part, decide(part, RULES), RULES, Delivered(measurement=whole))
+    text = explain_verdict(part, decide(part, RULES), RULES, Delivered(measurement=whole))
     assert "exact_match went from 0.00 (over 64 of 400 rows) before the first step to 0.66" in text
     mean = Delivered(measurement=whole, average="ema")
-    assert "The weights kept" not in explain(history, decide(history, RULES), RULES, mean)
+    assert "The weights kept" not in explain_verdict(history, decide(history, RULES), RULES, mean)
     assert mean.weights == "an average, ema"
 
 
@@ -122,7 +122,7 @@ def test_a_target_that_was_met_before_training_asks_for_nothing(make_series) -> 
     assert notes(make_series("exact_match", 0.4), easy) == []
     longer = make_series("exact_match", 0.6, 0.7)
     assert notes(longer, easy) == []
-    assert f"T{said[1:]}" in explain(longer, decide(longer, easy), easy)
+    assert f"T{said[1:]}" in explain_verdict(longer, decide(longer, easy), easy)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.judge.statistics.example_scores import (
-    pack,
+    pack_numbers,
     scores_from_plain,
     scores_of,
     scores_to_plain,
@@ -20,30 +20,30 @@ from tunesmith.judge.statistics.example_scores import (
 
 @given(st.lists(st.floats(width=32, allow_nan=False)))
 def test_floats_come_back(values) -> None:
-    assert list(unpack(pack(values))) == values
+    assert list(unpack(pack_numbers(values))) == values
 
 
 @given(st.lists(st.integers(-(2**31) + 1, 2**31 - 1)))
 def test_whole_numbers_come_back(values) -> None:
-    assert list(unpack(pack([float(value) for value in values]))) == values
+    assert list(unpack(pack_numbers([float(value) for value in values]))) == values
 
 
 @given(st.lists(st.booleans()))
 def test_bits_come_back(values) -> None:
-    text = pack([float(value) for value in values])
+    text = pack_numbers([float(value) for value in values])
     assert list(unpack(text)) == values
     assert len(text) < 40 + len(values) / 4
 
 
 def test_what_is_not_finite_comes_back() -> None:
-    back = unpack(pack([1.5, math.inf, -math.inf, math.nan]))
+    back = unpack(pack_numbers([1.5, math.inf, -math.inf, math.nan]))
     assert back[0] == 1.5
     assert list(np.isfinite(back)) == [True, False, False, False]
 
 
 def test_half_keeps_three_digits() -> None:
     values = [0.0123456, 3.14159, 99.99]
-    assert unpack(pack(values, half=True)) == pytest.approx(values, rel=1e-3)
+    assert unpack(pack_numbers(values, half=True)) == pytest.approx(values, rel=1e-3)
 
 
 @given(st.text(max_size=40))
@@ -59,7 +59,7 @@ def test_damage_is_noticed(text) -> None:
 
 
 def test_a_text_that_unfolds_to_more_than_it_says_is_refused() -> None:
-    long = pack([0.5] * 100_000).partition(":")[2]
+    long = pack_numbers([0.5] * 100_000).partition(":")[2]
     with pytest.raises(ValueError, match="damaged"):
         unpack(f"f3:{long}")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tunesmith.launch.doctor.compiler import check_compiler
-from tunesmith.launch.doctor.requirements import Needs
+from tunesmith.launch.doctor.requirements import Requirements
 
-NEEDS = Needs(deepspeed=True, device="cpu", processes=2)
+NEEDS = Requirements(deepspeed=True, device="cpu", processes=2)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def states(environ: dict[str, str]) -> dict[str, tuple[str, str, str]]:
 
 
 def test_without_deepspeed_nobody_asks_for_a_compiler(folder: Path) -> None:
-    assert check_compiler(Needs(), {"PATH": str(folder)}) == []
+    assert check_compiler(Requirements(), {"PATH": str(folder)}) == []
 
 
 def test_an_empty_path_has_no_compiler(folder: Path) -> None:
@@ -69,7 +69,7 @@ def test_cxx_is_respected(folder: Path) -> None:
 
 
 def test_offloading_on_gpus_wants_nvcc(folder: Path) -> None:
-    needs = Needs(deepspeed=True, device="gpu", offload=True)
+    needs = Requirements(deepspeed=True, device="gpu", offload=True)
     found = {each.subject: each.state for each in check_compiler(needs, {"PATH": str(folder)})}
     assert found["nvcc"] == "problem"
     program(folder, "nvcc", "exit 0")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tunesmith.launch.doctor.disk import check_disk, look_at_disk, nearest_folder
-from tunesmith.launch.doctor.finding import Finding
+from tunesmith.launch.doctor.finding import DoctorFinding
 from tunesmith.launch.doctor.folders import can_write, check_caches, check_shared, file_system_of
 from tunesmith.launch.doctor.probe import run_probe
-from tunesmith.launch.doctor.requirements import Needs
+from tunesmith.launch.doctor.requirements import Requirements
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def mount(tmp_path: Path) -> Iterator:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def by_subject(findings: list[Finding]) -> dict[str, Finding]:
+def by_subject(findings: list[DoctorFinding]) -> dict[str, DoctorFinding]:
     return {found.subject: found for found in findings}
 
 
@@ -93,7 +93,7 @@ def test_a_disk_that_does_not_answer_in_time(tmp_path: Path) -> None:
     (found,) = run_probe(
         "disk", {"folder": str(tmp_path), "needed_bytes": None}, seconds=0.01, remedy="look at it"
     )
-    assert found == Finding("disk", "problem", "no answer within 0 s", "look at it")
+    assert found == DoctorFinding("disk", "problem", "no answer within 0 s", "look at it")
 
 
 def test_a_check_that_breaks_is_told_and_not_swallowed() -> None:
@@ -112,10 +112,10 @@ def test_the_nearest_folder_is_the_one_that_would_be_written(tmp_path: Path) -> 
 def test_caches(tmp_path: Path, monkeypatch, mount) -> None:
     monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / "mine"))
     good = {"HOME": str(tmp_path)}
-    assert [found.state for found in check_caches(Needs(), good)] == ["ok"]
+    assert [found.state for found in check_caches(Requirements(), good)] == ["ok"]
     assert list(tmp_path.iterdir()) == []
     closed = mount("size=8m,ro")
-    (found,) = check_caches(Needs(deepspeed=True), good | {"TORCH_EXTENSIONS_DIR": str(closed)})
+    (found,) = check_caches(Requirements(deepspeed=True), good | {"TORCH_EXTENSIONS_DIR": str(closed)})
     assert found.state == "problem"
     assert "TORCH_EXTENSIONS_DIR" in found.remedy
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tunesmith.launch.doctor.examine import preflight
-from tunesmith.launch.doctor.finding import Finding, text_of, worst
-from tunesmith.launch.doctor.requirements import needs_of
+from tunesmith.launch.doctor.finding import DoctorFinding, findings_text, worst
+from tunesmith.launch.doctor.requirements import requirements_of
 from tunesmith.launch.profiles.profile import profile_names, read_profile
 
 ROOT = Path(__file__).parents[3]
@@ -68,21 +68,21 @@ def test_the_preflight_of_every_profile_takes_seconds(name: str, tmp_path: Path)
     assert time.monotonic() - start < 20
     subjects = {found.subject for found in findings}
     assert {"versions", "disk", "space", "caches", "shared folder"} <= subjects
-    assert ("compiler" in subjects) == needs_of(read_profile(name)).deepspeed
+    assert ("compiler" in subjects) == requirements_of(read_profile(name)).deepspeed
     assert all(found.remedy for found in findings if found.state != "ok")
     assert list(tmp_path.iterdir()) == []
 
 
 FINDINGS = [
-    Finding("disk", "ok", "fast"),
-    Finding("compiler", "problem", "there is none " * 12, "install one"),
-    Finding("memory", "warning", "little", "buy more"),
-    Finding("clocks", "unknown", "not asked"),
+    DoctorFinding("disk", "ok", "fast"),
+    DoctorFinding("compiler", "problem", "there is none " * 12, "install one"),
+    DoctorFinding("memory", "warning", "little", "buy more"),
+    DoctorFinding("clocks", "unknown", "not asked"),
 ]
 
 
 def test_the_worst_stand_first_with_their_remedies_below() -> None:
-    text = text_of(FINDINGS)
+    text = findings_text(FINDINGS)
     lines = text.splitlines()
     states = [line.split()[0] for line in lines if line and not line.startswith(" ")]
     assert states == ["problem", "warning", "unknown", "ok", "1"]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.launch.doctor.finding import Finding
+from tunesmith.launch.doctor.finding import DoctorFinding
 from tunesmith.launch.doctor.limits import available_memory, check_limits
-from tunesmith.launch.doctor.requirements import Needs
+from tunesmith.launch.doctor.requirements import Requirements
 from tunesmith.world.threads import usable_cores
 
 
@@ -22,7 +22,7 @@ def tree(folder: Path, *, available_kb: int, group: str = "", most: str = "max",
     return folder
 
 
-def by_subject(findings: list[Finding]) -> dict[str, Finding]:
+def by_subject(findings: list[DoctorFinding]) -> dict[str, DoctorFinding]:
     return {found.subject: found for found in findings}
 
 
@@ -38,7 +38,7 @@ def test_a_control_group_limits_memory(most: str, used: int, bytes_free: int, tm
 @pytest.mark.parametrize(("processes", "state"), [(1, "ok"), (4, "warning")])
 def test_memory_is_shared_among_the_processes(processes: int, state: str, tmp_path: Path) -> None:
     root = tree(tmp_path, available_kb=6_000_000)
-    found = by_subject(check_limits(Needs(processes=processes), root=root, environ={}))
+    found = by_subject(check_limits(Requirements(processes=processes), root=root, environ={}))
     assert found["memory"].state == state
 
 
@@ -51,8 +51,8 @@ def test_this_machine_says_how_much_memory_is_free() -> None:
 def test_a_missing_shared_memory_matters_to_several_processes_only(tmp_path: Path) -> None:
     root = tree(tmp_path, available_kb=8_000_000)
     (root / "dev/shm").rmdir()
-    assert "shared memory" not in by_subject(check_limits(Needs(), root=root, environ={}))
-    found = by_subject(check_limits(Needs(processes=2), root=root, environ={}))
+    assert "shared memory" not in by_subject(check_limits(Requirements(), root=root, environ={}))
+    found = by_subject(check_limits(Requirements(processes=2), root=root, environ={}))
     assert found["shared memory"].state == "problem"
 
 
@@ -60,7 +60,7 @@ def test_few_open_files(monkeypatch) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
     try:
-        found = by_subject(check_limits(Needs()))["open files"]
+        found = by_subject(check_limits(Requirements()))["open files"]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert found.state == "warning"
@@ -69,6 +69,6 @@ def test_few_open_files(monkeypatch) -> None:
 
 def test_too_many_threads() -> None:
     cores = usable_cores()
-    found = by_subject(check_limits(Needs(processes=2), environ={"OMP_NUM_THREADS": str(cores * 4)}))
+    found = by_subject(check_limits(Requirements(processes=2), environ={"OMP_NUM_THREADS": str(cores * 4)}))
     assert found["threads"].state == "warning"
     assert f"OMP_NUM_THREADS={max(1, cores // 2)}" in found["threads"].remedy

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
-from tunesmith.launch.doctor.requirements import Needs
+from tunesmith.launch.doctor.requirements import Requirements
 from tunesmith.launch.doctor.versions import KNOWN_BAD, check_versions, judge_versions
 
 GOOD = {"torch": "2.13.0+cpu", "transformers": "5.23.0", "peft": "0.21.2", "accelerate": "1.15.0"}
@@ -37,7 +37,7 @@ REQUIRED = [
 )
 def test_a_bad_version_is_named_with_its_remedy(change, words, remedy) -> None:
     installed = {name: version for name, version in (GOOD | change).items() if version is not None}
-    found = judge_versions(installed, REQUIRED, Needs())
+    found = judge_versions(installed, REQUIRED, Requirements())
     assert any(words in each.what and remedy in each.remedy for each in found), found
     assert all(each.state == "problem" for each in found)
 
@@ -55,14 +55,18 @@ def test_a_bad_version_is_named_with_its_remedy(change, words, remedy) -> None:
     ],
 )
 def test_good_versions_are_not_complained_of(change) -> None:
-    assert judge_versions(GOOD | change, REQUIRED, Needs()) == []
+    assert judge_versions(GOOD | change, REQUIRED, Requirements()) == []
 
 
 @pytest.mark.parametrize(
     ("needs", "words", "remedy"),
     [
-        (Needs(deepspeed=True), "deepspeed is not installed", "--no-build-isolation 'tunesmith[zero]'"),
-        (Needs(quantized=True), "bitsandbytes is not installed", "tunesmith[quantized]"),
+        (
+            Requirements(deepspeed=True),
+            "deepspeed is not installed",
+            "--no-build-isolation 'tunesmith[zero]'",
+        ),
+        (Requirements(quantized=True), "bitsandbytes is not installed", "tunesmith[quantized]"),
     ],
 )
 def test_what_a_profile_or_a_recipe_needs_must_be_there(needs, words, remedy) -> None:
@@ -83,11 +87,11 @@ def test_the_table_can_be_read_and_its_remedy_is_no_part_of_the_trouble(bad) -> 
 @given(st.tuples(st.integers(0, 9), st.integers(0, 40), st.integers(0, 9)))
 def test_the_torch_table_has_no_gap(version) -> None:
     text = ".".join(map(str, version))
-    bad = judge_versions({**GOOD, "torch": text}, [], Needs())
+    bad = judge_versions({**GOOD, "torch": text}, [], Requirements())
     assert bool(bad) == (version < (2, 10, 0)), text
 
 
 def test_this_environment() -> None:
-    found = check_versions(Needs(deepspeed=True))
+    found = check_versions(Requirements(deepspeed=True))
     assert [each.state for each in found] == ["ok"], found
     assert f"torch {metadata.version('torch')}" in found[-1].what

@@ -14,7 +14,7 @@ import pytest
 from tunesmith.launch.local import supervise
 from tunesmith.launch.local.processes import children_of, launched_for
 from tunesmith.launch.local.supervise import Ended, exit_status, run_launcher
-from tunesmith.world.exit_status import Outcome
+from tunesmith.world.exit_status import ExitRecord
 
 # Starts a program once for each rank, each in a session of its own as torch's launcher does, and fails if
 # one of them fails. It must not be told to stop.
@@ -80,7 +80,7 @@ def test_a_signal_reaches_every_process_once(number: int, launch, tmp_path: Path
     ended = launch(COUNTS_SIGNALS)
     thread.join()
     assert [(tmp_path / f"came-{rank}").read_text() for rank in (0, 1)] == [f"[{int(number)}]"] * 2
-    assert ended == Ended(0, [Outcome(0, 75), Outcome(1, 75)], asked=True)
+    assert ended == Ended(0, [ExitRecord(0, 75), ExitRecord(1, 75)], asked=True)
     assert exit_status(ended, 2) == 75
     assert signal.getsignal(number) == before
 
@@ -103,7 +103,7 @@ def test_a_mistake_of_one_ends_the_others_in_bounded_time(launch, monkeypatch, t
     ended = launch("if rank == '1': end(2, 'no room')\ntime.sleep(100)")
     assert time.monotonic() - started < 60
     assert exit_status(ended, 2) == 2
-    assert ended.outcomes == [Outcome(1, 2, "no room")]
+    assert ended.outcomes == [ExitRecord(1, 2, "no room")]
     assert launched_for(tmp_path / "outcomes") == []
 
 
@@ -161,7 +161,7 @@ def wait_for(condition) -> None:
     ],
 )
 def test_the_status_of_a_launch(returncode, statuses, asked, status) -> None:
-    outcomes = [Outcome(rank, one) for rank, one in statuses.items()]
+    outcomes = [ExitRecord(rank, one) for rank, one in statuses.items()]
     assert exit_status(Ended(returncode, outcomes, asked), 2) == status
 
 

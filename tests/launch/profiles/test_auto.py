@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.launch.profiles.auto import choose, choose_profile
-from tunesmith.prepare.hardware import Here
+from tunesmith.launch.profiles.auto import choose_profile, recommend_profile
+from tunesmith.prepare.hardware import Hardware
 from tunesmith.recipe.load import load_recipe
 
 SMOKE = Path(__file__).parents[3] / "recipes" / "smoke" / "causal-lm.yaml"
@@ -26,12 +26,12 @@ def test_this_machine_s_own_choice_is_printed(capsys: pytest.CaptureFixture[str]
 def test_all_devices_that_the_batch_can_be_shared_among(
     gpus: int, batch: int, profile: str, processes: int
 ) -> None:
-    here = Here(gpus, 8 * GIB if gpus else None, "", 32 * GIB)
-    choice = choose(load_recipe(SMOKE, [f"batch.size={batch}"]), SMOKE.parent, here)
+    here = Hardware(gpus, 8 * GIB if gpus else None, "", 32 * GIB)
+    choice = recommend_profile(load_recipe(SMOKE, [f"batch.size={batch}"]), SMOKE.parent, here)
     assert (choice.profile, choice.sharding.processes) == (profile, processes)
 
 
 def test_what_does_not_fit_is_told_before_anything_is_launched() -> None:
-    tiny = Here(0, None, "", 30 * 2**20)
+    tiny = Hardware(0, None, "", 30 * 2**20)
     with pytest.raises(UserError, match="finds no way to run this recipe here"):
         choose_profile(load_recipe(SMOKE), SMOKE.parent, tiny)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.live.trackers.values import settings_of, values_of
+from tunesmith.live.trackers.values import settings_of, tracker_values
 
 STEP = {"kind": "train", "step": 3, "loss": 0.5, "loss_hex": "0x1p-1", "grad_norm": None, "samples": "ab"}
 EVALUATION = {
@@ -36,7 +36,7 @@ EVALUATION = {
     ],
 )
 def test_values(record, values) -> None:
-    assert values_of(record) == values
+    assert tracker_values(record) == values
 
 
 def test_settings_are_flat() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.metrics.answers.code import passes, program_of, same_output
 from tunesmith.metrics.answers.confined import HIDDEN
-from tunesmith.metrics.answers.sandbox import Limits, _confinement, can_be_apart, run, run_all
+from tunesmith.metrics.answers.sandbox import Limits, _confinement, can_be_apart, run_all, run_program
 
 QUICK = Limits(seconds=2, memory=256)
 APART = pytest.mark.skipif(not can_be_apart(), reason="this system lets nobody make namespaces")
@@ -34,7 +34,7 @@ APART = pytest.mark.skipif(not can_be_apart(), reason="this system lets nobody m
     ],
 )
 def test_ends_and_output(program, well, output) -> None:
-    ran = run(program, QUICK)
+    ran = run_program(program, QUICK)
     assert (ran.ended_well, ran.output.strip()) == (well, output)
 
 
@@ -53,7 +53,7 @@ def test_ends_and_output(program, well, output) -> None:
 )
 def test_what_takes_too_much_ends_soon(program) -> None:
     started = time.monotonic()
-    ran = run(program, QUICK)
+    ran = run_program(program, QUICK)
     assert not ran.ended_well
     assert len(ran.output) <= 1 << 20
     assert time.monotonic() - started < 6
@@ -68,7 +68,7 @@ def test_what_it_started_ends_with_it(leave: str) -> None:
         f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', {child!r}, {mark!r}])\n"
         "time.sleep(0.5)"
     )
-    assert run(program, QUICK).ended_well
+    assert run_program(program, QUICK).ended_well
     assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in read(path)]
 
 
@@ -91,7 +91,7 @@ def read(path: Path) -> bytes:
     ],
 )
 def test_one_bound_for_all_that_it_starts(program: str) -> None:
-    assert not run(program, QUICK).ended_well
+    assert not run_program(program, QUICK).ended_well
 
 
 @APART
@@ -100,9 +100,9 @@ def test_nothing_is_read_or_written_elsewhere(tmp_path: Path) -> None:
     answers.write_text("secret")
     tmp_path.chmod(0o777)
     if _hides():
-        assert "secret" not in run(f"print(open({str(answers)!r}).read())", QUICK).output
+        assert "secret" not in run_program(f"print(open({str(answers)!r}).read())", QUICK).output
     for path in (tmp_path / "new", "/dev/shm/tunesmith-new", "/tmp/tunesmith-new"):
-        assert not run(f"open({str(path)!r}, 'w')", QUICK).ended_well
+        assert not run_program(f"open({str(path)!r}, 'w')", QUICK).ended_well
         assert not Path(path).exists()
 
 
@@ -116,7 +116,7 @@ def test_no_network() -> None:
         server.bind(("127.0.0.1", 0))
         server.listen()
         port = server.getsockname()[1]
-        ran = run(f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)", QUICK)
+        ran = run_program(f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)", QUICK)
         assert not ran.ended_well
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -127,7 +127,7 @@ def test_nothing_stays_behind() -> None:
     import tempfile
 
     before = set(os.listdir(tempfile.gettempdir()))
-    run("open('left', 'w').write('x')", QUICK)
+    run_program("open('left', 'w').write('x')", QUICK)
     new = set(os.listdir(tempfile.gettempdir())) - before
     assert not [name for name in new if name.startswith("tunesmith-code-")]
 

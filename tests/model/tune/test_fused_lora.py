@@ -141,7 +141,7 @@ def test_merging_after_fusing_gives_the_same_model(tiny) -> None:
     theirs = adapted(tiny, use_rslora=True).merge_and_unload()
     merged = model.merge_and_unload()
     assert not any(isinstance(module, LoraLayer) for module in merged.modules())
-    assert_near(merged(input_ids=tiny.ids).logits, wanted, 2e-6)
+    assert_near(merged(input_ids=tiny.ids).logits, wanted, 1e-5)
     for (name, ours), other in zip(merged.state_dict().items(), theirs.state_dict().values(), strict=True):
         assert torch.equal(ours, other), name
 
@@ -151,9 +151,9 @@ def test_merged_in_place_and_unmerged_again(tiny) -> None:
     fuse_lora(model)
     wanted = model(input_ids=tiny.ids).logits
     model.merge_adapter()
-    assert_near(model(input_ids=tiny.ids).logits, wanted, 2e-6)
+    assert_near(model(input_ids=tiny.ids).logits, wanted, 1e-5)
     model.unmerge_adapter()
-    assert_near(model(input_ids=tiny.ids).logits, wanted, 2e-6)
+    assert_near(model(input_ids=tiny.ids).logits, wanted, 1e-5)
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.recipe.check.metric_names import TASK_METRICS, limits, stop_metrics
+from tunesmith.recipe.check.metric_names import TASK_METRICS, metric_limits, stop_metrics
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.stop import StopRule
@@ -317,7 +317,7 @@ def test_metric_names_are_those_that_can_be_computed():
 
     assert {name for names in TASK_METRICS.values() for name in names} == set(METRICS)
     for name, spec in METRICS.items():
-        assert limits(name) == (spec.low, spec.high), name
+        assert metric_limits(name) == (spec.low, spec.high), name
 
 
 def test_stop_metrics_lists_each_once(write: Callable[..., Path]):

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from tunesmith.recipe.finding import RecipeTrouble
-from tunesmith.recipe.yaml.nodes import MapNode, get, key_spot, to_plain
+from tunesmith.recipe.yaml.nodes import MapNode, get, key_spot, node_to_plain
 from tunesmith.recipe.yaml.parse import MAX_DEPTH, parse
 from tunesmith.recipe.yaml.text import MAX_BYTES, decode
 
 
 def plain(text: str) -> object:
     node = parse(text, "f.yaml", Path())
-    return None if node is None else to_plain(node)
+    return None if node is None else node_to_plain(node)
 
 
 def findings(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tunesmith.report.charts.axis import Axis, step_axis, tick_labels, ticks, value_axis
 from tunesmith.report.charts.curves import BOTTOM, LEFT, RIGHT, TOP, Chart, draw, dumbbell
-from tunesmith.report.charts.downsample import smooth, thin
+from tunesmith.report.charts.downsample import downsample, smooth
 
 NUMBERS = st.floats(min_value=-1e9, max_value=1e9, allow_nan=False)
 ANY = st.floats(allow_nan=True, allow_infinity=True)
@@ -73,7 +73,7 @@ def test_fractions_stay_linear_and_wide_ranges_do_not() -> None:
 @settings(max_examples=60, deadline=None)
 def test_thinning_keeps_ends_extremes_and_order(values, most: int) -> None:
     points = [(float(step), value) for step, value in enumerate(values)]
-    kept = thin(points, most=most)
+    kept = downsample(points, most=most)
     assert len(kept) <= most
     steps = [step for step, _ in kept]
     assert steps == sorted(set(steps))
@@ -89,7 +89,7 @@ def test_thinning_keeps_ends_extremes_and_order(values, most: int) -> None:
 
 def test_a_lone_broken_step_survives_thinning() -> None:
     points = [(float(step), math.nan if step == 777 else 1.0) for step in range(5000)]
-    assert any(math.isnan(value) for _, value in thin(points))
+    assert any(math.isnan(value) for _, value in downsample(points))
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=200))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.metrics.compute import compute, from_sums
-from tunesmith.report.compare.paired import compare, holm, mcnemar, randomisation, statistics_of
+from tunesmith.report.compare.paired import compare_rows, holm, mcnemar, randomisation, statistics_of
 from tunesmith.tasks.task import Scored
 
 
@@ -64,7 +64,7 @@ def test_randomisation_is_the_exact_test_where_all_swaps_can_be_counted() -> Non
 def test_no_difference_is_no_difference() -> None:
     same = answers([True, False] * 20)
     for metric in ("exact_match", "loss", "macro_f1", "token_accuracy", "perplexity"):
-        found = compare(metric, same, same)
+        found = compare_rows(metric, same, same)
         assert found.difference == 0
         assert found.p_value == 1.0
         assert found.interval == (0.0, 0.0)
@@ -77,7 +77,7 @@ def test_values_are_those_of_an_evaluation(metric: str) -> None:
     noise = np.random.default_rng(3)
     hits = [list(noise.random(60) < share) for share in (0.5, 0.8)]
     runs = [answers(hit, list(noise.random(60)), ("a red house stands here", "a red car")) for hit in hits]
-    found = compare(metric, *runs)
+    found = compare_rows(metric, *runs)
     for value, scored in zip((found.first, found.second), runs, strict=True):
         if metric in ("loss", "perplexity", "token_accuracy"):
             columns = [[getattr(one, key) for one in scored] for key in ("loss", "count", "correct")]
@@ -91,7 +91,7 @@ def test_values_are_those_of_an_evaluation(metric: str) -> None:
 def test_turned_round_the_signs_turn() -> None:
     noise = np.random.default_rng(5)
     first, second = (answers(list(noise.random(80) < share)) for share in (0.5, 0.8))
-    there, back = compare("exact_match", first, second), compare("exact_match", second, first)
+    there, back = compare_rows("exact_match", first, second), compare_rows("exact_match", second, first)
     assert back.difference == -there.difference
     assert back.effect == pytest.approx(-there.effect)
     assert (back.better, back.worse) == (there.worse, there.better)
@@ -100,7 +100,7 @@ def test_turned_round_the_signs_turn() -> None:
 
 
 def test_a_smaller_loss_is_a_gain() -> None:
-    found = compare(
+    found = compare_rows(
         "loss", answers([True] * 30, [1.0 + n / 99 for n in range(30)]), answers([True] * 30, [0.5] * 30)
     )
     assert found.difference < 0
@@ -110,7 +110,7 @@ def test_a_smaller_loss_is_a_gain() -> None:
 
 
 def test_losses_that_are_no_numbers_are_not_tested() -> None:
-    found = compare("loss", answers([True] * 5), answers([True] * 5, [0.1, math.nan, 0.1, 0.1, 0.1]))
+    found = compare_rows("loss", answers([True] * 5), answers([True] * 5, [0.1, math.nan, 0.1, 0.1, 0.1]))
     assert (found.p_value, found.interval, found.effect) == (None, None, None)
 
 
@@ -124,6 +124,6 @@ def test_where_nothing_differs_five_of_a_hundred_seem_to(metric: str) -> None:
         if metric == "loss":
             p = randomisation(*[statistics_of("loss", run) for run in runs], seed=turn, shuffles=199)
         else:
-            p = compare(metric, *runs).p_value
+            p = compare_rows(metric, *runs).p_value
         wrong += p < 0.05
     assert wrong <= 20, "5 % of 200 are 10; 20 or more would be a chance of 1 in 500"

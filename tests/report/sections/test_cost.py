@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tunesmith.report.page import render
+from tunesmith.report.page import render_page
 from tunesmith.report.run_files import all_rules, read_run
-from tunesmith.report.sections.cost import bill, limits, pace
+from tunesmith.report.sections.cost import bill, budget_limits, pace
 from tunesmith.report.summary import targets
 
 
@@ -69,8 +69,8 @@ def test_no_bill_without_a_step(run_dir) -> None:
 @pytest.mark.parametrize("budget", ["{steps: .nan}", "{steps: many}", "{tokens: 0}", "{time: -3}"])
 def test_a_budget_that_makes_no_sense_is_none(run_dir, budget: str) -> None:
     run = with_budget(run_dir, budget)
-    assert limits(run, pace(run)) == []
-    assert 'id="spent"' not in render(run_dir)
+    assert budget_limits(run, pace(run)) == []
+    assert 'id="spent"' not in render_page(run_dir)
 
 
 def test_the_runs_own_count_of_epochs_comes_first(run_dir) -> None:
@@ -90,7 +90,7 @@ def test_rules_inside_of_others(run_dir) -> None:
         .replace("- target: {exact_match: 0.85}\n", "")
     )
     run = read_run(run_dir)
-    assert [(limit.name, limit.step) for limit in limits(run, pace(run))] == [("steps", 400)]
+    assert [(limit.name, limit.step) for limit in budget_limits(run, pace(run))] == [("steps", 400)]
     assert targets(run.recipe) == {"exact_match": 0.9, "loss": 1.0}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.report.page import render
+from tunesmith.report.page import render_page
 from tunesmith.report.run_files import read_run
 from tunesmith.report.score_files import BASELINE_SCORES, SCORES, write_scores
 from tunesmith.report.sections.flips import MOST_SHOWN, flips
@@ -30,7 +30,7 @@ def test_every_example_is_counted(whole) -> None:
     assert (len(found.gained), len(found.lost)) == (MOST_SHOWN, 10)
     assert found.lost[0].id == "row:0"
     assert found.lost[0].input == "Who is 0 ?"
-    page = render(whole)
+    page = render_page(whole)
     assert "All 200 examples of the evaluation set are counted." in page
     assert page.index("From right to wrong") < page.index("From wrong to right") < page.index("Other samples")
 
@@ -39,7 +39,7 @@ def test_a_baseline_on_a_part_of_the_rows_is_not_called_all_of_them(whole) -> No
     write_scores(whole / BASELINE_SCORES, scored([False] * 64))
     found = flips(read_run(whole))
     assert (found.examples, found.rows) == (64, 200)
-    page = render(whole)
+    page = render_page(whole)
     assert "Counted over the 64 of 200 examples that the baseline was measured on." in page
     assert "examples of the evaluation set are counted" not in page
 
@@ -49,7 +49,7 @@ def test_samples_alone(run_dir) -> None:
     assert (found.whole, found.examples) == (False, 8)
     assert {sample.fate for sample in found.gained} == {"wrong → right"}
     assert len(found.gained) + len(found.lost) + len(found.others) == 8
-    assert "Counted over the 8 samples that the run kept." in render(run_dir)
+    assert "Counted over the 8 samples that the run kept." in render_page(run_dir)
 
 
 def test_one_of_the_two_files_is_not_enough(whole) -> None:
@@ -60,4 +60,4 @@ def test_one_of_the_two_files_is_not_enough(whole) -> None:
 def test_nothing_to_flip(run_dir) -> None:
     (run_dir / "samples.json").unlink()
     assert flips(read_run(run_dir)) is None
-    assert 'id="samples"' not in render(run_dir)
+    assert 'id="samples"' not in render_page(run_dir)

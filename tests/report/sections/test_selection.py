@@ -2,7 +2,7 @@
 
 import json
 
-from tunesmith.report.page import render
+from tunesmith.report.page import render_page
 from tunesmith.report.run_files import read_run
 from tunesmith.report.summary import best
 
@@ -21,7 +21,7 @@ def test_scores_are_those_of_the_weights_that_were_written(run_dir) -> None:
     kept = best(read_run(run_dir))
     assert kept is not None
     assert (kept["step"], kept["metrics"]) == (80, {"exact_match": 0.123})
-    assert "0.123" in render(run_dir)
+    assert "0.123" in render_page(run_dir)
     average = {**DELIVERED, "average": "ema", "metrics": {"exact_match": 0.5}}
     rewrite(run_dir, "result.json", delivered=average)
     kept = best(read_run(run_dir))
@@ -40,7 +40,7 @@ def test_of_a_run_that_goes_on_the_best_is_what_it_keeps(run_dir) -> None:
     kept = best(read_run(run_dir))
     assert kept is not None
     assert kept["step"] == evals[1]["step"]
-    assert "barred by the guard on &lt;b&gt;talk" in render(run_dir)
+    assert "barred by the guard on &lt;b&gt;talk" in render_page(run_dir)
 
 
 def test_by_what_they_were_chosen_and_what_needs_no_model(run_dir) -> None:
@@ -52,7 +52,7 @@ def test_by_what_they_were_chosen_and_what_needs_no_model(run_dir) -> None:
         classes={"train": {"ham": 900, "<i>spam": 100}, "eval": {"ham": 9}},
         without_model=[{"name": "always ham", "metrics": {"accuracy": 0.868}}],
     )
-    page = render(run_dir)
+    page = render_page(run_dir)
     assert "the best worst/accuracy, which the target names (stop.0.target), over 50 rows. The" in page
     assert "<b>always ham: accuracy 0.868</b>" in page
     assert '&lt;i&gt;spam</th><td class="n">100</td><td class="n">0</td>' in page
@@ -61,13 +61,13 @@ def test_by_what_they_were_chosen_and_what_needs_no_model(run_dir) -> None:
 def test_a_test_split_that_was_told_before(run_dir) -> None:
     test = {"examples": 60, "metrics": {"loss": 1.0}, "baseline": {}, "intervals": {}, "gains": {}}
     rewrite(run_dir, "result.json", test=test)
-    assert "60 rows that no decision saw" in render(run_dir)
+    assert "60 rows that no decision saw" in render_page(run_dir)
     rewrite(run_dir, "result.json", test={**test, "told_before": [40, 80]})
-    page = render(run_dir)
+    page = render_page(run_dir)
     assert "no decision saw" not in page
     assert "the run had ended at steps 40, 80" in page
 
 
 def test_a_target_that_asked_for_nothing(run_dir) -> None:
     rewrite(run_dir, "result.json", status="stopped", stop={"rule": "target", "reason": "x", "step": 0})
-    assert "The target asks for nothing at step 0" in render(run_dir)
+    assert "The target asks for nothing at step 0" in render_page(run_dir)

@@ -2,7 +2,7 @@
 
 import json
 
-from tunesmith.report.page import render
+from tunesmith.report.page import render_page
 from tunesmith.report.run_files import read_run
 from tunesmith.report.sections.results import metric_names
 from tunesmith.report.sections.slices import is_slice, slices
@@ -48,12 +48,12 @@ def test_the_worst_comes_first(run_dir) -> None:
 
 
 def test_they_stand_in_their_section_alone(run_dir) -> None:
-    assert 'id="slices"' not in render(run_dir)
+    assert 'id="slices"' not in render_page(run_dir)
     before = metric_names(read_run(run_dir), read_run(run_dir).evals)
     add_slices(run_dir, {"exact_match[kind=<u>HUM</u>]": 0.9})
     run = read_run(run_dir)
     assert metric_names(run, run.evals) == before
-    page = render(run_dir)
+    page = render_page(run_dir)
     assert 'id="slices"' in page
     assert "&lt;u&gt;HUM" in page
     assert "<u>HUM" not in page

@@ -12,7 +12,7 @@ from tunesmith.metrics.match import exact_match
 from tunesmith.tasks.language.answer_frame import Frame
 from tunesmith.tasks.language.teacher_forced import (
     UNFINISHED,
-    Told,
+    KnownAnswer,
     cannot_become,
     decodes_piecewise,
     prediction_of,
@@ -35,16 +35,21 @@ END = 9
 @pytest.mark.parametrize(
     ("reference", "choices", "most", "told"),
     [
-        ([5, 6, 9], [5, 6, 9], 8, Told([5, 6], True, False)),  # every token, and the end
-        ([5, 6, 7, 9], [5, 6, 7, 9], 2, Told([5, 6], True, False)),  # as many as there may be
-        ([5, 6], [5, 6], 8, Told([5, 6], False, False)),  # the end is not shown
-        ([5, 6, 9], [9, 6, 9], 8, Told([], True, False)),  # ends at once
-        ([5, 6, 9], [5, 9, 9], 8, Told([5], True, False)),  # ends early
-        ([5, 6, 9], [5, 7, 9], 8, Told([5, 7], False, True)),  # leaves
-        ([5, 6, 9], [5, 7, 9], 2, Told([5, 7], True, True)),  # leaves with the last token there may be
-        ([5, 6, 9], [5, 6, 4], 8, Told([5, 6, 4], False, True)),  # goes on behind the end
-        ([9, 5, 9], [9, 7, 9], 8, Told([], True, False)),  # an empty answer, and what else the template has
-        ([], [], 8, Told([], False, False)),
+        ([5, 6, 9], [5, 6, 9], 8, KnownAnswer([5, 6], True, False)),  # every token, and the end
+        ([5, 6, 7, 9], [5, 6, 7, 9], 2, KnownAnswer([5, 6], True, False)),  # as many as there may be
+        ([5, 6], [5, 6], 8, KnownAnswer([5, 6], False, False)),  # the end is not shown
+        ([5, 6, 9], [9, 6, 9], 8, KnownAnswer([], True, False)),  # ends at once
+        ([5, 6, 9], [5, 9, 9], 8, KnownAnswer([5], True, False)),  # ends early
+        ([5, 6, 9], [5, 7, 9], 8, KnownAnswer([5, 7], False, True)),  # leaves
+        ([5, 6, 9], [5, 7, 9], 2, KnownAnswer([5, 7], True, True)),  # leaves with the last token there may be
+        ([5, 6, 9], [5, 6, 4], 8, KnownAnswer([5, 6, 4], False, True)),  # goes on behind the end
+        (
+            [9, 5, 9],
+            [9, 7, 9],
+            8,
+            KnownAnswer([], True, False),
+        ),  # an empty answer, and what else the template has
+        ([], [], 8, KnownAnswer([], False, False)),
     ],
 )
 def test_what_is_told(reference, choices, most, told):
@@ -106,7 +111,7 @@ def test_nothing_that_follows_makes_a_proven_miss_right(tokenizers, data, name):
         return tokenizer.decode(tokens, skip_special_tokens=False).strip()
 
     reference, begun = wanted.strip(), [*answer[:place], choice]
-    found = prediction_of(Told(begun, False, True), reference, text, Frame(), only_equal=True)
+    found = prediction_of(KnownAnswer(begun, False, True), reference, text, Frame(), only_equal=True)
     if found is not None:
         assert not exact_match(found, reference)
         for tail in (rest, [], answer[place + 1 :], answer[place:], [*answer[place + 1 :], *rest]):

@@ -13,7 +13,12 @@ import pytest
 
 from tunesmith.errors import UserError
 from tunesmith.train.async_eval.mailbox import FOLDER
-from tunesmith.train.async_eval.scorer import PRECISION, Child, Signs, alone
+from tunesmith.train.async_eval.scorer import (
+    PRECISION,
+    ScorerHeartbeat,
+    SubprocessScorer,
+    single_process_environment,
+)
 
 SETTINGS = [
     "stop=[{target: {exact_match: 0.3}}, {plateau: {metric: loss, patience: 4, sure: 0.9}}, "
@@ -225,8 +230,10 @@ def test_a_scorer_that_dies_is_started_again(launcher, read, inline, chosen_alik
 
 
 def child_of(tmp_path, command, deadline=60.0):
-    signs = Signs(tmp_path / "scorer.json", deadline)
-    return Child(["sh", "-c", command], {"PATH": os.environ["PATH"]}, tmp_path / "scorer.log", signs)
+    signs = ScorerHeartbeat(tmp_path / "scorer.json", deadline)
+    return SubprocessScorer(
+        ["sh", "-c", command], {"PATH": os.environ["PATH"]}, tmp_path / "scorer.log", signs
+    )
 
 
 def checked(child):
@@ -286,7 +293,7 @@ def test_the_scorer_ends_with_the_run(tmp_path):
 )
 def test_it_is_no_part_of_the_launch(environ, processes, devices, expected):
     """It has a device of its own, if there is one that nobody has."""
-    assert alone(environ, processes, devices) == expected
+    assert single_process_environment(environ, processes, devices) == expected
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.eval import Eval
-from tunesmith.train.evaluate.harness import load_harness, values_of
+from tunesmith.train.evaluate.harness import harness_values, load_harness
 
 TASK = """\
 task: sounds
@@ -29,7 +29,7 @@ def test_names_and_intervals() -> None:
         "sounds": {"name": "sounds", "alias": "s", "acc,none": 0.5, "acc_stderr,none": 0.1},
         "sums": {"exact_match,strict": 0.25, "exact_match_stderr,strict": "N/A", "sample_len": 9},
     }
-    values, intervals = values_of(results)
+    values, intervals = harness_values(results)
     assert values == {"harness/sounds/acc": 0.5, "harness/sums/exact_match.strict": 0.25}
     assert intervals == {
         "harness/sounds/acc": (pytest.approx(0.304, abs=1e-5), pytest.approx(0.696, abs=1e-5))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tunesmith.train.async_eval.mailbox import drop_adopted, drop_all
+from tunesmith.train.async_eval.mailbox import drop_all, drop_collected
 from tunesmith.train.resume.checkpoint_facts import said_by_checkpoints
 from tunesmith.train.resume.save import drop_older_best
 
@@ -33,7 +33,7 @@ def test_a_damaged_state_says_nothing(run_dir, content):
     state = run_dir / "checkpoints" / "step-00000002" / "state.json"
     state.unlink() if content is None else state.write_bytes(content)
     drop_older_best(run_dir)
-    drop_adopted(run_dir)
+    drop_collected(run_dir)
     assert {"best_step": 2, "awaited": [3]} in list(said_by_checkpoints(run_dir))
     assert names(run_dir / "looks") == ["step-00000003", "step-00000005"]
     assert (run_dir / "best" / "step-00000005").exists()
@@ -49,7 +49,7 @@ def test_what_another_process_is_writing_stays(run_dir):
     for name in under_way:
         (run_dir / "looks" / name).mkdir()
     (run_dir / "looks" / "notes").mkdir()
-    drop_adopted(run_dir)
+    drop_collected(run_dir)
     assert names(run_dir / "looks") == sorted([*under_way, "notes", "step-00000003", "step-00000005"])
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.train.resume.exactness import continuation_of, in_words
+from tunesmith.train.resume.exactness import continuation_of, continuation_text
 
 SETTINGS = ["eval.every=10", "data.train.arguments.count=300", "optimizer.schedule=constant", "run.keep=9"]
 FACTS = {
@@ -35,9 +35,9 @@ def test_what_the_command_accepts_is_named_too():
     assert (changed.level, changed.why) == ("changed", ("batch.size: 8 -> 16",))
     alone = continuation_of(3, FACTS, FACTS, weights_only=True)
     assert alone.level == "weights-only"
-    assert in_words(alone, "float32").startswith("continuing at step 3: with the weights alone")
+    assert continuation_text(alone, "float32").startswith("continuing at step 3: with the weights alone")
     moved = continuation_of(3, FACTS, {**FACTS, "processes": 2})
-    assert "losses to about 1e-05 (processes: 1, now 2)" in in_words(moved, "float32")
+    assert "losses to about 1e-05 (processes: 1, now 2)" in continuation_text(moved, "float32")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tunesmith.checkpoint.saver import Saver
 from tunesmith.errors import UserError
 from tunesmith.judge.measurement import Measurement, Progress, Verdict
 from tunesmith.train.resume.restore import load_checkpoint, restore_best
-from tunesmith.train.resume.save import keep_best, save_checkpoint, settle
+from tunesmith.train.resume.save import keep_best, save_checkpoint, wait_for_saver
 from tunesmith.train.resume.state import START, State
 
 
@@ -41,12 +41,12 @@ class Bench:
             keep=keep,
             about={"recipe": "abc"},
         )
-        settle(self.saver, self.accelerator)
+        wait_for_saver(self.saver, self.accelerator)
 
     def best(self, step: int) -> None:
         self.at(step, step)
         keep_best(self.saver, self.run_dir, self.accelerator, self.engine, self.model, step)
-        settle(self.saver, self.accelerator)
+        wait_for_saver(self.saver, self.accelerator)
 
     def load(self):
         return load_checkpoint(self.run_dir, self.accelerator, self.engine, self.model)

@@ -40,7 +40,7 @@ class DataFile:
         return len(self.rows) < LOOKED_AT
 
 
-def look(path: Path) -> DataFile:
+def read_data_file(path: Path) -> DataFile:
     """Read the first rows of a file.
 
     Raises:

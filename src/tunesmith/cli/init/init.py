@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.cli.init.compose import compose
-from tunesmith.cli.init.data_file import LOOKED_AT, DataFile, look
+from tunesmith.cli.init.data_file import LOOKED_AT, DataFile, read_data_file
 from tunesmith.cli.init.edit_recipe import fill_rows, replace_scalars, set_value
 from tunesmith.cli.init.goal import above_baseline
 from tunesmith.cli.init.infer_task import Guess, columns_of, guesses
-from tunesmith.cli.init.templates import choose, fitting, listing, templates
+from tunesmith.cli.init.templates import choose_template, fitting, listing, templates
 from tunesmith.errors import UserError
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.read import read_tree
 from tunesmith.recipe.source_syntax import kind_of
 from tunesmith.recipe.yaml.launchable import LAUNCH_LINE, is_launchable
-from tunesmith.recipe.yaml.nodes import get, leaves, to_plain
+from tunesmith.recipe.yaml.nodes import get, leaf_nodes, node_to_plain
 from tunesmith.suggest import shorten
 from tunesmith.terminal import one_line
 
@@ -40,9 +40,9 @@ def start_recipe(template: str | None, data: Path | None, out: Path | None, *, f
     template, data = _data_as_argument(template, data, shipped)
     if template is None and data is None:
         return listing(shipped)
-    seen = look(data) if data is not None else None
+    seen = read_data_file(data) if data is not None else None
     found = guesses(seen.columns, seen.rows) if seen is not None else []
-    source = choose(template, shipped, seen, found)
+    source = choose_template(template, shipped, seen, found)
     target = out or Path(source.name)
     if data is not None and target.resolve() == data.resolve():
         raise UserError(f"`{target}` holds your rows", hint="name another file with `--out FILE`")
@@ -54,7 +54,7 @@ def start_recipe(template: str | None, data: Path | None, out: Path | None, *, f
     goal: list[str] = []
     own = source not in shipped.values()
     if seen is not None:
-        task = str(to_plain(read_tree(source)).get("task"))
+        task = str(node_to_plain(read_tree(source)).get("task"))
         guess = fitting(found, task, source.stem, seen)
         text = _fitted(text, seen, guess, target) if own else _composed(seen, guess, target, source)
         text, goal = above_baseline(text, guess, seen.rows)
@@ -86,12 +86,12 @@ def _data_as_argument(
 
 def _composed(seen: DataFile, guess: Guess, target: Path, source: Path) -> str:
     """A new recipe for the rows, with the model of a shipped one."""
-    base, folder = to_plain(read_tree(source)), target.absolute().parent
+    base, folder = node_to_plain(read_tree(source)), target.absolute().parent
     model = base["model"]
     if str(model.get("source")).endswith(
         (".yaml", ".yml")
     ):  # a base model that a recipe makes of its own rows
-        model = to_plain(read_tree(source.absolute().parent / model["source"]))["model"]
+        model = node_to_plain(read_tree(source.absolute().parent / model["source"]))["model"]
         base = {**base, "model": model}
     if isinstance(model.get("source"), str) and kind_of(model["source"]) == "path":
         model["source"] = _relative(source.absolute().parent / model["source"], folder)
@@ -128,7 +128,7 @@ def _fitted(text: str, seen: DataFile, guess: Guess, target: Path) -> str:
     rows = _relative(seen.path.absolute(), target.absolute().parent)
     text = fill_rows(text, rows, {**named, **guess.fields})
     node = get(_tree(text, target), ("data", "eval"))
-    current = to_plain(node) if node is not None else None
+    current = node_to_plain(node) if node is not None else None
     if not isinstance(current, dict):
         return text
     count = current.get("holdout", 0.1)
@@ -228,7 +228,7 @@ def _labelled(label: str, lines: Sequence[str]) -> list[str]:
 def _modules(target: Path, source: Path) -> list[str]:
     """Modules that stand beside the template and are not beside its copy."""
     missing: list[str] = []
-    for path, node in leaves(_tree(target.read_text(encoding="utf-8"), target)):
+    for path, node in leaf_nodes(_tree(target.read_text(encoding="utf-8"), target)):
         module = node.text.removeprefix("python:").partition(":")[0]
         file = source.absolute().parent / f"{module}.py"
         if path[-1] == "source" and node.text.startswith("python:") and file.is_file():

@@ -42,7 +42,7 @@ def _headline(path: Path) -> str:
     return comment.lstrip("# ")
 
 
-def choose(
+def choose_template(
     template: str | None, shipped: Mapping[str, Path], seen: DataFile | None, found: Sequence[Guess]
 ) -> Path:
     """The recipe that was named, or the usual one for what the data looks like.

@@ -62,7 +62,7 @@ def submit(
         return
     from tunesmith.cli.jobs.slurm import submit_text
     from tunesmith.launch.slurm.script import JobOptions, read_time
-    from tunesmith.launch.slurm.submit import Wanted
+    from tunesmith.launch.slurm.submit import SlurmRequest
 
     limit = read_time(time)[0] if time is not None else None
     options = JobOptions(
@@ -79,7 +79,7 @@ def submit(
         at_once=at_once,
         other=tuple(sbatch or ()),
     )
-    wanted = Wanted(
+    wanted = SlurmRequest(
         recipe=recipe,
         overrides=overrides or [],
         axes=array or [],
@@ -97,13 +97,13 @@ def status(
     ] = None,
 ) -> None:
     """List runs and their jobs, and how far they are."""
-    from tunesmith.launch.runs import find_runs, states_of, table
+    from tunesmith.launch.runs import find_runs, runs_table, states_of
 
     if not runs and not Path("runs").is_dir():
         typer.echo("there are no runs here")
         return
     states, problem = states_of(find_runs(runs or [Path("runs")]))
-    typer.echo(table(states))
+    typer.echo(runs_table(states))
     if problem:
         typer.echo(problem, err=True)
 
@@ -117,7 +117,7 @@ def cancel(
 
     The job is not requeued.
     """
-    from tunesmith.launch.runs import job_of
+    from tunesmith.launch.runs import batch_job_of
     from tunesmith.launch.slurm.cluster import cancel_job
     from tunesmith.launch.slurm.submit import found_again
 
@@ -127,7 +127,7 @@ def cancel(
         run_dir = Path(run_or_job)
         known = found_again(run_dir)
         follower = known.follower if known is not None else None
-        job = job_of(run_dir)
+        job = batch_job_of(run_dir)
     if job is None:
         hint = (
             "`tunesmith status` lists runs and jobs; a run without a job is ended with Ctrl-C where it runs"
@@ -145,11 +145,11 @@ def logs(
     wait: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job is over.")] = False,
 ) -> None:
     """Show what a run's job has printed."""
-    from tunesmith.launch.runs import follow, job_of, log_of
+    from tunesmith.launch.runs import batch_job_of, follow_logs, log_of
     from tunesmith.launch.slurm.cluster import my_jobs
     from tunesmith.terminal import log_lines
 
-    log, job = log_of(run_dir), job_of(run_dir)
+    log, job = log_of(run_dir), batch_job_of(run_dir)
 
     def is_over() -> bool:
         if not wait or job is None:
@@ -157,7 +157,7 @@ def logs(
         states = [one for one in my_jobs([job]) if job in (one.job, one.job.partition("_")[0])]
         return all(one.is_over for one in states)
 
-    for text in log_lines(follow(log, is_over)):
+    for text in log_lines(follow_logs(log, is_over)):
         typer.echo(text, nl=False)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.launch.command import resized
-from tunesmith.launch.kubernetes.manifest import Kind, Wanted, manifest_text, manifests
+from tunesmith.launch.kubernetes.manifest import Kind, KubernetesRequest, manifest_text, manifests
 from tunesmith.launch.kubernetes.pod import parse_secret
 from tunesmith.launch.profiles.profile import read_profile
 from tunesmith.launch.slurm.script import read_time
@@ -67,7 +67,7 @@ def kubernetes_manifest(recipe: Path, overrides: Sequence[str], on: str, options
             hint="give the recipe by its path within the image, such as `recipes/gpt_sft.yaml`, "
             "and build the image with it",
         )
-    wanted = Wanted(
+    wanted = KubernetesRequest(
         name=options.name or recipe.stem.replace("_", "-").lower(),
         image=options.image,
         recipe=str(recipe),

@@ -9,10 +9,10 @@ from tunesmith.launch.doctor.examine import preflight
 from tunesmith.launch.profiles.profile import Profile
 from tunesmith.launch.runs import finished_status
 from tunesmith.launch.slurm.record import folder_of
-from tunesmith.launch.slurm.submit import Wanted, prepare_job, submit, write_script
+from tunesmith.launch.slurm.submit import SlurmRequest, prepare_job, submit_job, write_script
 
 
-def submit_text(wanted: Wanted, *, dry_run: bool, look_first: bool) -> str:
+def submit_text(wanted: SlurmRequest, *, dry_run: bool, look_first: bool) -> str:
     """Write a job's script and submit it; gives what to say.
 
     Args:
@@ -31,7 +31,7 @@ def submit_text(wanted: Wanted, *, dry_run: bool, look_first: bool) -> str:
         return f"already finished ({finished}); another `run.dir=…` runs it anew"
     if look_first:
         _refuse_problems(prepared.profile, prepared.run_dir)
-    submission, is_new = submit(prepared)
+    submission, is_new = submit_job(prepared)
     run_dir, runs = prepared.run_dir, submission.runs
     job = f"job        {submission.job}" + (f" with {len(runs)} runs" if runs else "")
     lines = [

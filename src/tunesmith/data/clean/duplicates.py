@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunesmith.data.clean.findings import Finding, Findings, judge
+from tunesmith.data.clean.findings import CleanFinding, Findings, apply_policy
 from tunesmith.data.clean.near_duplicates import near_duplicates, near_matches
-from tunesmith.data.map.map_row import Sample
+from tunesmith.data.map.map_row import MappedRow
 from tunesmith.data.row import Skip
 from tunesmith.recipe.schema.data import Clean
 
@@ -24,14 +24,14 @@ def clean_skips(skips: Sequence[tuple[Skip, str]], clean: Clean, findings: Findi
         ("malformed", clean.malformed, "rows that cannot be read"),
         ("empty", clean.empty, "empty rows"),
     ):
-        more = [Finding(skip.id, place, skip.detail) for skip, place in skips if skip.reason == reason]
-        findings = judge(findings, reason, more, policy, what)
+        more = [CleanFinding(skip.id, place, skip.detail) for skip, place in skips if skip.reason == reason]
+        findings = apply_policy(findings, reason, more, policy, what)
     return findings
 
 
 def clean_duplicates(
-    samples: Sequence[Sample], clean: Clean, findings: Findings
-) -> tuple[list[Sample], Findings]:
+    samples: Sequence[MappedRow], clean: Clean, findings: Findings
+) -> tuple[list[MappedRow], Findings]:
     """Find exact duplicates, conflicts and near duplicates among rows of one part; the first one stays.
 
     Exact duplicates have the same input, but for Unicode's form and blanks within a line, and the same answer
@@ -41,20 +41,20 @@ def clean_duplicates(
     Raises:
         UserError: there are some, and the policy is ``error``.
     """
-    first: dict[bytes, Sample] = {}
-    again: list[Finding] = []
+    first: dict[bytes, MappedRow] = {}
+    again: list[CleanFinding] = []
     for sample in samples:
         same = first.setdefault(sample.same_key, sample)
         if same is not sample:
             again.append(_finding(sample, f"the same as {same.row.id}"))
-    findings = judge(findings, "duplicates", again, clean.duplicates, "duplicate rows")
+    findings = apply_policy(findings, "duplicates", again, clean.duplicates, "duplicate rows")
     findings = findings.with_more("conflicts", _conflicts(list(first.values())), dropped=False)
     kept = list(first.values()) if clean.duplicates == "drop" else list(samples)
     return _clean_near(kept, clean, findings)
 
 
-def _conflicts(distinct: Sequence[Sample]) -> list[Finding]:
-    first: dict[bytes, Sample] = {}
+def _conflicts(distinct: Sequence[MappedRow]) -> list[CleanFinding]:
+    first: dict[bytes, MappedRow] = {}
     found = []
     for sample in distinct:
         other = first.setdefault(sample.input_key, sample)
@@ -68,7 +68,9 @@ def looks_for_near(clean: Clean, rows: int) -> bool:
     return clean.near_duplicates != "keep" or rows <= LOOK_ANYWAY
 
 
-def _clean_near(samples: list[Sample], clean: Clean, findings: Findings) -> tuple[list[Sample], Findings]:
+def _clean_near(
+    samples: list[MappedRow], clean: Clean, findings: Findings
+) -> tuple[list[MappedRow], Findings]:
     if not looks_for_near(clean, len(samples)):
         return samples, findings
     texts = [f"{sample.input_words} {sample.answer_words}".strip() for sample in samples]
@@ -79,20 +81,20 @@ def _clean_near(samples: list[Sample], clean: Clean, findings: Findings) -> tupl
         _finding(samples[index], f"nearly the same as {samples[other].row.id}")
         for index, other in near.items()
     ]
-    findings = judge(findings, "near_duplicates", more, clean.near_duplicates, "near-duplicate rows")
+    findings = apply_policy(findings, "near_duplicates", more, clean.near_duplicates, "near-duplicate rows")
     if clean.near_duplicates == "drop":
         samples = [sample for index, sample in enumerate(samples) if index not in near]
     return samples, findings
 
 
 def clean_leakage(
-    train: Sequence[Sample],
-    held_out: Sequence[Sample],
+    train: Sequence[MappedRow],
+    held_out: Sequence[MappedRow],
     clean: Clean,
     findings: Findings,
     *,
     what: str = "training rows that stand in the evaluation data too",
-) -> tuple[list[Sample], Findings]:
+) -> tuple[list[MappedRow], Findings]:
     """Find training rows whose input also stands in the evaluation rows, whatever its answer.
 
     Near ones count too, where the recipe asks about near duplicates. Rows are dropped from training, so
@@ -114,18 +116,18 @@ def clean_leakage(
             other = held_out[other_index]
             leaks.setdefault(index, f"its input is nearly that of {other.row.id}, which is evaluated on")
     more = [_finding(train[index], leaks[index]) for index in sorted(leaks)]
-    findings = judge(findings, "leakage", more, clean.leakage, what)
+    findings = apply_policy(findings, "leakage", more, clean.leakage, what)
     if clean.leakage == "drop":
         return [sample for index, sample in enumerate(train) if index not in leaks], findings
     return list(train), findings
 
 
-def _known(one: Sample, other: Sample) -> bool:
+def _known(one: MappedRow, other: MappedRow) -> bool:
     """The same input, with the same answer or with another label, which is not among the words compared."""
     return one.input_key == other.input_key and (
         one.answer_key == other.answer_key or not (one.answer_words or other.answer_words)
     )
 
 
-def _finding(sample: Sample, detail: str) -> Finding:
-    return Finding(sample.row.id, sample.place, detail)
+def _finding(sample: MappedRow, detail: str) -> CleanFinding:
+    return CleanFinding(sample.row.id, sample.place, detail)

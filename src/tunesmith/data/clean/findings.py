@@ -11,7 +11,7 @@ EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CleanFinding:
     """A row that stands out.
 
     Attributes:
@@ -37,9 +37,9 @@ class Findings:
 
     found: Mapping[str, int]
     dropped: Mapping[str, int]
-    examples: Mapping[str, tuple[Finding, ...]]
+    examples: Mapping[str, tuple[CleanFinding, ...]]
 
-    def with_more(self, reason: str, more: Sequence[Finding], *, dropped: bool) -> Findings:
+    def with_more(self, reason: str, more: Sequence[CleanFinding], *, dropped: bool) -> Findings:
         """These findings and further ones."""
         shown = (*self.examples.get(reason, ()), *more)[:EXAMPLES]
         return replace(
@@ -53,8 +53,8 @@ class Findings:
 NOTHING = Findings({}, {}, {})
 
 
-def judge(
-    findings: Findings, reason: str, more: Sequence[Finding], policy: str, what: str, hint: str = ""
+def apply_policy(
+    findings: Findings, reason: str, more: Sequence[CleanFinding], policy: str, what: str, hint: str = ""
 ) -> Findings:
     """Record further findings as the policy says.
 

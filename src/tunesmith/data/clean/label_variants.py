@@ -7,19 +7,19 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from tunesmith.data.clean.findings import Finding, Findings, judge
-from tunesmith.data.map.map_row import Sample
+from tunesmith.data.clean.findings import CleanFinding, Findings, apply_policy
+from tunesmith.data.map.map_row import MappedRow
 from tunesmith.recipe.schema.data import Clean
 
 
-def clean_labels(samples: Sequence[Sample], clean: Clean, findings: Findings) -> Findings:
+def clean_labels(samples: Sequence[MappedRow], clean: Clean, findings: Findings) -> Findings:
     """Find classes that are spelt in several ways; two forms of the same Unicode text are one class already.
 
     Raises:
         UserError: there are some, and the policy is ``error``.
     """
     counts: Counter[str] = Counter()
-    first: dict[str, Sample] = {}
+    first: dict[str, MappedRow] = {}
     for sample in samples:
         label = sample.row.fields.get("label")
         if label is not None:
@@ -34,12 +34,12 @@ def clean_labels(samples: Sequence[Sample], clean: Clean, findings: Findings) ->
         for label in others:
             sample = first[label]
             detail = f"label {label!r} ({counts[label]} rows) looks like {usual!r} ({counts[usual]} rows)"
-            more.append(Finding(sample.row.id, sample.place, detail))
+            more.append(CleanFinding(sample.row.id, sample.place, detail))
     hint = (
         "make them one, e.g. by `values` (`values: {COLUMN: {old: new}}`), or, if they are different "
         "classes, set `data.clean.alike_labels: keep`"
     )
-    return judge(findings, "alike_labels", more, clean.alike_labels, "labels that look alike", hint)
+    return apply_policy(findings, "alike_labels", more, clean.alike_labels, "labels that look alike", hint)
 
 
 def alike(label: str) -> str:

@@ -39,7 +39,7 @@ class Sketches:
     signatures: NDArray[np.uint64]
 
 
-def words_of(text: str) -> list[str]:
+def shingles_of(text: str) -> list[str]:
     """Words in lower case; of a text with fewer than three, its signs too, for they may be what it says."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     words = _WORD.findall(folded)
@@ -144,7 +144,7 @@ def _gram_sets(texts: Sequence[str]) -> list[Grams]:
     ids: list[int] = []
     lengths: list[int] = []
     for text in texts:
-        words = words_of(text)
+        words = shingles_of(text)
         # Texts of one or two words are filled up, so that they too have one gram.
         padded = words + [""] * (3 - len(words)) if words else []
         ids.extend([vocabulary.setdefault(word, len(vocabulary)) for word in padded])

@@ -19,7 +19,7 @@ from tunesmith.data.row import Row, Skip
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MappedRow:
     """A mapped row.
 
     Attributes:
@@ -47,9 +47,9 @@ class Sample:
     answer_words: str
 
 
-def map_rows(raw: RawRows, shape: Shape, source: int) -> tuple[list[Sample], list[Skip]]:
+def map_rows(raw: RawRows, shape: Shape, source: int) -> tuple[list[MappedRow], list[Skip]]:
     """Every row in the terms of the task; those that have no such terms are skips."""
-    samples: list[Sample] = []
+    samples: list[MappedRow] = []
     skips: list[Skip] = []
     for row in raw.rows:
         try:
@@ -59,7 +59,7 @@ def map_rows(raw: RawRows, shape: Shape, source: int) -> tuple[list[Sample], lis
     return samples, skips
 
 
-def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> Sample:
+def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> MappedRow:
     fields: dict[str, Any] = {}
     inputs: list[str] = []
     answers: list[str] = []
@@ -93,7 +93,7 @@ def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> Sa
     if "target" in shape.fields:
         fields["target"] = _target(raw.columns, shape)
         answers.append(fields["target"].hex())
-    return Sample(
+    return MappedRow(
         Row(raw.id, fields),
         source_rows.where(raw.id),
         source,

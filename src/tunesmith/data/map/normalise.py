@@ -30,7 +30,7 @@ def to_text(value: Any, column: str) -> str:
     Raises:
         BadRow: it is a list, a mapping or bytes, not a number (NaN), or text that no file can hold.
     """
-    value = plain(value)
+    value = plain_text(value)
     if value is None:
         return ""
     if isinstance(value, str):
@@ -50,7 +50,7 @@ def to_number(value: Any, column: str) -> float:
     Raises:
         BadRow: it is empty, not a number, NaN, infinite, or too large to compute with.
     """
-    value = plain(value)
+    value = plain_text(value)
     if value is None or (isinstance(value, str) and not value.strip()):
         raise BadRow("empty", f"`{column}` is empty")
     if isinstance(value, bool):
@@ -66,7 +66,7 @@ def to_number(value: Any, column: str) -> float:
     return number
 
 
-def plain(value: Any) -> Any:
+def plain_text(value: Any) -> Any:
     """A scalar of numpy as Python's own; anything else as it is."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         return value.item()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunesmith.judge.measurement import History, Verdict, known, stop, unknown_value
+from tunesmith.judge.measurement import History, Verdict, known, stop_verdict, unknown_value
 from tunesmith.numbers import show
 from tunesmith.recipe.schema.stop import Divergence
 
@@ -19,7 +19,7 @@ def divergence(history: History, rule: Divergence) -> Verdict | None:
         return unknown_value("divergence", newest if loss is None else first, "loss")
     if loss <= rule.factor * start:
         return None
-    return stop(
+    return stop_verdict(
         "divergence",
         f"loss {show(loss)} at step {newest.step} is more than {rule.factor:g} times "
         f"the {show(start)} of step {first.step}",

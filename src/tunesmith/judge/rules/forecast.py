@@ -7,15 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from tunesmith.judge.budget import share_spent
-from tunesmith.judge.measurement import History, Measurement, Verdict, known, stop, unknown, unknown_value
-from tunesmith.judge.statistics.curve_fit import Outlook, outlook
+from tunesmith.judge.measurement import (
+    History,
+    Measurement,
+    Verdict,
+    known,
+    stop_verdict,
+    unknown,
+    unknown_value,
+)
+from tunesmith.judge.statistics.curve_fit import Extrapolation, extrapolate
 from tunesmith.judge.statistics.distributions import normal_quantile, normal_tail
 from tunesmith.metrics.table import direction
 from tunesmith.numbers import percent_exact, show
 from tunesmith.recipe.schema.stop import Forecast, StopRule
 
 
-def forecast(history: History, rule: Forecast, rules: Sequence[StopRule]) -> Verdict | None:
+def check_forecast(history: History, rule: Forecast, rules: Sequence[StopRule]) -> Verdict | None:
     """Extrapolate the metric to the end of the budget and stop if that is not worth it.
 
     The curve is a power law with its uncertainty (``curve_fit.outlook``); the end is where the budgets of
@@ -41,7 +49,7 @@ def forecast(history: History, rule: Forecast, rules: Sequence[StopRule]) -> Ver
         return unknown("forecast", "nothing tells how much of the budget is left")
     sign = -1.0 if direction(rule.metric) == "max" else 1.0
     ends = newest.step * (1 + (1 / spent - 1) * np.linspace(0.1, 1, 10))
-    curve = outlook(
+    curve = extrapolate(
         [one.step for one in points], [sign * one.metrics[rule.metric] for one in points], list(ends)
     )
     if curve is None:
@@ -50,7 +58,7 @@ def forecast(history: History, rule: Forecast, rules: Sequence[StopRule]) -> Ver
 
 
 def _verdict(
-    rule: Forecast, newest: Measurement, curve: Sequence[Outlook], sign: float, spent: float
+    rule: Forecast, newest: Measurement, curve: Sequence[Extrapolation], sign: float, spent: float
 ) -> Verdict | None:
     end, z = curve[-1], normal_quantile(rule.sure)
     left = f"in the {percent_exact(round(1 - spent, 3))} of the budget that is left"
@@ -59,11 +67,13 @@ def _verdict(
         chance = normal_tail((end.value - sign * rule.target) / max(spread, 1e-300))
         if chance < 1 - rule.sure:
             words = f"{rule.metric} is expected to come to {show(sign * end.value)} {left}, and reaches"
-            return stop("forecast", f"{words} {show(rule.target)} with a chance of {percent_exact(chance)}")
+            return stop_verdict(
+                "forecast", f"{words} {show(rule.target)} with a chance of {percent_exact(chance)}"
+            )
     most = end.gain + z * end.gain_error
     if rule.min_gain is not None and most < rule.min_gain * abs(end.value + end.gain):
         words = f"{rule.metric} gains less than {percent_exact(rule.min_gain)} of its value {left}"
-        return stop(
+        return stop_verdict(
             "forecast", f"{words}, {percent_exact(rule.sure)} sure ({show(max(end.gain, 0.0))} expected)"
         )
     if rule.worth is not None and rule.price is not None:
@@ -72,7 +82,7 @@ def _verdict(
 
 
 def _not_worth_it(
-    rule: Forecast, newest: Measurement, curve: Sequence[Outlook], z: float, spent: float
+    rule: Forecast, newest: Measurement, curve: Sequence[Extrapolation], z: float, spent: float
 ) -> Verdict | None:
     progress, worth, price = newest.progress, rule.worth or 0.0, rule.price or 0.0
     seconds = progress.seconds if progress.device_seconds is None else progress.device_seconds
@@ -81,7 +91,7 @@ def _not_worth_it(
     gains = [(one.gain + z * one.gain_error) * worth for one in curve]
     if any(gain >= share * rest for gain, share in zip(gains, shares, strict=True)):
         return None
-    return stop(
+    return stop_verdict(
         "forecast",
         f"what {rule.metric} may still gain is worth {show(max(gains[-1], 0.0))} at most, "
         f"and the rest of the budget costs {show(rest)}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tunesmith.judge.measurement import History, Verdict, known, stop, unknown_value
+from tunesmith.judge.measurement import History, Verdict, known, stop_verdict, unknown_value
 from tunesmith.judge.significance import look_number, pair_of
 from tunesmith.judge.statistics.distributions import spend
 from tunesmith.judge.statistics.paired import p_worse
@@ -32,7 +32,7 @@ def guard(history: History, rule: Guard) -> Verdict | None:
         1 - rule.sure, look_number(history, rule.metric)
     ):
         return None
-    return stop(
+    return stop_verdict(
         "guard",
         f"{rule.metric} {show(value)} at step {newest.step} has fallen by more than {show(rule.max_drop)} "
         f"from the {show(start)} of step {first.step}",

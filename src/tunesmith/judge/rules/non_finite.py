@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tunesmith.judge.measurement import History, Verdict, stop
+from tunesmith.judge.measurement import History, Verdict, stop_verdict
 
 
 def non_finite(history: History) -> Verdict | None:
@@ -17,4 +17,4 @@ def non_finite(history: History) -> Verdict | None:
     loss = newest.metrics.get("loss")
     if loss is None or math.isfinite(loss):
         return None
-    return stop("non-finite", f"evaluation loss is {loss} at step {newest.step}")
+    return stop_verdict("non-finite", f"evaluation loss is {loss} at step {newest.step}")

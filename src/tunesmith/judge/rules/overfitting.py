@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tunesmith.judge.measurement import History, Measurement, Verdict, known, stop, unknown, unknown_value
+from tunesmith.judge.measurement import (
+    History,
+    Measurement,
+    Verdict,
+    known,
+    stop_verdict,
+    unknown,
+    unknown_value,
+)
 from tunesmith.judge.significance import best_before, look_number, pair_of
 from tunesmith.judge.statistics.distributions import spend
 from tunesmith.judge.statistics.paired import Paired, p_worse
@@ -44,7 +52,7 @@ def overfitting(history: History, rule: Overfitting) -> Verdict | None:
         return None
     best = best_before(history, rule.metric)
     assert best is not None
-    return stop(
+    return stop_verdict(
         "overfitting",
         f"{rule.metric} {show(newest.metrics[rule.metric])} at step {newest.step} is worse than "
         f"{show(best.metrics[rule.metric])} at step {best.step}, "

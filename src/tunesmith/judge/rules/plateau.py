@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tunesmith.judge.measurement import History, Measurement, Verdict, known, stop, unknown_value
+from tunesmith.judge.measurement import History, Measurement, Verdict, known, stop_verdict, unknown_value
 from tunesmith.judge.significance import pair_of
 from tunesmith.judge.statistics.distributions import normal_tail
 from tunesmith.judge.statistics.paired import p_better
@@ -48,7 +48,7 @@ def plateau(history: History, rule: Plateau) -> Verdict | None:
         return None
     kind = "sure gain" if rule.sure is not None else "gain"
     wanted = f" of {show(rule.min_gain)} or more" if rule.min_gain else ""
-    return stop(
+    return stop_verdict(
         "plateau",
         f"{rule.metric} has made no {kind}{wanted} in {count} evaluation{'s' if count > 1 else ''}: "
         f"{show(best.metrics[rule.metric])} at step {best.step}, {show(value)} at step {newest.step}",

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tunesmith.judge.measurement import History, Measurement, Verdict, known, stop, unknown, unknown_value
+from tunesmith.judge.measurement import (
+    History,
+    Measurement,
+    Verdict,
+    known,
+    stop_verdict,
+    unknown,
+    unknown_value,
+)
 from tunesmith.judge.significance import look_number, p_short
 from tunesmith.judge.statistics.distributions import spend
 from tunesmith.metrics.table import at_least_as_good
@@ -38,14 +46,18 @@ def target(
     if confirm is not None:
         reason += f", as in {confirm} evaluations in a row"
     if sure is None:
-        return stop("target", reason) if newest.whole else None
+        return stop_verdict("target", reason) if newest.whole else None
     for metric, value in wanted.items():
         chance = p_short(newest, metric, value)
         if chance is None:
             return unknown("target", f"{metric} has no interval at step {newest.step}")
         if chance > spend(1 - sure, look_number(history, metric)):
             return None
-    return stop("target", f"{reason}, {percent_exact(sure)} sure over all looks") if newest.whole else None
+    return (
+        stop_verdict("target", f"{reason}, {percent_exact(sure)} sure over all looks")
+        if newest.whole
+        else None
+    )
 
 
 def _reached(measurement: Measurement, wanted: Mapping[str, float]) -> bool:

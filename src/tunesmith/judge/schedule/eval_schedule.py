@@ -22,7 +22,7 @@ EARLIEST = 20
 """Steps before which hardly anything is learnt: the first look waits for them where there are many."""
 
 
-def next_look(
+def next_eval_step(
     history: History, total_steps: int | None, *, overhead: float = OVERHEAD, warmup: int = 0
 ) -> int:
     """The step of the next evaluation.

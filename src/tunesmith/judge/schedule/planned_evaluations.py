@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tunesmith.judge.measurement import History, Measurement, Progress
 from tunesmith.judge.rules.plateau import FEWEST
-from tunesmith.judge.schedule.eval_schedule import next_look
+from tunesmith.judge.schedule.eval_schedule import next_eval_step
 from tunesmith.recipe.schema.quantities import Every
 from tunesmith.recipe.schema.stop import StopRule, paths
 
@@ -73,7 +73,7 @@ def _count(total: int, cost: float, warmup: int) -> int:
     while at < total:
         progress = Progress(step=at, epoch=0.0, tokens=0, seconds=float(at))
         history = (Measurement(progress=progress, metrics={}, examples=0, seconds=cost),)
-        at, count = next_look(history, total, warmup=warmup), count + 1
+        at, count = next_eval_step(history, total, warmup=warmup), count + 1
     return count
 
 

@@ -16,7 +16,7 @@ EXPONENTS = (0.15, 0.25, 0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Extrapolation:
     """What a curve is expected to do between now and then.
 
     Attributes:
@@ -34,7 +34,9 @@ class Outlook:
     noise: float
 
 
-def outlook(times: Sequence[float], errors: Sequence[float], ends: Sequence[float]) -> list[Outlook] | None:
+def extrapolate(
+    times: Sequence[float], errors: Sequence[float], ends: Sequence[float]
+) -> list[Extrapolation] | None:
     """Extrapolate ``errors`` (less is better) to each of ``ends``.
 
     The family is ``y = c + a s**-b`` with ``s = 1 + times / scale`` and b from a grid; for each b, c and a
@@ -80,7 +82,7 @@ def _noise(values: Array, least: float) -> float:
     return max(variance, 1e-8 * float(np.var(values)), 1e-18)
 
 
-def _at(end: float, last: float, fits: Sequence[Fit], weights: Array, variance: float) -> Outlook:
+def _at(end: float, last: float, fits: Sequence[Fit], weights: Array, variance: float) -> Extrapolation:
     moments = np.zeros((2, 2))
     for (_, exponent, found, inverse), weight in zip(fits, weights, strict=True):
         there = np.array([1.0, end**-exponent])
@@ -92,7 +94,7 @@ def _at(end: float, last: float, fits: Sequence[Fit], weights: Array, variance: 
             spread = variance * float(direction @ inverse @ direction)
             moments[row] += weight * np.array([mean, mean * mean + spread])
     (value, value2), (gain, gain2) = moments
-    return Outlook(
+    return Extrapolation(
         value=float(value),
         value_error=math.sqrt(max(value2 - value * value, 0.0)),
         gain=float(gain),

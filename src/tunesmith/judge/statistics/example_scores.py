@@ -59,9 +59,9 @@ def scores_of(step: int, totals: Sequence[float], counts: Sequence[float] | None
 
 def scores_to_plain(scores: Scores) -> dict[str, object]:
     """Scores as values that JSON can hold: some 4 bytes an example, a bit where all are 0 or 1."""
-    plain: dict[str, object] = {"step": scores.step, "totals": pack(scores.totals)}
+    plain: dict[str, object] = {"step": scores.step, "totals": pack_numbers(scores.totals)}
     if not (scores.counts == 1).all():
-        plain["counts"] = pack(scores.counts)
+        plain["counts"] = pack_numbers(scores.counts)
     return plain
 
 
@@ -77,7 +77,7 @@ def scores_from_plain(plain: Mapping[str, Any]) -> Scores:
     )
 
 
-def pack(values: Sequence[float] | Array, *, half: bool = False) -> str:
+def pack_numbers(values: Sequence[float] | Array, *, half: bool = False) -> str:
     """Numbers as a short text: bits where all are 0 or 1, whole numbers, else 32-bit floats.
 
     Args:
@@ -100,10 +100,10 @@ def _text(kind: str, count: int, data: bytes) -> str:
 
 
 def unpack(text: str) -> Array:
-    """What ``pack`` wrote, shape ``[n]``.
+    """What ``pack_numbers`` wrote, shape ``[n]``.
 
     Raises:
-        ValueError: if it is damaged, or was never written by ``pack``.
+        ValueError: if it is damaged, or was never written by ``pack_numbers``.
     """
     head, colon, body = text.partition(":")
     kind, number = head[:1], head[1:]

@@ -45,7 +45,7 @@ class Paired:
     losses: int | None = None
 
 
-def compare(
+def paired_test(
     metric: str, newer: Scores, older: Scores, clusters: Sequence[int] | NDArray[np.int64] | None = None
 ) -> Paired | None:
     """Compare two measurements of a ratio ``sum(totals) / sum(counts)`` example by example.

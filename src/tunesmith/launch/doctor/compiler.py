@@ -10,14 +10,14 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
-from tunesmith.launch.doctor.finding import Finding
-from tunesmith.launch.doctor.requirements import Needs
+from tunesmith.launch.doctor.finding import DoctorFinding
+from tunesmith.launch.doctor.requirements import Requirements
 
 _PROGRAM = b"#include <Python.h>\n#include <atomic>\nint main() { return 0; }\n"
 _SECONDS = 10
 
 
-def check_compiler(needs: Needs, environ: Mapping[str, str] = os.environ) -> list[Finding]:
+def check_compiler(needs: Requirements, environ: Mapping[str, str] = os.environ) -> list[DoctorFinding]:
     """A C++ compiler that finds Python's headers, ninja, and for GPUs nvcc; only where DeepSpeed is used."""
     if not needs.deepspeed:
         return []
@@ -25,12 +25,12 @@ def check_compiler(needs: Needs, environ: Mapping[str, str] = os.environ) -> lis
     return [*findings, _nvcc(environ)] if needs.device == "gpu" and needs.offload else findings
 
 
-def _compiler(environ: Mapping[str, str]) -> Finding:
+def _compiler(environ: Mapping[str, str]) -> DoctorFinding:
     name = environ.get("CXX") or "c++"
     path = environ.get("PATH", os.defpath)
     found = shutil.which(name, path=path) or shutil.which("g++", path=path)
     if found is None:
-        return Finding(
+        return DoctorFinding(
             "compiler",
             "problem",
             f"there is no C++ compiler (`{name}`), and DeepSpeed compiles an op on first use",
@@ -39,49 +39,53 @@ def _compiler(environ: Mapping[str, str]) -> Finding:
     include = sysconfig.get_path("include")
     if not Path(include, "Python.h").exists():
         what = f"{found} is there, but Python's headers are not ({include}/Python.h)"
-        return Finding("compiler", "problem", what, "apt-get install python3-dev")
+        return DoctorFinding("compiler", "problem", what, "apt-get install python3-dev")
     return _try(found, include, environ)
 
 
-def _try(compiler: str, include: str, environ: Mapping[str, str]) -> Finding:
+def _try(compiler: str, include: str, environ: Mapping[str, str]) -> DoctorFinding:
     command = [compiler, "-std=c++17", "-x", "c++", "-fsyntax-only", "-I", include, "-"]
     try:
         done = subprocess.run(
             command, input=_PROGRAM, capture_output=True, timeout=_SECONDS, env=dict(environ), check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding("compiler", "problem", f"{compiler} does not run: {error}", "install another compiler")
+        return DoctorFinding(
+            "compiler", "problem", f"{compiler} does not run: {error}", "install another compiler"
+        )
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
         remedy = "apt-get install --reinstall g++ libc6-dev, or set CXX to another compiler"
-        return Finding("compiler", "problem", f"{compiler} cannot compile C++17: {said[0][:200]}", remedy)
-    return Finding("compiler", "ok", f"{compiler} compiles C++17 with Python's headers")
+        return DoctorFinding(
+            "compiler", "problem", f"{compiler} cannot compile C++17: {said[0][:200]}", remedy
+        )
+    return DoctorFinding("compiler", "ok", f"{compiler} compiles C++17 with Python's headers")
 
 
-def _ninja(environ: Mapping[str, str]) -> Finding:
+def _ninja(environ: Mapping[str, str]) -> DoctorFinding:
     if shutil.which("ninja", path=environ.get("PATH", os.defpath)) is not None:
-        return Finding("ninja", "ok", "ninja is on PATH")
+        return DoctorFinding("ninja", "ok", "ninja is on PATH")
     beside = Path(sys.executable).with_name("ninja")
     if beside.exists():
-        return Finding(
+        return DoctorFinding(
             "ninja",
             "warning",
             f"ninja is installed ({beside}), but not on PATH, where the build of DeepSpeed's op looks for it",
             f"export PATH={beside.parent}:$PATH, or activate the environment",
         )
-    return Finding(
+    return DoctorFinding(
         "ninja", "problem", "ninja is missing, and DeepSpeed builds its op with it", "pip install ninja"
     )
 
 
-def _nvcc(environ: Mapping[str, str]) -> Finding:
+def _nvcc(environ: Mapping[str, str]) -> DoctorFinding:
     home = environ.get("CUDA_HOME") or environ.get("CUDA_PATH")
     found = shutil.which("nvcc", path=environ.get("PATH", os.defpath))
     if found is None and home is not None and Path(home, "bin", "nvcc").exists():
         found = str(Path(home, "bin", "nvcc"))
     if found is None:
         what = "nvcc is missing; DeepSpeed asks for it before it compiles the optimizer that offloading uses"
-        return Finding(
+        return DoctorFinding(
             "nvcc", "problem", what, "install the CUDA toolkit of torch's CUDA version, or `module load cuda`"
         )
-    return Finding("nvcc", "ok", found)
+    return DoctorFinding("nvcc", "ok", found)

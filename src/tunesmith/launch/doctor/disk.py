@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tunesmith.checkpoint.atomic import sync_folder
-from tunesmith.launch.doctor.finding import Finding, State
+from tunesmith.launch.doctor.finding import DoctorFinding, State
 from tunesmith.launch.doctor.probe import run_probe
 
 _PIECE = 4 * 1024**2
@@ -33,7 +33,9 @@ _REASONS = {
 }
 
 
-def check_disk(run_dir: Path, *, needed_bytes: int | None = None, seconds: float = 10.0) -> list[Finding]:
+def check_disk(
+    run_dir: Path, *, needed_bytes: int | None = None, seconds: float = 10.0
+) -> list[DoctorFinding]:
     """Write, flush and read the time of a file where the run would write; everything is removed again.
 
     Args:
@@ -51,7 +53,7 @@ def nearest_folder(path: Path) -> Path:
     return next((folder for folder in (path, *path.parents) if folder.is_dir()), Path("/"))
 
 
-def look_at_disk(run_dir: Path, *, needed_bytes: int | None) -> list[Finding]:
+def look_at_disk(run_dir: Path, *, needed_bytes: int | None) -> list[DoctorFinding]:
     """The findings themselves; may take as long as the disk does."""
     folder = nearest_folder(run_dir)
     name = folder / f".tunesmith-doctor-{secrets.token_hex(6)}"
@@ -63,7 +65,7 @@ def look_at_disk(run_dir: Path, *, needed_bytes: int | None) -> list[Finding]:
             name.unlink(missing_ok=True)
     except OSError as error:
         what, remedy = _REASONS.get(error.errno or 0, (f"{error.strerror}", _MOVE))
-        return [*findings, Finding("disk", "problem", f"{folder} cannot be written: {what}", remedy)]
+        return [*findings, DoctorFinding("disk", "problem", f"{folder} cannot be written: {what}", remedy)]
     size, elapsed, flush, skew = written
     return [*findings, _speed(folder, size, elapsed, flush), _clock(folder, skew)]
 
@@ -98,38 +100,40 @@ def _write(path: Path, most: int) -> tuple[int, float, float, float]:
     return size, elapsed, time.perf_counter() - start, skew
 
 
-def _space(folder: Path, needed: int | None) -> Finding:
+def _space(folder: Path, needed: int | None) -> DoctorFinding:
     system, free = os.statvfs(folder), _free(folder)
     what = f"{_bytes(free)} free in {folder}"
     room = f"make room there, or {_MOVE}"
     if needed is not None and free < needed:
-        return Finding("space", "problem", f"{what}, and the run may write {_bytes(needed)}", room)
+        return DoctorFinding("space", "problem", f"{what}, and the run may write {_bytes(needed)}", room)
     if system.f_files > 0 and system.f_favail < _FEW_FILES:
-        return Finding("space", "problem", f"{what}, but only {system.f_favail} files more can be made", room)
+        return DoctorFinding(
+            "space", "problem", f"{what}, but only {system.f_favail} files more can be made", room
+        )
     if free < _LITTLE:
-        return Finding("space", "problem", f"only {what}", room)
+        return DoctorFinding("space", "problem", f"only {what}", room)
     if free < _LOW and needed is None:
         keep = f"{room}; `run.keep: 1` keeps fewer checkpoints"
-        return Finding(
+        return DoctorFinding(
             "space", "warning", f"{what}; a checkpoint holds weights and twice that of state", keep
         )
-    return Finding("space", "ok", what)
+    return DoctorFinding("space", "ok", what)
 
 
-def _speed(folder: Path, size: int, elapsed: float, flush: float) -> Finding:
+def _speed(folder: Path, size: int, elapsed: float, flush: float) -> DoctorFinding:
     rate = size / max(elapsed, 1e-9)
     what = f"{folder} takes {_bytes(int(rate))}/s, flushed; one flush takes {flush * 1000:.0f} ms"
     state: State = "warning" if rate < _SLOW else "ok"
     slow = f"checkpoints will take long: {_MOVE} on a faster disk, or save more seldom (`run.save_every`)"
-    return Finding("disk", state, what, slow if state == "warning" else "")
+    return DoctorFinding("disk", state, what, slow if state == "warning" else "")
 
 
-def _clock(folder: Path, skew: float) -> Finding:
+def _clock(folder: Path, skew: float) -> DoctorFinding:
     if abs(skew) <= _SKEW:
-        return Finding("file clock", "ok", f"files in {folder} bear this machine's time")
+        return DoctorFinding("file clock", "ok", f"files in {folder} bear this machine's time")
     direction = "ahead of" if skew > 0 else "behind"
     what = f"files in {folder} are stamped {abs(skew):.1f} s {direction} this machine's clock"
-    return Finding("file clock", "warning", what, "set both clocks by NTP: `timedatectl set-ntp true`")
+    return DoctorFinding("file clock", "warning", what, "set both clocks by NTP: `timedatectl set-ntp true`")
 
 
 def _bytes(number: int) -> str:

@@ -14,7 +14,7 @@ assert set(_WORST_FIRST) == set(get_args(State))
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One thing that was looked at.
 
     Attributes:
@@ -31,12 +31,12 @@ class Finding:
     remedy: str = ""
 
 
-def worst(findings: Sequence[Finding]) -> State:
+def worst(findings: Sequence[DoctorFinding]) -> State:
     """The worst state among the findings; ``ok`` if there are none."""
     return min((found.state for found in findings), key=_WORST_FIRST.index, default="ok")
 
 
-def text_of(findings: Sequence[Finding], *, width: int = 100) -> str:
+def findings_text(findings: Sequence[DoctorFinding], *, width: int = 100) -> str:
     """The findings as aligned lines, the worst first, each remedy below its own; then a line of counts.
 
     Args:
@@ -65,7 +65,7 @@ def _wrapped(head: str, text: str, width: int) -> list[str]:
     )
 
 
-def _counts(findings: Sequence[Finding]) -> str:
+def _counts(findings: Sequence[DoctorFinding]) -> str:
     numbers = {state: sum(found.state == state for found in findings) for state in _WORST_FIRST}
     named = [
         f"{number} {state}{'s' if number != 1 and state in ('problem', 'warning') else ''}"

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tunesmith.launch.doctor.disk import nearest_folder
-from tunesmith.launch.doctor.finding import Finding
-from tunesmith.launch.doctor.requirements import Needs
+from tunesmith.launch.doctor.finding import DoctorFinding
+from tunesmith.launch.doctor.requirements import Requirements
 from tunesmith.sources.cache import cache_folder
 
 
-def check_caches(needs: Needs, environ: Mapping[str, str] = os.environ) -> list[Finding]:
+def check_caches(needs: Requirements, environ: Mapping[str, str] = os.environ) -> list[DoctorFinding]:
     """One finding for each cache that cannot be written, or one that says that all can."""
     home = Path(environ.get("HOME") or Path.home())
     general = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
@@ -23,7 +23,9 @@ def check_caches(needs: Needs, environ: Mapping[str, str] = os.environ) -> list[
             environ.get("TORCH_EXTENSIONS_DIR") or general / "torch_extensions"
         )
     closed = [_closed(name, folder) for name, folder in folders.items() if not can_write(folder)]
-    return closed or [Finding("caches", "ok", f"{', '.join(map(str, folders.values()))} can be written")]
+    return closed or [
+        DoctorFinding("caches", "ok", f"{', '.join(map(str, folders.values()))} can be written")
+    ]
 
 
 def can_write(folder: Path) -> bool:
@@ -40,9 +42,11 @@ def can_write(folder: Path) -> bool:
     return True
 
 
-def _closed(name: str, folder: Path) -> Finding:
+def _closed(name: str, folder: Path) -> DoctorFinding:
     what = f"the cache {folder} cannot be written"
-    return Finding("caches", "problem", what, f"change its permissions, or export {name}=/a/folder/that/can")
+    return DoctorFinding(
+        "caches", "problem", what, f"change its permissions, or export {name}=/a/folder/that/can"
+    )
 
 
 LOCAL = frozenset(
@@ -51,7 +55,7 @@ LOCAL = frozenset(
 """File systems of one machine; whatever else there is (nfs, lustre, gpfs, beegfs, fuse) may be shared."""
 
 
-def check_shared(run_dir: Path, *, mounts: Path = Path("/proc/self/mounts")) -> list[Finding]:
+def check_shared(run_dir: Path, *, mounts: Path = Path("/proc/self/mounts")) -> list[DoctorFinding]:
     """What the kind of file system says about a folder that machines must share.
 
     Only a hint: several "nodes" may be one machine, and a shared disk may be mounted as ext4. Inside an
@@ -60,14 +64,16 @@ def check_shared(run_dir: Path, *, mounts: Path = Path("/proc/self/mounts")) -> 
     folder = nearest_folder(run_dir.absolute())
     kind = file_system_of(folder, mounts)
     if kind is None:
-        return [Finding("shared folder", "unknown", f"the kind of file system of {folder} is not known")]
+        return [
+            DoctorFinding("shared folder", "unknown", f"the kind of file system of {folder} is not known")
+        ]
     if kind in LOCAL:
         what = f"{folder} is on a file system of this machine alone ({kind}); other machines may not see it"
         remedy = (
             "put `run.dir` on the cluster's shared file system; ignore this if the nodes are this machine"
         )
-        return [Finding("shared folder", "warning", what, remedy)]
-    return [Finding("shared folder", "ok", f"{folder} is on {kind}")]
+        return [DoctorFinding("shared folder", "warning", what, remedy)]
+    return [DoctorFinding("shared folder", "ok", f"{folder} is on {kind}")]
 
 
 def file_system_of(folder: Path, mounts: Path) -> str | None:

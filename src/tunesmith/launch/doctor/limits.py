@@ -7,8 +7,8 @@ import resource
 from collections.abc import Mapping
 from pathlib import Path
 
-from tunesmith.launch.doctor.finding import Finding
-from tunesmith.launch.doctor.requirements import Needs
+from tunesmith.launch.doctor.finding import DoctorFinding
+from tunesmith.launch.doctor.requirements import Requirements
 from tunesmith.world.threads import exported_threads, usable_cores
 
 _MEMORY = 2e9  # bytes for one process with torch and a small model
@@ -17,8 +17,8 @@ _FILES = 4096
 
 
 def check_limits(
-    needs: Needs, *, root: Path = Path("/"), environ: Mapping[str, str] = os.environ
-) -> list[Finding]:
+    needs: Requirements, *, root: Path = Path("/"), environ: Mapping[str, str] = os.environ
+) -> list[DoctorFinding]:
     """Look at the limits of this machine and this shell.
 
     Args:
@@ -47,56 +47,58 @@ def _group(root: Path) -> str:
     return next((line.split("::", 1)[1] for line in lines if line.startswith("0::")), "")
 
 
-def _memory(needs: Needs, root: Path) -> Finding:
+def _memory(needs: Requirements, root: Path) -> DoctorFinding:
     free = available_memory(root)
     if free is None:
-        return Finding("memory", "unknown", "this system does not say how much memory is free")
+        return DoctorFinding("memory", "unknown", "this system does not say how much memory is free")
     share = free / needs.local_processes
     what = f"{free / 1e9:.1f} GB free for {needs.local_processes} process(es)"
     if share < _MEMORY:
         remedy = "end other programs, ask for more memory (--mem), or choose a profile with fewer processes"
-        return Finding("memory", "warning", what, remedy)
-    return Finding("memory", "ok", what)
+        return DoctorFinding("memory", "warning", what, remedy)
+    return DoctorFinding("memory", "ok", what)
 
 
-def _shared_memory(needs: Needs, root: Path) -> list[Finding]:
+def _shared_memory(needs: Requirements, root: Path) -> list[DoctorFinding]:
     if needs.local_processes == 1:
         return []
     try:
         system = os.statvfs(root / "dev/shm")
     except OSError:
         what = "/dev/shm is missing, through which the processes of a machine talk"
-        return [Finding("shared memory", "problem", what, "mount -t tmpfs tmpfs /dev/shm")]
+        return [DoctorFinding("shared memory", "problem", what, "mount -t tmpfs tmpfs /dev/shm")]
     free = system.f_bavail * system.f_frsize
     what = f"{free / 1e9:.2f} GB free in /dev/shm"
     if free < _SHARED:
         remedy = "in a container: --shm-size=8g or --ipc=host; else `mount -o remount,size=8g /dev/shm`"
         return [
-            Finding(
+            DoctorFinding(
                 "shared memory", "warning", f"{what}; NCCL may fail with `unhandled system error`", remedy
             )
         ]
-    return [Finding("shared memory", "ok", what)]
+    return [DoctorFinding("shared memory", "ok", what)]
 
 
-def _open_files() -> Finding:
+def _open_files() -> DoctorFinding:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= _FILES:
-        return Finding(
+        return DoctorFinding(
             "open files", "ok", "unlimited" if soft == resource.RLIM_INFINITY else f"{soft} at once"
         )
     able = hard == resource.RLIM_INFINITY or hard >= _FILES
     remedy = f"`ulimit -n {_FILES}`" if able else f"raise `nofile` in /etc/security/limits.conf above {hard}"
-    return Finding("open files", "warning", f"a process may open {soft} files at once", remedy)
+    return DoctorFinding("open files", "warning", f"a process may open {soft} files at once", remedy)
 
 
-def _threads(needs: Needs, environ: Mapping[str, str]) -> Finding:
+def _threads(needs: Requirements, environ: Mapping[str, str]) -> DoctorFinding:
     cores, said = usable_cores(), exported_threads(environ.get("OMP_NUM_THREADS"))
     share = max(1, cores // needs.local_processes)
     if said is not None and said > share:
         what = f"OMP_NUM_THREADS={said} for each of {needs.local_processes} process(es) on {cores} cores"
-        return Finding("threads", "warning", what, f"export OMP_NUM_THREADS={share}, or unset it")
-    return Finding("threads", "ok", f"{said if said and said > 1 else share} a process on {cores} cores")
+        return DoctorFinding("threads", "warning", what, f"export OMP_NUM_THREADS={share}, or unset it")
+    return DoctorFinding(
+        "threads", "ok", f"{said if said and said > 1 else share} a process on {cores} cores"
+    )
 
 
 def _read(path: Path) -> str:

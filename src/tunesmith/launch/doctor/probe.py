@@ -10,10 +10,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from tunesmith.launch.doctor.finding import Finding
+from tunesmith.launch.doctor.finding import DoctorFinding
 
 
-def run_probe(name: str, order: Mapping[str, Any], *, seconds: float, remedy: str) -> list[Finding]:
+def run_probe(name: str, order: Mapping[str, Any], *, seconds: float, remedy: str) -> list[DoctorFinding]:
     """Let a check look at something in a process of its own, which is given up after a while.
 
     Args:
@@ -34,12 +34,12 @@ def run_probe(name: str, order: Mapping[str, Any], *, seconds: float, remedy: st
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         _give_up(process)
-        return [Finding(name, "problem", f"no answer within {seconds:.0f} s", remedy)]
+        return [DoctorFinding(name, "problem", f"no answer within {seconds:.0f} s", remedy)]
     try:
-        return [Finding(**found) for found in json.loads(out.strip().splitlines()[-1])]
+        return [DoctorFinding(**found) for found in json.loads(out.strip().splitlines()[-1])]
     except (ValueError, IndexError, TypeError):
         said = (err.strip().splitlines() or [f"exit status {process.returncode}"])[-1]
-        return [Finding(name, "problem", f"the check could not be carried out: {said[:300]}", remedy)]
+        return [DoctorFinding(name, "problem", f"the check could not be carried out: {said[:300]}", remedy)]
 
 
 def _give_up(process: subprocess.Popen[str]) -> None:

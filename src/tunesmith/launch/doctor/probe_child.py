@@ -9,11 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tunesmith.launch.doctor.finding import Finding
-from tunesmith.launch.doctor.requirements import Needs
+from tunesmith.launch.doctor.finding import DoctorFinding
+from tunesmith.launch.doctor.requirements import Requirements
 
 
-def main(name: str, order: Mapping[str, Any]) -> list[Finding]:
+def main(name: str, order: Mapping[str, Any]) -> list[DoctorFinding]:
     """Carry out one check; the process's whole work."""
     if name == "disk":
         from tunesmith.launch.doctor.disk import look_at_disk
@@ -21,7 +21,7 @@ def main(name: str, order: Mapping[str, Any]) -> list[Finding]:
         return look_at_disk(Path(order["folder"]), needed_bytes=order["needed_bytes"])
     from tunesmith.launch.doctor.devices import look_at_devices
 
-    return look_at_devices(Needs(**order))
+    return look_at_devices(Requirements(**order))
 
 
 if __name__ == "__main__":

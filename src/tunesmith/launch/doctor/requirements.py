@@ -10,7 +10,7 @@ from tunesmith.launch.profiles.profile import Precision, Profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
+class Requirements:
     """What is asked for.
 
     Attributes:
@@ -39,12 +39,12 @@ class Needs:
         return max(1, -(-self.processes // max(1, self.machines)))
 
 
-def needs_of(profile: Profile | None, *, quantized: bool = False) -> Needs:
+def requirements_of(profile: Profile | None, *, quantized: bool = False) -> Requirements:
     """What a profile asks for; without one, what a plain ``accelerate launch`` would use."""
     if profile is None:
-        return Needs(quantized=quantized)
+        return Requirements(quantized=quantized)
     resting = (profile.offload_optimizer, profile.offload_parameters)
-    return Needs(
+    return Requirements(
         processes=profile.processes,
         machines=profile.machines,
         device=profile.device,

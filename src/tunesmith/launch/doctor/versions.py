@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from tunesmith.launch.doctor.finding import Finding, State
-from tunesmith.launch.doctor.requirements import Needs
+from tunesmith.launch.doctor.finding import DoctorFinding, State
+from tunesmith.launch.doctor.requirements import Requirements
 
 SHOWN = (
     "torch",
@@ -106,7 +106,7 @@ _OPTIONAL = {
 }
 
 
-def check_versions(needs: Needs) -> list[Finding]:
+def check_versions(needs: Requirements) -> list[DoctorFinding]:
     """Look at what is installed here."""
     names = {*SHOWN, *(bad.package for bad in KNOWN_BAD)}
     installed = {name: version for name in names if (version := installed_version(name)) is not None}
@@ -117,7 +117,7 @@ def check_versions(needs: Needs) -> list[Finding]:
     found = judge_versions(installed, required, needs)
     shown = ", ".join(f"{name} {installed[name]}" for name in SHOWN if name in installed)
     python = ".".join(map(str, sys.version_info[:3]))
-    return [*found, Finding("versions", "ok", f"python {python}, {shown}")]
+    return [*found, DoctorFinding("versions", "ok", f"python {python}, {shown}")]
 
 
 def installed_version(name: str) -> str | None:
@@ -128,7 +128,9 @@ def installed_version(name: str) -> str | None:
         return None
 
 
-def judge_versions(installed: Mapping[str, str], required: Iterable[str], needs: Needs) -> list[Finding]:
+def judge_versions(
+    installed: Mapping[str, str], required: Iterable[str], needs: Requirements
+) -> list[DoctorFinding]:
     """What is wrong with a set of versions.
 
     Args:
@@ -139,7 +141,7 @@ def judge_versions(installed: Mapping[str, str], required: Iterable[str], needs:
     wanted = list(_wanted(required, needs))
     missing = [_missing(need) for need in wanted if need.name not in installed and need.name in SHOWN]
     outside = [
-        Finding(
+        DoctorFinding(
             "versions",
             "problem",
             f"{need.name} {installed[need.name]} is not one that tunesmith works with ({need.specifier})",
@@ -151,7 +153,7 @@ def judge_versions(installed: Mapping[str, str], required: Iterable[str], needs:
     return [*missing, *outside, *(_bad(bad, installed) for bad in KNOWN_BAD if _applies(bad, installed))]
 
 
-def _wanted(required: Iterable[str], needs: Needs) -> Iterable[Requirement]:
+def _wanted(required: Iterable[str], needs: Requirements) -> Iterable[Requirement]:
     extras = ["", *(["zero"] if needs.deepspeed else []), *(["quantized"] if needs.quantized else [])]
     for text in required:
         need = Requirement(text)
@@ -160,9 +162,9 @@ def _wanted(required: Iterable[str], needs: Needs) -> Iterable[Requirement]:
             yield need
 
 
-def _missing(need: Requirement) -> Finding:
+def _missing(need: Requirement) -> DoctorFinding:
     why, how = _OPTIONAL.get(need.name, ("tunesmith needs it", f"pip install '{need.name}{need.specifier}'"))
-    return Finding("versions", "problem", f"{need.name} is not installed, and {why}", how)
+    return DoctorFinding("versions", "problem", f"{need.name} is not installed, and {why}", how)
 
 
 def _applies(bad: Bad, installed: Mapping[str, str]) -> bool:
@@ -182,7 +184,7 @@ def _within(version: str, versions: str) -> bool:
     return SpecifierSet(versions).contains(Version(Version(version).base_version), prereleases=True)
 
 
-def _bad(bad: Bad, installed: Mapping[str, str]) -> Finding:
+def _bad(bad: Bad, installed: Mapping[str, str]) -> DoctorFinding:
     beside = f" beside {bad.beside[0]} {installed[bad.beside[0]]}" if bad.beside else ""
     what = f"{bad.package} {installed[bad.package]}{beside}: {bad.why}"
-    return Finding("versions", bad.state, what, f"pip install '{bad.package}{bad.use}'")
+    return DoctorFinding("versions", bad.state, what, f"pip install '{bad.package}{bad.use}'")

@@ -23,7 +23,7 @@ _NAME_LENGTH = 40  # pods are named after it, with suffixes, within a label of 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class KubernetesRequest:
     """What to ask of the cluster.
 
     Attributes:
@@ -64,7 +64,7 @@ class Wanted:
     deadline: int | None = None
 
 
-def manifests(wanted: Wanted, kind: Kind) -> list[Manifest]:
+def manifests(wanted: KubernetesRequest, kind: Kind) -> list[Manifest]:
     """The objects to create, in order.
 
     Raises:
@@ -96,7 +96,7 @@ def check_name(name: str) -> None:
         )
 
 
-def command(wanted: Wanted) -> list[str]:
+def command(wanted: KubernetesRequest) -> list[str]:
     """What every pod runs; Kubernetes puts in the variables, which the operators set."""
     words = ["tunesmith", "run", _literal(wanted.recipe), "--on", _literal(wanted.profile_name)]
     machines = wanted.profile.machines
@@ -116,7 +116,7 @@ def _literal(word: str) -> str:
     return word.replace("$", "$$")
 
 
-def _metadata(wanted: Wanted) -> dict[str, Any]:
+def _metadata(wanted: KubernetesRequest) -> dict[str, Any]:
     labels = {"app.kubernetes.io/name": "tunesmith", "app.kubernetes.io/instance": wanted.name}
     return {
         "name": wanted.name,
@@ -125,7 +125,7 @@ def _metadata(wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def _train_job(wanted: Wanted) -> list[Manifest]:
+def _train_job(wanted: KubernetesRequest) -> list[Manifest]:
     """A runtime of the job's own says what a pod is; the job says how many."""
     version = "trainer.kubeflow.org/v1alpha1"
     runtime = {
@@ -156,7 +156,7 @@ def _train_job(wanted: Wanted) -> list[Manifest]:
     return [runtime, job]
 
 
-def _job_set(wanted: Wanted) -> dict[str, Any]:
+def _job_set(wanted: KubernetesRequest) -> dict[str, Any]:
     mistake = {
         "action": "FailJob",
         "onExitCodes": {"containerName": "node", "operator": "In", "values": [int(Exit.USER)]},
@@ -187,7 +187,7 @@ def _job_set(wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def _pytorch_job(wanted: Wanted) -> Manifest:
+def _pytorch_job(wanted: KubernetesRequest) -> Manifest:
     replicas = {"Master": 1, "Worker": wanted.profile.machines - 1}
     policy: dict[str, Any] = {"cleanPodPolicy": "Running", "backoffLimit": wanted.restarts}
     if wanted.deadline is not None:
@@ -206,7 +206,7 @@ def _pytorch_job(wanted: Wanted) -> Manifest:
     }
 
 
-def _replicas(wanted: Wanted, count: int) -> Manifest:
+def _replicas(wanted: KubernetesRequest, count: int) -> Manifest:
     # OnFailure and not ExitCode, for which 75 (preempted) would be the end.
     return {
         "replicas": count,
@@ -215,7 +215,7 @@ def _replicas(wanted: Wanted, count: int) -> Manifest:
     }
 
 
-def _pod(wanted: Wanted, name: str, *, restart: str | None) -> dict[str, Any]:
+def _pod(wanted: KubernetesRequest, name: str, *, restart: str | None) -> dict[str, Any]:
     each = wanted.profile.processes_per_machine
     main = container(
         name,

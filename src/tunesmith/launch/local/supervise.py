@@ -16,7 +16,7 @@ from tunesmith.errors import Exit
 from tunesmith.launch.local.hosts import RemoteProcesses
 from tunesmith.launch.local.processes import children_of, end_all, send
 from tunesmith.launch.local.srun_step import environment_of_step, ignore_signals, in_step, reminding
-from tunesmith.world.exit_status import VARIABLE, Outcome, read_outcomes
+from tunesmith.world.exit_status import VARIABLE, ExitRecord, read_outcomes
 from tunesmith.world.signals import heard_signals
 
 PEER_SECONDS = 20.0
@@ -40,7 +40,7 @@ class Ended:
     """
 
     returncode: int
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[ExitRecord]
     asked: bool
 
 

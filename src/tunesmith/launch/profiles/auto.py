@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from tunesmith.errors import UserError
 from tunesmith.launch.profiles.profile import Profile, read_profile
 from tunesmith.plan.recommend import Recommendation, recommend
-from tunesmith.plan.workload import Job, can_divide
+from tunesmith.plan.workload import Workload, can_divide
 from tunesmith.recipe.schema.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tunesmith.prepare.hardware import Device, Here
+    from tunesmith.prepare.hardware import Device, Hardware
 
 
-def choose_profile(recipe: Recipe, folder: Path, here: Here | None = None) -> Profile:
+def choose_profile(recipe: Recipe, folder: Path, here: Hardware | None = None) -> Profile:
     """The cheapest way to shard the recipe over this machine's devices that fits; prints why.
 
     Args:
@@ -28,13 +28,13 @@ def choose_profile(recipe: Recipe, folder: Path, here: Here | None = None) -> Pr
     Raises:
         UserError: if the recipe does not fit as it is; names the change that would.
     """
-    from tunesmith.prepare.hardware import look_around
+    from tunesmith.prepare.hardware import detect_hardware
 
-    here = here or look_around()
+    here = here or detect_hardware()
     if recipe.model.source is not None and recipe.model.source.endswith((".yaml", ".yml")):
         # Its base model has yet to be made by another recipe, so there is nothing to plan with.
         return _plain(here.gpus)
-    choice = choose(recipe, folder, here)
+    choice = recommend_profile(recipe, folder, here)
     if not choice.fits or choice.changes:
         raise UserError(
             f"the plan finds no way to run this recipe here as it is: {choice.why}",
@@ -47,12 +47,12 @@ def choose_profile(recipe: Recipe, folder: Path, here: Here | None = None) -> Pr
     )
 
 
-def choose(recipe: Recipe, folder: Path, here: Here) -> Recommendation:
+def recommend_profile(recipe: Recipe, folder: Path, here: Hardware) -> Recommendation:
     """The plan's choice for so many devices; all of them, or as many as the batch can be shared among."""
-    from tunesmith.prepare.estimate import foresee
+    from tunesmith.prepare.estimate import estimate
 
     device: Device = "gpu" if here.gpus else "cpu"
-    job = foresee(recipe, folder, dtype=here.dtype(recipe.model.dtype, "no", device)).job
+    job = estimate(recipe, folder, dtype=here.dtype(recipe.model.dtype, "no", device)).job
     processes = _divisor(job, max(1, here.gpus))
     capacity = here.capacity(device, processes)
     return recommend(
@@ -65,7 +65,7 @@ def choose(recipe: Recipe, folder: Path, here: Here) -> Recommendation:
     )
 
 
-def _divisor(job: Job, devices: int) -> int:
+def _divisor(job: Workload, devices: int) -> int:
     return max(count for count in range(1, devices + 1) if can_divide(job, count))
 
 

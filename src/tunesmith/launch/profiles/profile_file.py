@@ -103,7 +103,7 @@ class ProfileFile:
         """Stage, offloading and hierarchical partitioning from DeepSpeed's JSON."""
         path = self.deepspeed_file()
         assert path is not None
-        other = ProfileFile(path, read_json(path), {})
+        other = ProfileFile(path, read_json_file(path), {})
         zero = other.section("zero_optimization")
         optimizer = zero.get("offload_optimizer") or {}
         parameters = zero.get("offload_param") or {}
@@ -152,7 +152,7 @@ def open_profile(path: Path) -> ProfileFile:
     return ProfileFile(path, values, _lines(tree))
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json_file(path: Path) -> dict[str, Any]:
     """A JSON object.
 
     Raises:

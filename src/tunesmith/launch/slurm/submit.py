@@ -42,7 +42,7 @@ _SCHEDULER_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class SlurmRequest:
     """What the user asked for.
 
     Attributes:
@@ -81,7 +81,7 @@ class Prepared:
     runs: tuple[str, ...]
     profile: Profile
     job: JobOptions
-    wanted: Wanted
+    wanted: SlurmRequest
     followed: bool = False
 
     def script(self, mark: str) -> str:
@@ -108,7 +108,7 @@ class Prepared:
         return script_text(shipped_script("follow.sbatch"), job, variables, [str(self.run_dir)])
 
 
-def prepare_job(wanted: Wanted) -> Prepared:
+def prepare_job(wanted: SlurmRequest) -> Prepared:
     """Check everything that can be known before a job is queued.
 
     Raises:
@@ -162,7 +162,7 @@ def write_script(prepared: Prepared, mark: str) -> Path:
     return path
 
 
-def submit(prepared: Prepared) -> tuple[Submission, bool]:
+def submit_job(prepared: Prepared) -> tuple[Submission, bool]:
     """Hand a job to SLURM, unless it is there already.
 
     What is about to happen is written down first. So whenever this client dies, the next one finds the
@@ -239,7 +239,7 @@ def _refuse_endless_wait(job: str) -> None:
         )
 
 
-def _profile_of(wanted: Wanted) -> Profile:
+def _profile_of(wanted: SlurmRequest) -> Profile:
     """The profile with the job's counts: GPUs asked for are processes."""
     profile = read_profile(wanted.profile)
     nodes = wanted.nodes or profile.machines

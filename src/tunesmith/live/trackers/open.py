@@ -13,7 +13,7 @@ from tunesmith.live.trackers.values import Values
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenTracker:
     """A tracker under way.
 
     Attributes:
@@ -56,7 +56,7 @@ def open_tracker(
     address: str | None,
     run: str,
     settings: Mapping[str, str | float],
-) -> Opened:
+) -> OpenTracker:
     """Open a tracker, or open its run again.
 
     Args:
@@ -64,7 +64,7 @@ def open_tracker(
         run_dir: local files go to ``trackers/`` in it.
         project: project or experiment.
         address: of MLflow's server; ``MLFLOW_TRACKING_URI`` if ``None``, or else a local file.
-        run: as ``Opened.run``; empty for a new one.
+        run: as ``OpenTracker.run``; empty for a new one.
         settings: what the run is made with.
 
     Raises:
@@ -90,7 +90,7 @@ def open_tracker(
             project, name=run, resume="allow", config=dict(settings), embed=False, auto_log_cpu=False
         )
     tool.start()
-    return Opened(name, tool, tool.tracker.info.run_id if name == "mlflow" else run)
+    return OpenTracker(name, tool, tool.tracker.info.run_id if name == "mlflow" else run)
 
 
 def _mlflow(tracking: Any, folder: Path, title: str, *, project: str, address: str | None, run: str) -> Any:

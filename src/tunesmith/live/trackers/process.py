@@ -23,9 +23,9 @@ from typing import Any
 
 from tunesmith.checkpoint.atomic import write_json
 from tunesmith.checkpoint.plain_file import read_plain
-from tunesmith.live.tail import Place, read_new
-from tunesmith.live.trackers.open import Opened, open_tracker
-from tunesmith.live.trackers.values import settings_of, values_of
+from tunesmith.live.tail import FilePosition, read_new
+from tunesmith.live.trackers.open import OpenTracker, open_tracker
+from tunesmith.live.trackers.values import settings_of, tracker_values
 from tunesmith.redact import redact, redact_deep
 from tunesmith.report.run_files import read_facts
 from tunesmith.terminal import one_line
@@ -36,7 +36,7 @@ _WAITS = (2.0, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
+class Delivery:
     """How much a tracker has: kept in ``trackers/NAME.json``, so that nothing is handed over twice.
 
     Attributes:
@@ -72,7 +72,7 @@ class Post:
 
     @property
     def path(self) -> Path:
-        """Where ``Delivered`` is kept."""
+        """Where ``Delivery`` is kept."""
         return self.run_dir / "trackers" / f"{self.name}.json"
 
 
@@ -90,10 +90,10 @@ class Voice:
             os.write(self._descriptor, f"{line}; training goes on\n".encode())
 
 
-def follow_run(post: Post, ended: threading.Event, say: Voice) -> None:
+def track_run(post: Post, ended: threading.Event, say: Voice) -> None:
     """Hand over lines as they appear, until the run has ended and everything is handed over."""
-    opened: Opened | None = None
-    place, failures = Place(), 0
+    opened: OpenTracker | None = None
+    place, failures = FilePosition(), 0
     while True:
         last, wait = ended.is_set(), LOOK_EVERY
         try:
@@ -104,14 +104,14 @@ def follow_run(post: Post, ended: threading.Event, say: Voice) -> None:
                 opened.finish()
         except Exception as problem:  # whatever a tracker raises is its own affair
             say(f"{type(problem).__name__}: {problem}")
-            place, wait = Place(), _WAITS[min(failures, len(_WAITS) - 1)]
+            place, wait = FilePosition(), _WAITS[min(failures, len(_WAITS) - 1)]
             failures += 1
         if last:
             return
         ended.wait(wait)
 
 
-def _opened(post: Post) -> Opened:
+def _opened(post: Post) -> OpenTracker:
     return open_tracker(
         post.name,
         post.run_dir,
@@ -122,7 +122,7 @@ def _opened(post: Post) -> Opened:
     )
 
 
-def _hand_over(post: Post, opened: Opened, place: Place) -> Place:
+def _hand_over(post: Post, opened: OpenTracker, place: FilePosition) -> FilePosition:
     """Hand over what is new since ``place``, and write down how far that went, even if it fails midway."""
     before = delivered_of(post.path)
     now = replace(before, run=opened.run)
@@ -134,10 +134,10 @@ def _hand_over(post: Post, opened: Opened, place: Place) -> Place:
         for record in news.records:
             kind, step = record.get("kind"), int(record["step"])
             if kind == "train" and step > now.train:
-                opened.log(redact_deep(values_of(record)), step)
+                opened.log(redact_deep(tracker_values(record)), step)
                 now = replace(now, train=step)
             elif kind == "eval" and step > now.eval:
-                opened.log(redact_deep(values_of(record)), step)
+                opened.log(redact_deep(tracker_values(record)), step)
                 now = replace(now, eval=step)
     finally:
         if now != before:
@@ -145,13 +145,13 @@ def _hand_over(post: Post, opened: Opened, place: Place) -> Place:
     return news.place
 
 
-def delivered_of(path: Path) -> Delivered:
+def delivered_of(path: Path) -> Delivery:
     """What was written down; nothing if the file is missing or damaged."""
     try:
         found = json.loads(read_plain(path))
-        return Delivered(**{**asdict(Delivered()), **found})
+        return Delivery(**{**asdict(Delivery()), **found})
     except (OSError, ValueError, TypeError, RecursionError):
-        return Delivered()
+        return Delivery()
 
 
 def _settings(run_dir: Path) -> Mapping[str, str | float]:
@@ -182,7 +182,7 @@ def main(arguments: list[str]) -> None:
     post.path.parent.mkdir(exist_ok=True)
     with post.path.with_suffix(".lock").open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)  # that of a run which was killed a moment ago may be under way
-        follow_run(post, ended, say)
+        track_run(post, ended, say)
     os._exit(0)  # no tool's own end may take longer
 
 

@@ -13,7 +13,7 @@ _UNWELCOME = re.compile(r"[^\w. :/-]")
 """Characters that some tracker refuses in a name, as in ``accuracy[language=de]``."""
 
 
-def values_of(record: Mapping[str, Any]) -> Values:
+def tracker_values(record: Mapping[str, Any]) -> Values:
     """The numbers of a step as ``train/…``, those of an evaluation as ``eval/…``, its verdict as text.
 
     Ends of intervals are ``eval/NAME_low`` and ``eval/NAME_high``. What is not finite is left out, and so

@@ -59,10 +59,10 @@ class Ran:
 def run_all(programs: Sequence[str], limits: Limits, workers: int) -> list[Ran]:
     """Run programs, ``workers`` at a time."""
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        return list(pool.map(lambda program: run(program, limits), programs))
+        return list(pool.map(lambda program: run_program(program, limits), programs))
 
 
-def run(program: str, limits: Limits) -> Ran:
+def run_program(program: str, limits: Limits) -> Ran:
     """Run one Python program."""
     return run_files({"program.py": program}, ["program.py"], limits)
 

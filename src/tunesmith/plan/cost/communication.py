@@ -16,7 +16,7 @@ FULL = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
+class Communication:
     """Bytes that each process receives.
 
     Attributes:
@@ -34,14 +34,14 @@ class Traffic:
         return self.step + self.micro * accumulation
 
 
-def traffic_of(
+def communication_of(
     weights: Weights,
     *,
     stage: int,
     processes: int,
     frozen_bytes: float,
     blocks: int,
-) -> Traffic:
+) -> Communication:
     """Bytes each process receives in a step.
 
     Args:
@@ -55,6 +55,6 @@ def traffic_of(
     gradients = FULL * weights.trained * share
     if stage < 3:
         # Stage 1 and 2 in DeepSpeed reduce each pass's gradients at stage 2, at the end at stage 1.
-        return Traffic(step=2 * gradients, micro=0.0, collectives=max(1, weights.trained // 10**8))
+        return Communication(step=2 * gradients, micro=0.0, collectives=max(1, weights.trained // 10**8))
     whole = (FULL * weights.trained + frozen_bytes * weights.frozen) * share
-    return Traffic(step=0.0, micro=2 * whole + gradients, collectives=3 * max(blocks, 1))
+    return Communication(step=0.0, micro=2 * whole + gradients, collectives=3 * max(blocks, 1))

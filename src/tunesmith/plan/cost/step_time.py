@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from math import ceil, log2
 from typing import Literal
 
-from tunesmith.plan.cost.communication import Traffic
+from tunesmith.plan.cost.communication import Communication
 from tunesmith.plan.devices import Cluster
 
 INTENSITY = 400.0
@@ -73,7 +73,7 @@ class StepTime:
 
 def step_time(
     cluster: Cluster,
-    traffic: Traffic,
+    traffic: Communication,
     *,
     flops: float,
     accumulation: int,

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.model.check.task_fit import refuse_misfit
-from tunesmith.model.param_shapes import outline_of
+from tunesmith.model.param_shapes import param_shapes_of
 from tunesmith.model.tune.select import is_head
 from tunesmith.plan.cost.lora_shapes import all_match, tuned_weights
 from tunesmith.prepare.base_model import is_recipe, on_base_model
@@ -58,7 +58,7 @@ def _refuse(recipe: Recipe) -> None:
     if not _chooses(recipe):
         return
     labels = {"num_labels": 1 if recipe.task == "regression" else 2}
-    shapes = outline_of({**values, **labels}, auto_model)
+    shapes = param_shapes_of({**values, **labels}, auto_model)
     if shapes is None:
         _refuse_slowly(recipe)
         return
@@ -132,9 +132,9 @@ def _refuse_slowly(recipe: Recipe) -> None:
     from tunesmith.model.load import Head, load_config, load_outline
     from tunesmith.model.positions import positions_of
     from tunesmith.model.tune.apply import apply_tune
-    from tunesmith.prepare.hardware import quieten
+    from tunesmith.prepare.hardware import silence_libraries
 
-    quieten()
+    silence_libraries()
     auto_model = AUTO_MODELS[recipe.task]
     labels = ("0", "1") if recipe.task.endswith("classification") else ()
     head = Head(auto_model, labels, regression=recipe.task == "regression")

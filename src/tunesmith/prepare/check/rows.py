@@ -8,7 +8,7 @@ from pathlib import Path
 from tunesmith.data.eval_splits import EVAL, TEST, own_sources
 from tunesmith.data.load import first_rows, look_at_head
 from tunesmith.data.map.columns import FIELDS, Needs
-from tunesmith.data.map.map_row import Sample
+from tunesmith.data.map.map_row import MappedRow
 from tunesmith.data.map.template import parse_field
 from tunesmith.data.read.rows import read_rows
 from tunesmith.data.split import column_text
@@ -35,7 +35,7 @@ def check_rows(recipe: Recipe, folder: Path) -> tuple[list[UserError], list[str]
     """
     problems: list[UserError] = []
     unseen: list[str] = []
-    heads: dict[str, Sequence[Sample]] = {}
+    heads: dict[str, Sequence[MappedRow]] = {}
     for where, rows in _sources(recipe).items():
         reason = not_at_hand(rows.source)
         if reason:
@@ -65,7 +65,7 @@ def _sources(recipe: Recipe) -> Mapping[str, Rows]:
 
 
 def _of_source(
-    rows: Rows, recipe: Recipe, folder: Path, where: str, heads: dict[str, Sequence[Sample]]
+    rows: Rows, recipe: Recipe, folder: Path, where: str, heads: dict[str, Sequence[MappedRow]]
 ) -> Iterator[UserError]:
     needs: Needs = NEEDS[recipe.task]
     try:
@@ -93,7 +93,7 @@ def _unknown_columns(rows: Rows, folder: Path, where: str) -> Iterator[UserError
             yield problem
 
 
-def _named_columns(recipe: Recipe, heads: Mapping[str, Sequence[Sample]]) -> Iterator[UserError]:
+def _named_columns(recipe: Recipe, heads: Mapping[str, Sequence[MappedRow]]) -> Iterator[UserError]:
     """Columns that the recipe names elsewhere: to stratify, to slice, to cluster, to test by."""
     train = heads.get("data.train.0", ())
     held_out = train if isinstance(recipe.data.eval, Holdout) else heads.get(EVAL, ())

@@ -49,7 +49,7 @@ def is_pinned(name: str) -> bool:
     return _PINNED.fullmatch(name) is not None
 
 
-def limits(name: str) -> tuple[float, float]:
+def metric_limits(name: str) -> tuple[float, float]:
     """Smallest and largest value that a metric can have, whatever it is measured on."""
     unbounded = is_from_hub(bare_metric(name)) or split_name(name).where == HARNESS
     name = bare_metric(name)

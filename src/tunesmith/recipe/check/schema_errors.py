@@ -22,15 +22,17 @@ from tunesmith.recipe.yaml.nodes import (
     MapNode,
     Node,
     Path,
-    describe,
+    describe_node,
     dotted,
     is_null,
-    to_plain,
+    node_to_plain,
 )
 from tunesmith.suggest import nearest, shorten
 
 
-def explain(annotation: Any, node: Node, path: Path = (), entry: Entry | None = None) -> Iterator[Finding]:
+def explain_schema_errors(
+    annotation: Any, node: Node, path: Path = (), entry: Entry | None = None
+) -> Iterator[Finding]:
     """Yield what is wrong with ``node``, which should have been an ``annotation``.
 
     Args:
@@ -49,15 +51,17 @@ def explain(annotation: Any, node: Node, path: Path = (), entry: Entry | None = 
         yield from _in_section(model, node, path, entry)
     elif item is not None and isinstance(node, ListNode) and (node.items or not _needs_items(annotation)):
         for index, below in enumerate(node.items):
-            yield from explain(item, below, (*path, index))
+            yield from explain_schema_errors(item, below, (*path, index))
     elif item is not None and isinstance(node, MapNode) and introspect.takes_one(annotation):
-        yield from explain(item, node, path, entry)  # one mapping where a list of them is allowed
+        yield from explain_schema_errors(
+            item, node, path, entry
+        )  # one mapping where a list of them is allowed
     elif value is not None and isinstance(node, MapNode):
         for key, below_entry in node.entries.items():
-            yield from explain(value, below_entry.node, (*path, key), below_entry)
+            yield from explain_schema_errors(value, below_entry.node, (*path, key), below_entry)
     elif not _fits(annotation, node):
         spot = entry.spot if entry is not None and not hasattr(node, "value") else node.spot
-        what = f"`{dotted(path)}` must be {introspect.expected(annotation)}; got {describe(node)}"
+        what = f"`{dotted(path)}` must be {introspect.expected(annotation)}; got {describe_node(node)}"
         yield Finding(what, spot, _hint(annotation, node))
 
 
@@ -88,7 +92,9 @@ def _in_section(model: type[BaseModel], node: MapNode, path: Path, entry: Entry 
     guesses: set[str | None] = set()
     for key, below in node.entries.items():
         if key in fields:
-            yield from explain(introspect.field_type(fields[key]), below.node, (*path, key), below)
+            yield from explain_schema_errors(
+                introspect.field_type(fields[key]), below.node, (*path, key), below
+            )
         else:
             known = habit(key, dotted(path))
             guesses.add(nearest(key, list(fields)))
@@ -125,7 +131,7 @@ def _fits(annotation: Any, node: Node) -> bool:
     if annotation is Any:
         return True
     try:
-        TypeAdapter(annotation).validate_python(to_plain(node))
+        TypeAdapter(annotation).validate_python(node_to_plain(node))
     except ValidationError:
         return False
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tunesmith.recipe.finding import Finding
-from tunesmith.recipe.yaml.nodes import Node, dotted, key_spot, leaves
+from tunesmith.recipe.yaml.nodes import Node, dotted, key_spot, leaf_nodes
 from tunesmith.redact import is_secret_key, is_secret_value
 
 _HINT = "delete it here and set it in the environment, e.g. `export HF_TOKEN=…`; then consider it leaked"
@@ -13,12 +13,12 @@ _HINT = "delete it here and set it in the environment, e.g. `export HF_TOKEN=…
 
 def secret_findings(root: Node) -> Iterator[Finding]:
     """Yield values that look like secrets, and texts under keys that name one."""
-    for path, node in leaves(root):
+    for path, node in leaf_nodes(root):
         shaped = is_secret_value(node.text)
         if shaped or _is_named(path, node.value):
             spot = node.spot if shaped else key_spot(root, path)
             yield Finding(f"`{dotted(path)}` looks like a secret", spot, _HINT, secret=True)
-    for path, node in leaves(root):
+    for path, node in leaf_nodes(root):
         for step in path:
             if isinstance(step, str) and is_secret_value(step):
                 yield Finding("a key looks like a secret", node.spot, _HINT, secret=True)

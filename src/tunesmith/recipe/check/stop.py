@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tunesmith.metrics.names import bare_metric
 from tunesmith.recipe.check.metric import Path, check_rule_metric
-from tunesmith.recipe.check.metric_names import limits
+from tunesmith.recipe.check.metric_names import metric_limits
 from tunesmith.recipe.finding import Problem
 from tunesmith.recipe.schema.quantities import Every, parse_every
 from tunesmith.recipe.schema.recipe import Recipe
@@ -71,7 +71,7 @@ def _sections(rule: StopRule, path: Path, recipe: Recipe) -> Iterator[Problem]:
 
 
 def _too_large(amount: float, metric: str, path: Path) -> Iterator[Problem]:
-    low, high = limits(metric)
+    low, high = metric_limits(metric)
     if amount < high - low:
         return
     which = "gain" if path[-1] == "min_gain" else "drop"
@@ -86,7 +86,7 @@ def _target(target: dict[str, float], path: Path, recipe: Recipe) -> Iterator[Pr
         at = (*path, name)
         unknown = list(check_rule_metric(name, at, recipe, "key"))
         yield from unknown
-        low, high = limits(name)
+        low, high = metric_limits(name)
         if unknown or low <= wanted <= high:
             continue
         hint = _range_hint(wanted, low, high)
@@ -122,7 +122,7 @@ def _forecast(rule: Forecast, path: Path) -> Iterator[Problem]:
     for name, other in (("worth", "price"), ("price", "worth")):
         if getattr(rule, name) is not None and getattr(rule, other) is None:
             yield Problem((*path, name), f"`{name}` needs `{other}`", f"add `{other}`", "key")
-    low, high = limits(rule.metric)
+    low, high = metric_limits(rule.metric)
     if rule.target is not None and not low <= rule.target <= high:
         what = f"`{rule.metric}` never is {rule.target:g}"
         yield Problem((*path, "target"), what, _range_hint(rule.target, low, high))

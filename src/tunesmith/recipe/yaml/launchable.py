@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tunesmith.errors import UserError
 from tunesmith.recipe.finding import RecipeTrouble, to_error
-from tunesmith.recipe.yaml.nodes import to_plain
+from tunesmith.recipe.yaml.nodes import node_to_plain
 from tunesmith.recipe.yaml.parse import parse
 
 LAUNCH_KEY = 'if __name__ == "__main__"'
@@ -86,12 +86,12 @@ def _same_yaml(before: str, after: str, name: str) -> None:
         new = parse(after, name, Path())
     except RecipeTrouble:
         new = None
-    plain = to_plain(new) if new is not None else None
+    plain = node_to_plain(new) if new is not None else None
     if (
         not isinstance(plain, dict)
         or plain.pop(LAUNCH_KEY, None) is None
         or old is None
-        or plain != to_plain(old)
+        or plain != node_to_plain(old)
     ):
         hint = "its sections must be keys that start at the left margin"
         raise UserError("the launch line does not fit above this recipe", name, hint)

@@ -56,23 +56,23 @@ class MapNode:
 Node = ScalarNode | ListNode | MapNode
 
 
-def to_plain(node: Node) -> Any:
+def node_to_plain(node: Node) -> Any:
     """The tree as dicts, lists and values."""
     if isinstance(node, MapNode):
-        return {key: to_plain(entry.node) for key, entry in node.entries.items()}
-    return [to_plain(item) for item in node.items] if isinstance(node, ListNode) else node.value
+        return {key: node_to_plain(entry.node) for key, entry in node.entries.items()}
+    return [node_to_plain(item) for item in node.items] if isinstance(node, ListNode) else node.value
 
 
-def leaves(node: Node, path: Path = ()) -> Iterator[tuple[Path, ScalarNode]]:
+def leaf_nodes(node: Node, path: Path = ()) -> Iterator[tuple[Path, ScalarNode]]:
     """Every single value with its path."""
     if isinstance(node, ScalarNode):
         yield path, node
     elif isinstance(node, ListNode):
         for index, item in enumerate(node.items):
-            yield from leaves(item, (*path, index))
+            yield from leaf_nodes(item, (*path, index))
     else:
         for key, entry in node.entries.items():
-            yield from leaves(entry.node, (*path, key))
+            yield from leaf_nodes(entry.node, (*path, key))
 
 
 def moved(node: Node, spot: Spot) -> Node:
@@ -148,7 +148,7 @@ def dotted(path: Sequence[str | int]) -> str:
     return ".".join(shorten(str(step)) for step in path)
 
 
-def describe(node: Node) -> str:
+def describe_node(node: Node) -> str:
     """The node as a person would name it in "got …"."""
     if isinstance(node, MapNode):
         return "an empty mapping" if not node.entries else "a mapping"
@@ -177,7 +177,7 @@ BASED = re.compile(r"0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
 FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,100}|[0-9]{1,100}(?:\.[0-9]{0,100})?)(?:[eE][-+]?[0-9]{1,9})?")
 
 
-def resolve(text: str) -> Plain:
+def resolve_scalar(text: str) -> Plain:
     """The value of an unquoted word: nothing, true or false, a number, or itself.
 
     A run of more than a hundred digits stays text: it is a name or a slip, never a quantity.

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from tunesmith.recipe.finding import Finding, RecipeTrouble, Spot
-from tunesmith.recipe.yaml.nodes import Entry, ListNode, MapNode, Node, ScalarNode, resolve
+from tunesmith.recipe.yaml.nodes import Entry, ListNode, MapNode, Node, ScalarNode, resolve_scalar
 from tunesmith.recipe.yaml.text import refuse_characters, split_lines
 from tunesmith.suggest import shorten
 
@@ -124,7 +124,7 @@ class _Composer:
             what = "text holds a NUL or half a character pair"
             self.findings.append(Finding(what, self._spot(event), "take the escape away"))
         return ScalarNode(
-            resolve(event.value) if plain else event.value, event.value, plain, self._spot(event)
+            resolve_scalar(event.value) if plain else event.value, event.value, plain, self._spot(event)
         )
 
     def _list(self, start: yaml.Event, depth: int) -> tuple[Node, int, int]:

@@ -25,7 +25,7 @@ def smooth(points: Sequence[Point], *, share: float = 0.04) -> list[Point]:
     return smoothed
 
 
-def thin(points: Sequence[Point], *, most: int = 600) -> list[Point]:
+def downsample(points: Sequence[Point], *, most: int = 600) -> list[Point]:
     """At most ``most`` points: first and last, and of each stretch between its lowest and highest.
 
     A spike of a single step is never lost. A non-finite value counts as the highest, so that the gap

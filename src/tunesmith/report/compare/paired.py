@@ -25,7 +25,7 @@ Test = Literal["McNemar", "randomisation", ""]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paired:
+class PairedRows:
     """One metric of two runs on the same examples; differences are the second less the first.
 
     Attributes:
@@ -57,7 +57,9 @@ class Paired:
     examples: int
 
 
-def compare(metric: str, first: Sequence[Scored], second: Sequence[Scored], *, seed: int = 0) -> Paired:
+def compare_rows(
+    metric: str, first: Sequence[Scored], second: Sequence[Scored], *, seed: int = 0
+) -> PairedRows:
     """Compare two runs by one metric.
 
     Args:
@@ -74,11 +76,11 @@ def compare(metric: str, first: Sequence[Scored], second: Sequence[Scored], *, s
     if ours is None or theirs is None:
         raise ValueError(f"{metric} cannot be made of the scores of examples")
     values = [float(one.combine(one.rows.sum(axis=0))) for one in (ours, theirs)]
-    singles = [example_scores(metric, scored) for scored in (first, second)]
+    singles = [read_example_scores(metric, scored) for scored in (first, second)]
     p_value, test = _p_value(metric, ours, theirs, singles, seed)
     gains = None if singles[0] is None or singles[1] is None else _gains(metric, singles[0], singles[1])
     effect, effect_name = _effect(gains, proportion=_is_proportion(metric))
-    return Paired(
+    return PairedRows(
         metric=metric,
         first=values[0],
         second=values[1],
@@ -112,7 +114,7 @@ def _exp(values: Array) -> Array:
     return np.asarray(np.exp(np.minimum(values, 700.0)))
 
 
-def example_scores(metric: str, scored: Sequence[Scored]) -> Array | None:
+def read_example_scores(metric: str, scored: Sequence[Scored]) -> Array | None:
     """Each example's own score, shape ``[examples]``; ``None`` where it has none (BLEU, macro-F1)."""
     if metric in ("loss", "perplexity", "token_accuracy"):
         totals = [one.correct if metric == "token_accuracy" else one.loss for one in scored]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tunesmith.errors import UserError
 from tunesmith.metrics.table import direction
-from tunesmith.report.compare.paired import Paired, compare, holm, statistics_of
+from tunesmith.report.compare.paired import PairedRows, compare_rows, holm, statistics_of
 from tunesmith.report.run_files import RunFiles, read_run
 from tunesmith.report.sections.cost import pace
 from tunesmith.report.sections.slices import is_slice
@@ -19,7 +19,7 @@ SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ComparedRun:
     """One run: its name, the step whose weights were kept, their metrics, and what it took, where known."""
 
     name: str
@@ -44,7 +44,7 @@ class Contrast:
     """
 
     run: str
-    paired: Paired
+    paired: PairedRows
     adjusted: float | None
     verdict: str
 
@@ -61,7 +61,7 @@ class Comparison:
         examples: pairs compared; 0 if no scores were written.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ComparedRun, ...]
     metrics: tuple[str, ...]
     contrasts: Mapping[str, tuple[Contrast, ...]]
     notes: tuple[str, ...]
@@ -168,7 +168,7 @@ def _contrasts(
     if any(statistics_of(metric, scored) is None for scored in common):
         return ()
     paired = {
-        name: compare(metric, common[0], scored, seed=seed)
+        name: compare_rows(metric, common[0], scored, seed=seed)
         for name, scored in zip(names[1:], common[1:], strict=True)
     }
     tested = {name: found.p_value for name, found in paired.items() if found.p_value is not None}
@@ -184,7 +184,7 @@ def _contrasts(
     )
 
 
-def _verdict(paired: Paired, p_value: float | None) -> str:
+def _verdict(paired: PairedRows, p_value: float | None) -> str:
     if p_value is None or p_value >= SIGNIFICANT:
         return "no difference seen"
     up = paired.difference > 0
@@ -196,11 +196,11 @@ def _without_test(metrics: Sequence[str], contrasts: Mapping[str, tuple[Contrast
     return [f"{', '.join(without)}: not made of scores of examples, so not tested"] if without else []
 
 
-def _entry(name: str, run: RunFiles) -> Entry:
+def _entry(name: str, run: RunFiles) -> ComparedRun:
     kept, went = best(run), pace(run)
     intervals = (kept or {}).get("intervals")
     trained = (run.environment or {}).get("trained_parameters")
-    return Entry(
+    return ComparedRun(
         name=name,
         step=(kept or {}).get("step"),
         metrics=metrics_of(kept),

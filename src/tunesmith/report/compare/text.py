@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunesmith import numbers
-from tunesmith.report.compare.paired import Paired
-from tunesmith.report.compare.runs import Comparison, Contrast, Entry
+from tunesmith.report.compare.paired import PairedRows
+from tunesmith.report.compare.runs import ComparedRun, Comparison, Contrast
 
 HEAD = ("run", "value", "difference", "p", "effect", "")
 
@@ -45,7 +45,7 @@ def _legend(found: Comparison) -> list[str]:
     ]
 
 
-def value_of(entry: Entry, metric: str, contrasts: dict[str, Contrast]) -> str:
+def value_of(entry: ComparedRun, metric: str, contrasts: dict[str, Contrast]) -> str:
     """The value on the examples compared, else what the run itself measured, with its interval."""
     value, interval = entry.metrics.get(metric), numbers.interval(entry.intervals.get(metric))
     if contrasts:
@@ -77,7 +77,7 @@ def p_value(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def effect(paired: Paired) -> str:
+def effect(paired: PairedRows) -> str:
     """``g +0.32: 23 better, 4 worse`` or ``d_z +0.21: 130 better, 90 worse``."""
     counts = "" if paired.better is None else f"{paired.better:,} better, {paired.worse:,} worse"
     if paired.effect is None:

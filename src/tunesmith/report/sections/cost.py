@@ -101,7 +101,7 @@ def pace(run: RunFiles) -> Pace | None:
     )
 
 
-def limits(run: RunFiles, now: Pace) -> list[Limit]:
+def budget_limits(run: RunFiles, now: Pace) -> list[Limit]:
     """Every limit of the recipe's budgets, as the step at which it would end the run; the first one first.
 
     Where no budget bounds a run, it ends after ``DEFAULT_EPOCHS``. Energy counts only where the recipe says
@@ -171,7 +171,7 @@ def _steps_of_epochs(epochs: float, run: RunFiles) -> float | None:
 def bill(run: RunFiles) -> Bill | None:
     """What was spent and saved; ``None`` before the first step or where no budget is known."""
     now = pace(run)
-    first = next(iter(limits(run, now)), None) if now else None
+    first = next(iter(budget_limits(run, now)), None) if now else None
     if now is None or first is None:
         return None
     end = max(first.step, float(now.step))

@@ -28,7 +28,7 @@ MOST_EXAMPLES, MOST_CHARACTERS = 5, 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class FindingRow:
     """One kind of trouble in the data, with a few rows that show it: ``(id, detail)``."""
 
     reason: str
@@ -44,7 +44,7 @@ class DataSection:
 
     sources: tuple[tuple[str, str], ...]
     counts: tuple[tuple[str, str], ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[FindingRow, ...]
     clean: tuple[str, ...]
     fingerprint: str
 
@@ -90,12 +90,12 @@ def _counts(data: Record) -> list[tuple[str, str]]:
     return pairs
 
 
-def _findings(data: Record) -> list[Finding]:
+def _findings(data: Record) -> list[FindingRow]:
     found, dropped = _mapping(data.get("found")), _mapping(data.get("dropped"))
     examples = _mapping(data.get("examples_of"))
     reasons = [*MEANINGS, *(key for key in (*found, *dropped) if key not in MEANINGS)]
     return [
-        Finding(
+        FindingRow(
             reason=reason,
             meaning=MEANINGS.get(reason, ""),
             found=_count(found.get(reason)),

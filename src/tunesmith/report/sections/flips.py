@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tunesmith.report.run_files import RunFiles
-from tunesmith.report.sections.samples import Fate, Sample, as_sample, is_judged, samples
+from tunesmith.report.sections.samples import Fate, SampleRow, as_sample, is_judged, samples
 from tunesmith.tasks.task import Scored
 
 MOST_SHOWN = 12
@@ -27,9 +27,9 @@ class Flips:
         rows: of the evaluation set, as far as the run scored it.
     """
 
-    gained: tuple[Sample, ...]
-    lost: tuple[Sample, ...]
-    others: tuple[Sample, ...]
+    gained: tuple[SampleRow, ...]
+    lost: tuple[SampleRow, ...]
+    others: tuple[SampleRow, ...]
     tally: tuple[tuple[Fate, int], ...]
     examples: int
     whole: bool
@@ -56,7 +56,7 @@ def flips(run: RunFiles) -> Flips | None:
     )
 
 
-def _compared(run: RunFiles) -> list[Sample]:
+def _compared(run: RunFiles) -> list[SampleRow]:
     """Every example of the evaluation set with both answers, where right and wrong can be told."""
     if not run.scores or not run.baseline_scores or not is_judged(run):
         return []
@@ -64,7 +64,7 @@ def _compared(run: RunFiles) -> list[Sample]:
     return [_pair(before[one.id], one) for one in run.scores if one.id in before]
 
 
-def _pair(before: Scored, after: Scored) -> Sample:
+def _pair(before: Scored, after: Scored) -> SampleRow:
     found = {
         "id": after.id,
         "input": after.input or before.input,
@@ -75,7 +75,7 @@ def _pair(before: Scored, after: Scored) -> Sample:
     return as_sample(found, after.id, judged=True)
 
 
-def tally(shown: Sequence[Sample]) -> list[tuple[Fate, int]]:
+def tally(shown: Sequence[SampleRow]) -> list[tuple[Fate, int]]:
     """How many samples met which fate, the good news first."""
     order: tuple[Fate, ...] = ("wrong → right", "right → wrong", "right", "wrong", "closer", "farther")
     counts = [(kind, sum(sample.fate == kind for sample in shown)) for kind in order]

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from tunesmith import numbers
 from tunesmith.metrics.table import direction
 from tunesmith.report.charts.curves import Chart, Mark, draw, dumbbell
-from tunesmith.report.charts.downsample import Point, smooth, thin
+from tunesmith.report.charts.downsample import Point, downsample, smooth
 from tunesmith.report.run_files import Record, RunFiles
 from tunesmith.report.sections.slices import is_slice
 from tunesmith.report.summary import baseline, best, chief_metric, metrics_of, notes_of, targets
@@ -164,8 +164,8 @@ def _loss_figure(run: RunFiles, last: int) -> Figure | None:
     chart = Chart(
         name="training loss",
         summary=f"Training loss over {len(raw)} steps{ends}.",
-        line=thin(smoothed),
-        raw=thin(raw),
+        line=downsample(smoothed),
+        raw=downsample(raw),
     )
     note = "Each step (thin) and its moving average." + _left_out(len(raw), len(chart.raw))
     return Figure(title="training loss", note=note, svg=draw(chart, last_step=last))
@@ -185,7 +185,7 @@ def _rate_figure(run: RunFiles, last: int) -> Figure | None:
     chart = Chart(
         name="learning rate",
         summary=f"Learning rate over {len(raw)} steps, highest {numbers.number(peak)}.",
-        line=thin(raw, most=200),
+        line=downsample(raw, most=200),
         from_zero=True,
     )
     return Figure(

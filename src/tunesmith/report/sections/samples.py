@@ -16,7 +16,7 @@ MOST_CHARACTERS, MOST_TOKENS = 1600, 1200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class SampleRow:
     """One held-out row with the answers of the model before and after."""
 
     id: str
@@ -27,7 +27,7 @@ class Sample:
     fate: Fate
 
 
-def samples(run: RunFiles) -> list[Sample]:
+def samples(run: RunFiles) -> list[SampleRow]:
     """The samples of the run, marked where an answer is simply right or wrong, or a number near or far."""
     judged = is_judged(run)
     found = enumerate((run.samples or ())[:MOST_SAMPLES], start=1)
@@ -39,10 +39,10 @@ def is_judged(run: RunFiles) -> bool:
     return any({"exact_match", "accuracy"} & metrics_of(record).keys() for record in run.evals)
 
 
-def as_sample(found: Record, name: str, *, judged: bool) -> Sample:
+def as_sample(found: Record, name: str, *, judged: bool) -> SampleRow:
     """One row of ``samples.json``; ``name`` stands for an ``id`` that is not there."""
     before, after, reference = (found.get(key) for key in ("before", "after", "reference"))
-    return Sample(
+    return SampleRow(
         id=str(found.get("id", name)),
         input=_short(found.get("input")) or "",
         reference=_short(reference) or "",

@@ -25,7 +25,7 @@ class TestRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
+class TestSplit:
     """The table of the test split, how many rows it is of, and whether decisions may have seen it."""
 
     examples: str
@@ -46,13 +46,13 @@ class AverageRow:
     used: bool
 
 
-def tested(run: RunFiles) -> Tested | None:
+def test_split(run: RunFiles) -> TestSplit | None:
     """The finished model on the test split, beside the baseline; ``None`` if there is none."""
     test = _mapping((run.result or {}).get("test"))
     metrics = _mapping(test.get("metrics"))
     if not metrics:
         return None
-    return Tested(
+    return TestSplit(
         examples=numbers.number(test.get("examples")),
         seen=_seen(test),
         rows=tuple(_row(name, test) for name in metrics),

@@ -14,9 +14,9 @@ from tunesmith.errors import UserError
 from tunesmith.model.tune.block_attention import attend_in_blocks, blocks_of
 from tunesmith.tasks.language import chat
 from tunesmith.tasks.language.answer_frame import Frame, decoded
-from tunesmith.tasks.language.conversations import Encoded, encode_conversation, encode_text_row
-from tunesmith.tasks.language.generation import can_share, end_tokens_of, generate, opening_cache
-from tunesmith.tasks.language.packing import opening_length, pack, padded, token_chunks
+from tunesmith.tasks.language.conversations import EncodedConversation, encode_conversation, encode_text_row
+from tunesmith.tasks.language.generation import can_share, end_tokens_of, generate, prefix_cache
+from tunesmith.tasks.language.packing import pack, padded, shared_prefix_length, token_chunks
 from tunesmith.tasks.language.positions import add_by_position
 from tunesmith.tasks.language.rendering import Refused
 from tunesmith.tasks.language.teacher_forced import decodes_piecewise, prediction_of, told_of
@@ -179,12 +179,12 @@ class CausalLM:
     def _end_tokens(self, model: Any) -> tuple[int, ...]:
         return end_tokens_of(self.tokenizer, getattr(model, "generation_config", None))
 
-    def _encoded(self, row: Row) -> Encoded:
+    def _encoded(self, row: Row) -> EncodedConversation:
         if "messages" not in row.fields:
             return encode_text_row(self.tokenizer, str(row.fields["text"]))
         return encode_conversation(self.tokenizer, row, template=self.template, loss_on=self.loss_on)
 
-    def _too_long(self, row: Row, found: Encoded) -> Example | Skip:
+    def _too_long(self, row: Row, found: EncodedConversation) -> Example | Skip:
         ids, marks = found.ids, found.marks
         excess = len(ids) - self.max_length
         kept = int(ids[0] == self.tokenizer.bos_token_id)  # models lean on their first token
@@ -233,10 +233,10 @@ class CausalLM:
         self, model: Any, examples: Sequence[Example]
     ) -> Iterator[tuple[list[int], Batch, DynamicCache | None]]:
         """Examples in batches on the model's device, and what all of them open with, if that is held."""
-        shared = opening_length(*_tokens_and_marks(examples)) if self.packed and can_share(model) else 0
+        shared = shared_prefix_length(*_tokens_and_marks(examples)) if self.packed and can_share(model) else 0
         chunks = token_chunks([example["length"] - shared for example in examples], self.tokens_per_pass)
         begin = examples[0]["input_ids"][:shared] if shared and len(chunks) > 1 else []
-        cache = opening_cache(model, begin) if begin else None
+        cache = prefix_cache(model, begin) if begin else None
         for chunk in chunks:
             some = [examples[i] for i in chunk]
             batch = self.collate(some) if cache is None else _packed(some, cached=shared)
@@ -258,7 +258,7 @@ def _hits(example: Example, choices: Sequence[int]) -> int:
     return sum(map(int.__eq__, (token for token, mark in pairs if mark), choices))
 
 
-def _example(row: Row, found: Encoded) -> Example:
+def _example(row: Row, found: EncodedConversation) -> Example:
     messages = row.fields.get("messages", ())
     shown = chat.last_of(messages, "user") if messages else str(row.fields.get("text", ""))
     return {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.data.map.messages import says_more
 from tunesmith.errors import UserError
 from tunesmith.model.end_tokens import marks_of, special_suffix
-from tunesmith.tasks.language.rendering import Message, Refused, refuse_cut, refuse_left_out, render
+from tunesmith.tasks.language.rendering import Message, Refused, refuse_cut, refuse_left_out, render_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,12 +46,12 @@ def assistant_spans(
         UserError: if the template rewrites earlier turns or opens answers otherwise than it writes them, so
             that no span can be trusted.
     """
-    text = render(tokenizer, messages, given=given)
+    text = render_template(tokenizer, messages, given=given)
     refuse_left_out(messages, text, given or {})
     spans = []
     for index in _answers(messages, last_only=last_only):
         last = index == len(messages) - 1
-        whole = text if last else render(tokenizer, messages[: index + 1], given=given)
+        whole = text if last else render_template(tokenizer, messages[: index + 1], given=given)
         opening = _opening(tokenizer, messages, index, whole, given)
         kept = _kept(tokenizer, whole.rstrip(), text)
         if not whole.startswith(opening):
@@ -119,10 +119,10 @@ def _opening(
 ) -> str:
     """The text up to an answer, as inference would write it."""
     if index:
-        return render(tokenizer, messages[:index], ask=True, given=given)
+        return render_template(tokenizer, messages[:index], ask=True, given=given)
     # The assistant opens the conversation. No template renders an empty one, so the words that open a
     # turn are those it would write next.
-    words = render(tokenizer, messages[:1], ask=True, given=given).removeprefix(whole)
+    words = render_template(tokenizer, messages[:1], ask=True, given=given).removeprefix(whole)
     before = whole.find(words + messages[0]["content"].strip())
     return whole[: before + len(words)] if before >= 0 else words
 
@@ -217,31 +217,31 @@ def last_of(messages: Sequence[Message], role: str) -> str:
 
 def plain_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Token ids of plain text as the tokenizer opens it, without a second beginning-of-text token."""
-    return encode_text(tokenizer, text.removeprefix(beginning_of(tokenizer)))[0]
+    return encode_plain(tokenizer, text.removeprefix(beginning_of(tokenizer)))[0]
 
 
 def encode_spans(
     tokenizer: PreTrainedTokenizerBase, text: str, spans: Sequence[Span]
 ) -> tuple[list[int], list[Span]]:
-    """Like ``encode_text`` without special tokens, but no token reaches across the start of a span.
+    """Like ``encode_plain`` without special tokens, but no token reaches across the start of a span.
 
     A tokenizer may merge the end of a prompt with the start of its answer (``": "`` and ``"yes"`` become
     ``":"`` and ``" yes"``). Inference has the prompt alone and never sees that token, so such a text is
     encoded in pieces that begin where the answers do.
     """
-    ids, offsets = encode_text(tokenizer, text, add_special_tokens=False)
+    ids, offsets = encode_plain(tokenizer, text, add_special_tokens=False)
     starts = [start for start, _ in spans]
     if not any(begin < start < end for start in starts for begin, end in offsets):
         return ids, offsets
     ids, offsets = [], []
     for begin, end in pairwise([0, *starts, len(text)]):
-        piece, places = encode_text(tokenizer, text[begin:end], add_special_tokens=False)
+        piece, places = encode_plain(tokenizer, text[begin:end], add_special_tokens=False)
         ids += piece
         offsets += [(begin + first, begin + last) for first, last in places]
     return ids, offsets
 
 
-def encode_text(
+def encode_plain(
     tokenizer: PreTrainedTokenizerBase, text: str, **options: Any
 ) -> tuple[list[int], list[Span]]:
     """Token ids of a text and each token's ``(start, end)`` characters, leading white space included.

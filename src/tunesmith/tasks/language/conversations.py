@@ -24,7 +24,7 @@ _WORST: tuple[End, ...] = ("open", "added", "inside", "learnt")
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedConversation:
     """A conversation, or plain text, as tokens.
 
     Attributes:
@@ -46,18 +46,18 @@ class Encoded:
     end: End
 
 
-def encode_text_row(tokenizer: PreTrainedTokenizerBase, text: str) -> Encoded:
+def encode_text_row(tokenizer: PreTrainedTokenizerBase, text: str) -> EncodedConversation:
     """Plain text, with loss on all of it and the end-of-text token behind it."""
     ids, eos = chat.plain_tokens(tokenizer, text), tokenizer.eos_token_id
     if eos is not None and ids[-1:] != [eos]:
         ids.append(eos)
     end: End = "learnt" if eos is not None else "open"
-    return Encoded(ids, [0] + [1] * (len(ids) - 1), 1, "", Frame(), end)
+    return EncodedConversation(ids, [0] + [1] * (len(ids) - 1), 1, "", Frame(), end)
 
 
 def encode_conversation(
     tokenizer: PreTrainedTokenizerBase, row: Row, *, template: bool, loss_on: str
-) -> Encoded:
+) -> EncodedConversation:
     """A conversation, through the chat template or joined as it is.
 
     Raises:
@@ -78,7 +78,7 @@ def encode_conversation(
     marks = chat.supervised_tokens(offsets, spans)
     last = chat.supervised_tokens(offsets, spans[-1:])
     if 1 not in last:
-        return Encoded(ids, marks, len(ids), "", Frame(), "open")
+        return EncodedConversation(ids, marks, len(ids), "", Frame(), "open")
     ends = _ends(tokenizer, str(tokenizer.chat_template), tokenizer.eos_token)
     answers = [_marked(ids, chat.supervised_tokens(offsets, [span])) for span in spans]
     each = [_end(tokenizer, one, ends) for one in answers]
@@ -92,7 +92,7 @@ def encode_conversation(
     reference, frame = _reference(tokenizer, messages, answer)
     if loss_on == "all":
         marks = [0] + [1] * (len(ids) - 1)
-    return Encoded(ids, marks, prompt, reference, frame, end)
+    return EncodedConversation(ids, marks, prompt, reference, frame, end)
 
 
 def _reference(

@@ -63,7 +63,7 @@ def _generate_batch(
 ) -> list[list[int]]:
     device = model.device
     shared = shared_length(prompts, min(map(len, prompts)) - 1) if can_share(model) else 0
-    cache = opening_cache(model, prompts[0][:shared])
+    cache = prefix_cache(model, prompts[0][:shared])
     if shared:
         cache.batch_repeat_interleave(len(prompts))
     tails = [list(prompt[shared:]) for prompt in prompts]
@@ -148,7 +148,7 @@ def can_share(model: Any) -> bool:
     return takes_positions(model) and heeds_masks(model.config)
 
 
-def opening_cache(model: Any, tokens: Sequence[int]) -> DynamicCache:
+def prefix_cache(model: Any, tokens: Sequence[int]) -> DynamicCache:
     """Keys and values of the tokens, for one row; empty if there are none."""
     cache = DynamicCache(config=model.config)
     if tokens:

@@ -50,7 +50,7 @@ def shared_length(sequences: Sequence[Sequence[int]], limit: int) -> int:
     return length if length >= SHORTEST_SHARED else 0
 
 
-def opening_length(sequences: Sequence[Sequence[int]], supervised: Sequence[Sequence[int]]) -> int:
+def shared_prefix_length(sequences: Sequence[Sequence[int]], supervised: Sequence[Sequence[int]]) -> int:
     """Tokens that need to be computed only once: what all open with, as far as nothing is predicted there.
 
     The token before a supervised one predicts it, so a shared opening ends at the latest one token
@@ -73,7 +73,7 @@ def pack(
         cached: tokens of the opening that a key-value cache holds already: they are left out of the row, and
             stand before it as columns of the mask.
     """
-    shared = opening_length(sequences, supervised) if cached is None else cached
+    shared = shared_prefix_length(sequences, supervised) if cached is None else cached
     ids, positions, segments = list(sequences[0][:shared]), list(range(shared)), [-1] * shared
     keep, labels, owners, starts = [], [], [], []
     for owner, (sequence, marks) in enumerate(zip(sequences, supervised, strict=True)):

@@ -22,7 +22,7 @@ class Refused(UserError):
     """The chat template refuses this conversation, or leaves out a part of it that matters."""
 
 
-def render(
+def render_template(
     tokenizer: PreTrainedTokenizerBase,
     messages: Sequence[Message],
     *,

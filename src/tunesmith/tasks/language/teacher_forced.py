@@ -17,7 +17,7 @@ _PIECEWISE = {"ByteLevel", "Metaspace", "ByteFallback", "Fuse"}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class KnownAnswer:
     """What greedy generation is known to give.
 
     Attributes:
@@ -31,7 +31,7 @@ class Told:
     missed: bool
 
 
-def told_by(reference: Sequence[int], choices: Sequence[int], ends: Sequence[int], most: int) -> Told:
+def told_by(reference: Sequence[int], choices: Sequence[int], ends: Sequence[int], most: int) -> KnownAnswer:
     """Follow the model's first choices as far as the reference was its own path.
 
     Where the choice is the reference's next token, generation would have come to the same place; the first
@@ -49,10 +49,10 @@ def told_by(reference: Sequence[int], choices: Sequence[int], ends: Sequence[int
     walked = choices[: hits + 1]
     tokens = list(takewhile(lambda token: token not in ends, walked))[:most]
     whole = len(tokens) < len(walked) or len(tokens) == most
-    return Told(tokens, whole, missed=len(tokens) > hits)
+    return KnownAnswer(tokens, whole, missed=len(tokens) > hits)
 
 
-def told_of(example: Example, choices: Sequence[int], ends: Sequence[int], most: int) -> Told:
+def told_of(example: Example, choices: Sequence[int], ends: Sequence[int], most: int) -> KnownAnswer:
     """What is known of an example's last answer, by the choices at all of its supervised tokens."""
     ids, marks, start = example["input_ids"], example["supervised"], example["prompt_length"]
     shown = ids[start : next((i for i in range(start, len(ids)) if not marks[i]), len(ids))]
@@ -105,7 +105,7 @@ def _adds(part: dict[str, Any]) -> bool:
 
 
 def prediction_of(
-    told: Told, reference: str, text: Callable[[Sequence[int]], str], frame: Frame, *, only_equal: bool
+    told: KnownAnswer, reference: str, text: Callable[[Sequence[int]], str], frame: Frame, *, only_equal: bool
 ) -> str | None:
     """The answer, or its beginning and ``…`` where that is enough; ``None`` where it must be generated.
 

@@ -18,20 +18,20 @@ from tunesmith.checkpoint.manifest import checkpoint_name
 from tunesmith.checkpoint.names import beside
 from tunesmith.errors import UserError
 from tunesmith.train.async_eval import mailbox
-from tunesmith.train.async_eval.pending import Handover, NotScored
+from tunesmith.train.async_eval.pending import Handover, ScorerUnavailable
 from tunesmith.train.context import Setup
 from tunesmith.train.deliver.reselect import link_or_copy
 from tunesmith.train.engine.process import from_main, on_main
 from tunesmith.train.resume.save import save_weights
 from tunesmith.train.resume.state import State
-from tunesmith.train.supervise.heartbeat import everybodys
+from tunesmith.train.supervise.heartbeat import all_gather_objects
 
 PAUSE = 0.1
 """Seconds between two looks while nothing else is to be done."""
-Judge = Callable[[State, mailbox.Result], State]
+Judge = Callable[[State, mailbox.EvalResult], State]
 
 
-def hand_over(setup: Setup, handover: Handover, state: State) -> State:
+def request_evaluation(setup: Setup, handover: Handover, state: State) -> State:
     """Let the weights as they are be written for those who score; once a step."""
     step = state.progress.step
     if step not in state.awaited and all(one.step != step for one in state.history):
@@ -50,12 +50,12 @@ def _publish(setup: Setup, state: State) -> None:
         setup.engine,
         setup.bare,
         kind=f"look of step {step}",  # each its own, since none may be given up for a newer one
-        final=mailbox.look_folder(setup.run_dir, step),
-        about=mailbox.about_look(mark, state.progress, state.train_loss),
+        final=mailbox.request_folder(setup.run_dir, step),
+        about=mailbox.describe_request(mark, state.progress, state.train_loss),
     )
 
 
-def adopt(setup: Setup, handover: Handover, state: State, judge: Judge) -> State:
+def collect_results(setup: Setup, handover: Handover, state: State, judge: Judge) -> State:
     """Judge what has been scored meanwhile, in the order of the steps, until a rule says stop."""
     while state.awaited and not state.verdict.stop:
         step = state.awaited[0]
@@ -81,33 +81,33 @@ def wait(setup: Setup, handover: Handover, state: State, judge: Judge, *, most: 
     Raises:
         NotScored: if nobody scores.
     """
-    state = adopt(setup, handover, state, judge)
+    state = collect_results(setup, handover, state, judge)
     while len(state.awaited) > most and not state.verdict.stop:
-        if any(everybodys(setup.accelerator, [setup.pulse.flag.asked])):
+        if any(all_gather_objects(setup.accelerator, [setup.pulse.flag.asked])):
             return replace(state, unmeasured=True, preempted=True)
         try:
             on_main(setup.accelerator, handover.scorer.check)
         except UserError as trouble:
-            raise NotScored(replace(state, unmeasured=True), trouble) from trouble
+            raise ScorerUnavailable(replace(state, unmeasured=True), trouble) from trouble
         setup.pulse.beat()
         time.sleep(PAUSE)
-        state = adopt(setup, handover, state, judge)
+        state = collect_results(setup, handover, state, judge)
     return state
 
 
-def keep_look(setup: Setup, step: int) -> None:
+def keep_request(setup: Setup, step: int) -> None:
     """Keep the weights of a look as the best; they are linked, so that this costs no space."""
     if setup.accelerator.is_main_process:
         final = setup.run_dir / "best" / checkpoint_name(step)
         folder = beside(final)
         with writing(final):
             final.parent.mkdir(exist_ok=True)
-            shutil.copytree(mailbox.look_folder(setup.run_dir, step), folder, copy_function=link_or_copy)
+            shutil.copytree(mailbox.request_folder(setup.run_dir, step), folder, copy_function=link_or_copy)
             publish_folder(folder, final, replace=True)
     setup.accelerator.wait_for_everyone()
 
 
-def take_up(setup: Setup, state: State) -> tuple[State, list[str]]:
+def restore_queue(setup: Setup, state: State) -> tuple[State, list[str]]:
     """Put the looks in order when a run goes on from a checkpoint; the same on every process.
 
     Those that the checkpoint waits for stay. One that was never written is handed over again if the run
@@ -118,8 +118,8 @@ def take_up(setup: Setup, state: State) -> tuple[State, list[str]]:
     """
 
     def sort_out() -> list[int]:
-        mailbox.drop_looks(setup.run_dir, state.awaited)
-        return [step for step in state.awaited if mailbox.read_look(setup.run_dir, step) is None]
+        mailbox.drop_requests(setup.run_dir, state.awaited)
+        return [step for step in state.awaited if mailbox.read_request(setup.run_dir, step) is None]
 
     lost = on_main(setup.accelerator, sort_out)
     if setup.recipe.eval.mode == "inline":  # now it is, by `--accept-changes`

@@ -22,7 +22,7 @@ def has_ended(run_dir: Path) -> bool:
 
 
 @dataclass(slots=True)
-class Alone:
+class TrainerLiveness:
     """Whether nobody has trained for long.
 
     Attributes:

@@ -19,8 +19,8 @@ from tunesmith.checkpoint.atomic import make_folder, publish_folder, remove_fold
 from tunesmith.checkpoint.manifest import checkpoint_name, checkpoint_step, checkpoints, read_manifest, verify
 from tunesmith.checkpoint.manifest import write_manifest as seal
 from tunesmith.checkpoint.names import beside, is_temporary
-from tunesmith.judge.comparisons import kept_from_plain, kept_to_plain
-from tunesmith.judge.measurement import Measurement, Progress, from_plain, to_plain
+from tunesmith.judge.comparisons import comparands_from_plain, comparands_to_plain
+from tunesmith.judge.measurement import Measurement, Progress, measurement_from_plain, measurement_to_plain
 from tunesmith.judge.statistics.example_scores import Scores
 from tunesmith.report.score_files import read_scores, write_scores
 from tunesmith.train.evaluate.score import Evaluation
@@ -36,7 +36,7 @@ _OURS = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class EvalRequest:
     """Weights to be scored.
 
     Attributes:
@@ -53,7 +53,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class EvalResult:
     """What a look's weights scored.
 
     Attributes:
@@ -67,7 +67,7 @@ class Result:
     test_scores: Path | None
 
 
-def look_folder(run_dir: Path, step: int) -> Path:
+def request_folder(run_dir: Path, step: int) -> Path:
     """Where the weights of a step lie."""
     return run_dir / FOLDER / checkpoint_name(step)
 
@@ -77,37 +77,41 @@ def result_folder(run_dir: Path, step: int) -> Path:
     return run_dir / FOLDER / f"{_SCORED}{step:08d}"
 
 
-def about_look(mark: str, progress: Progress, train_loss: float | None) -> dict[str, Any]:
+def describe_request(mark: str, progress: Progress, train_loss: float | None) -> dict[str, Any]:
     """What the manifest of a look says of it."""
     return {"step": progress.step, "mark": mark, "progress": asdict(progress), "train_loss": train_loss}
 
 
-def read_look(run_dir: Path, step: int) -> Look | None:
+def read_request(run_dir: Path, step: int) -> EvalRequest | None:
     """A look that is there; ``None`` if it is not, or its manifest cannot be read."""
-    folder = look_folder(run_dir, step)
+    folder = request_folder(run_dir, step)
     try:
         said = read_manifest(folder)
         progress = Progress(**said["progress"])
     except (ValueError, KeyError, TypeError):
         return None
-    return Look(folder=folder, mark=str(said["mark"]), progress=progress, train_loss=said["train_loss"])
+    return EvalRequest(
+        folder=folder, mark=str(said["mark"]), progress=progress, train_loss=said["train_loss"]
+    )
 
 
 def steps_to_score(run_dir: Path) -> list[int]:
     """Steps whose weights are there and not scored, oldest first."""
     steps = [checkpoint_step(folder) or 0 for folder in reversed(checkpoints(run_dir / FOLDER))]
-    return [step for step in steps if read_look(run_dir, step) is not None and not is_scored(run_dir, step)]
+    return [
+        step for step in steps if read_request(run_dir, step) is not None and not is_scored(run_dir, step)
+    ]
 
 
 def is_scored(run_dir: Path, step: int) -> bool:
     """Whether there is a result of the weights that now lie there."""
-    look = read_look(run_dir, step)
+    look = read_request(run_dir, step)
     return look is not None and _mark_of(result_folder(run_dir, step)) == look.mark
 
 
 def write_result(
     run_dir: Path,
-    look: Look,
+    look: EvalRequest,
     evaluation: Evaluation,
     newest: Mapping[str, Scores],
     test_scores: Callable[[Path], object] | None = None,
@@ -125,19 +129,19 @@ def write_result(
         UserError: if it cannot be written.
     """
     step = look.progress.step
-    if read_look(run_dir, step) != look:
+    if read_request(run_dir, step) != look:
         return False
     final = result_folder(run_dir, step)
     folder = beside(final)
     with writing(final):
         make_folder(folder)
-        plain = {"measurement": to_plain(evaluation.measurement), "newest": _plain_scores(newest)}
+        plain = {"measurement": measurement_to_plain(evaluation.measurement), "newest": _plain_scores(newest)}
         write_json(folder / _MEASURED, plain)
         write_scores(folder / _SCORES, evaluation.scored)
         if test_scores is not None:
             test_scores(folder / TEST_SCORES)
         seal(folder, {"step": step, "mark": look.mark})
-        if read_look(run_dir, step) != look:
+        if read_request(run_dir, step) != look:
             remove_folder(folder)
             with suppress(OSError):  # if the run has ended, nothing shall be left of it
                 (run_dir / FOLDER).rmdir()
@@ -146,7 +150,7 @@ def write_result(
     return True
 
 
-def read_result(run_dir: Path, step: int) -> Result | None:
+def read_result(run_dir: Path, step: int) -> EvalResult | None:
     """What the weights of a step scored; ``None`` while that is not known."""
     folder = result_folder(run_dir, step)
     if not is_scored(run_dir, step):
@@ -156,32 +160,32 @@ def read_result(run_dir: Path, step: int) -> Result | None:
         return None
     plain = json.loads((folder / _MEASURED).read_text(encoding="utf-8"))
     test = folder / TEST_SCORES
-    return Result(
-        evaluation=Evaluation(from_plain(plain["measurement"]), read_scores(folder / _SCORES)),
-        newest={metric: one[0] for metric, one in kept_from_plain(plain["newest"]).items()},
+    return EvalResult(
+        evaluation=Evaluation(measurement_from_plain(plain["measurement"]), read_scores(folder / _SCORES)),
+        newest={metric: one[0] for metric, one in comparands_from_plain(plain["newest"]).items()},
         test_scores=test if test.exists() else None,
     )
 
 
-def as_beside(measurement: Measurement, look: Look) -> Measurement:
+def as_requested(measurement: Measurement, look: EvalRequest) -> Measurement:
     """A measurement of a look's weights, stamped with where the run was when it had them."""
     return replace(measurement, progress=look.progress, train_loss=look.train_loss, beside=True)
 
 
-def drop_looks(run_dir: Path, awaited: Collection[int]) -> None:
+def drop_requests(run_dir: Path, awaited: Collection[int]) -> None:
     """Remove all looks and results but those of some steps; what is just being written is its writers'.
 
     Those may be other processes than the one that tidies: none of them waits for it.
     """
     if not (run_dir / FOLDER).is_dir():
         return
-    keep = {folder(run_dir, step) for step in awaited for folder in (look_folder, result_folder)}
+    keep = {folder(run_dir, step) for step in awaited for folder in (request_folder, result_folder)}
     for path in (run_dir / FOLDER).iterdir():
         if _FINISHED.fullmatch(path.name) and path not in keep and path.is_dir():
             remove_folder(path)
 
 
-def drop_adopted(run_dir: Path) -> None:
+def drop_collected(run_dir: Path) -> None:
     """Remove looks that no checkpoint waits for; those after the newest one may yet be waited for."""
     if not (run_dir / FOLDER).is_dir():
         return
@@ -189,7 +193,7 @@ def drop_adopted(run_dir: Path) -> None:
     newest = max((checkpoint_step(folder) or 0 for folder in saved), default=-1)
     awaited = {step for said in said_by_checkpoints(run_dir) for step in whole_numbers(said.get("awaited"))}
     present = {checkpoint_step(folder) or 0 for folder in checkpoints(run_dir / FOLDER)}
-    drop_looks(run_dir, awaited | {step for step in present if step > newest})
+    drop_requests(run_dir, awaited | {step for step in present if step > newest})
 
 
 def drop_all(run_dir: Path) -> None:
@@ -219,4 +223,4 @@ def _mark_of(folder: Path) -> str | None:
 
 
 def _plain_scores(newest: Mapping[str, Scores]) -> dict[str, Any]:
-    return kept_to_plain({metric: (scores,) for metric, scores in newest.items()})
+    return comparands_to_plain({metric: (scores,) for metric, scores in newest.items()})

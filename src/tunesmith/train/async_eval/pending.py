@@ -31,7 +31,7 @@ class Scorer(Protocol):
         ...
 
 
-class NotScored(Exception):
+class ScorerUnavailable(Exception):
     """Nobody scores what was handed over.
 
     Attributes:

@@ -20,7 +20,7 @@ from tunesmith.errors import UserError
 from tunesmith.train.async_eval import mailbox
 from tunesmith.train.async_eval.pending import Handover, Scorer
 from tunesmith.train.context import Setup
-from tunesmith.train.engine.process import Place
+from tunesmith.train.engine.process import ProcessContext
 
 STARTS = 3
 """How often a scorer is started in a row that ends without having scored anything."""
@@ -34,7 +34,7 @@ PRECISION = "ACCELERATE_MIXED_PRECISION"
 
 
 @dataclass(slots=True)
-class Signs:
+class ScorerHeartbeat:
     """Whether whoever scores gives signs of life.
 
     Attributes:
@@ -67,11 +67,11 @@ class Signs:
 
 
 @dataclass(slots=True)
-class Somebody:
+class ExternalScorer:
     """A scorer that somebody else starts: ``tunesmith follow``."""
 
     run_dir: Path
-    signs: Signs
+    signs: ScorerHeartbeat
     told: bool = False
 
     def check(self) -> None:
@@ -93,13 +93,13 @@ class Somebody:
 
 
 @dataclass(slots=True)
-class Child:
+class SubprocessScorer:
     """A scorer that is a process of the run's own, started again if it ends."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
     log: Path
-    signs: Signs
+    signs: ScorerHeartbeat
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
 
@@ -157,7 +157,7 @@ class Child:
         return self.log.read_text(encoding="utf-8", errors="replace")[-SAID:].strip()
 
 
-class Nobody:
+class NullScorer:
     """What processes other than the first know of the scorer."""
 
     def check(self) -> None:
@@ -168,18 +168,18 @@ class Nobody:
 
 
 @contextmanager
-def scored_beside(setup: Setup, place: Place) -> Iterator[Setup]:
+def with_scorer(setup: Setup, place: ProcessContext) -> Iterator[Setup]:
     """The setup with what it takes to be evaluated beside training, if the recipe says so."""
     mode = setup.recipe.eval.mode
     if mode == "inline":
         yield setup
         return
-    scorer: Scorer = Nobody()
-    child: Child | None = None
+    scorer: Scorer = NullScorer()
+    child: SubprocessScorer | None = None
     if place.world.is_main:
-        signs = Signs(setup.run_dir / mailbox.FOLDER / mailbox.SIGN, setup.recipe.run.deadline)
+        signs = ScorerHeartbeat(setup.run_dir / mailbox.FOLDER / mailbox.SIGN, setup.recipe.run.deadline)
         make_folder(setup.run_dir / mailbox.FOLDER)
-        scorer = Somebody(setup.run_dir, signs)
+        scorer = ExternalScorer(setup.run_dir, signs)
         if mode == "async":
             scorer = child = _child_of(setup, place, signs)
             child.start()
@@ -190,17 +190,19 @@ def scored_beside(setup: Setup, place: Place) -> Iterator[Setup]:
             child.end()
 
 
-def _child_of(setup: Setup, place: Place, signs: Signs) -> Child:
+def _child_of(setup: Setup, place: ProcessContext, signs: ScorerHeartbeat) -> SubprocessScorer:
     # -P: a file `evaluate.py` where the run was started is not the library of that name
     words = [sys.executable, "-P", "-m", "tunesmith", "follow", str(setup.run_dir)]
     words += ["--child-of", str(os.getpid())]
     if place.accelerator.device.type == "cpu":
         words += ["--threads", str(place.threads)]
-    environment = alone(os.environ, place.world.local_world_size, torch.cuda.device_count())
-    return Child(words, environment, setup.run_dir / mailbox.FOLDER / "scorer.log", signs)
+    environment = single_process_environment(
+        os.environ, place.world.local_world_size, torch.cuda.device_count()
+    )
+    return SubprocessScorer(words, environment, setup.run_dir / mailbox.FOLDER / "scorer.log", signs)
 
 
-def alone(environ: Mapping[str, str], processes: int, devices: int) -> dict[str, str]:
+def single_process_environment(environ: Mapping[str, str], processes: int, devices: int) -> dict[str, str]:
     """The environment of a process that is no part of the launch which it is started from.
 
     It gets the first device that no process of the run has; if there is none, it shares the first one's.

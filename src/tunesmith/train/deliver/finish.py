@@ -14,7 +14,7 @@ from tunesmith.checkpoint.atomic import writing
 from tunesmith.checkpoint.journal import read_journal
 from tunesmith.fault import fault
 from tunesmith.judge.decide import unjudged
-from tunesmith.judge.explain import explain
+from tunesmith.judge.explain import explain_verdict
 from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.selection.best import without_choice
 from tunesmith.judge.selection.deciding_metric import choosing, few_rows_words
@@ -22,7 +22,7 @@ from tunesmith.judge.selection.delivered import Delivered
 from tunesmith.model.export.save import export_model, fold_target_scale
 from tunesmith.prepare.adapter_settings import merges
 from tunesmith.prepare.base_model import read_object
-from tunesmith.prepare.inputs import Parts
+from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.stop import StopRule
 from tunesmith.tasks.text.regression import Regression
@@ -30,9 +30,9 @@ from tunesmith.train.build import outline
 from tunesmith.train.context import Setup
 from tunesmith.train.deliver.model_card import front_matter, more_of_card
 from tunesmith.train.deliver.remarks import afterwords, left_behind, steps_beyond
-from tunesmith.train.deliver.select_weights import Chosen, choose, plain_chosen
+from tunesmith.train.deliver.select_weights import FinalWeights, plain_chosen, select_weights
 from tunesmith.train.deliver.verify_export import prove
-from tunesmith.train.engine.process import Place
+from tunesmith.train.engine.process import ProcessContext
 from tunesmith.train.log import Log
 from tunesmith.train.resume.state import State
 
@@ -42,14 +42,14 @@ Status = Literal["completed", "stopped", "preempted", "failed"]
 def finish(
     setup: Setup,
     state: State,
-    parts: Parts,
+    parts: PreparedInputs,
     log: Log,
     dtype: torch.dtype,
     *,
     still_ours: Callable[[], None],
-) -> Chosen:
+) -> FinalWeights:
     """Choose the weights, and write them as the finished model, if the directory is still ours."""
-    chosen = choose(setup, state, log)
+    chosen = select_weights(setup, state, log)
     model = whole_model(setup, parts, dtype)
     if setup.accelerator.is_main_process:
         if isinstance(setup.task, Regression):
@@ -73,7 +73,7 @@ def finish(
     return chosen
 
 
-def whole_model(setup: Setup, parts: Parts, dtype: torch.dtype) -> Any:
+def whole_model(setup: Setup, parts: PreparedInputs, dtype: torch.dtype) -> Any:
     """The model with all its weights; if they are sharded, a copy on the CPU of the first process."""
     if setup.engine.stage < 3:
         return setup.bare
@@ -119,13 +119,13 @@ def status_of(state: State, rules: Sequence[StopRule]) -> Status:
     return "completed" if state.verdict.rule == "budget" else "stopped"
 
 
-def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[str, Any]:
+def result_of(setup: Setup, state: State, place: ProcessContext, chosen: FinalWeights) -> dict[str, Any]:
     """The content of ``result.json``."""
     history, rules = state.history, setup.recipe.stop
     kept = next((m for m in history if m.step == state.best_step), None)
     delivered = chosen.delivered or (Delivered(measurement=kept) if kept is not None else None)
     best = chosen.best or kept
-    why = explain(history, state.verdict, rules, delivered)
+    why = explain_verdict(history, state.verdict, rules, delivered)
     words = [why, *left_behind(state), *afterwords(chosen, rules)]
     lacking = None if state.preempted else without_choice(history, rules)
     words += [f"The run failed: {lacking}."] if lacking is not None else []
@@ -158,7 +158,7 @@ def result_of(setup: Setup, state: State, place: Place, chosen: Chosen) -> dict[
     }
 
 
-def resources_of(setup: Setup, state: State, place: Place) -> dict[str, Any]:
+def resources_of(setup: Setup, state: State, place: ProcessContext) -> dict[str, Any]:
     """What the run took, for the report."""
     training, evaluating = seconds_of(state)
     return {
@@ -206,7 +206,7 @@ def _chosen_by(setup: Setup, best: Measurement | None) -> dict[str, Any]:
     return said | ({"warning": warning} if warning else {})
 
 
-def _delivered(chosen: Chosen) -> dict[str, Any] | None:
+def _delivered(chosen: FinalWeights) -> dict[str, Any] | None:
     """Which weights ``model/`` holds and what they score; ``None`` if nothing was measured or written."""
     given = chosen.delivered
     if given is None:
@@ -223,7 +223,7 @@ def _metrics(measurement: Measurement) -> dict[str, Any]:
     }
 
 
-def _card(recipe: Recipe, state: State, chosen: Chosen) -> str:
+def _card(recipe: Recipe, state: State, chosen: FinalWeights) -> str:
     given = chosen.delivered
     measured = given.measurement.metrics if given is not None else {}
     values = {name: value for name, value in measured.items() if "[" not in name}

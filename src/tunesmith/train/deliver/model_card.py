@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tunesmith.prepare.inputs import Parts
+from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.sources.address import HubAddress, PathAddress, parse_address
@@ -42,7 +42,7 @@ def licence_of(recipe: Recipe) -> str:
     return found[1] if found else ""
 
 
-def more_of_card(parts: Parts, state: State, *, adapter: bool) -> str:
+def more_of_card(parts: PreparedInputs, state: State, *, adapter: bool) -> str:
     """Sections below the scores, as Markdown.
 
     Args:
@@ -145,7 +145,7 @@ def _prompt(rows: Rows) -> str:
     )
 
 
-def _data(parts: Parts) -> str:
+def _data(parts: PreparedInputs) -> str:
     named = ", ".join(f"`{source.source}`" for source in parts.report.sources)
     return (
         f"{len(parts.train):,} rows to learn from and {len(parts.eval):,} to evaluate on, of {named}; "

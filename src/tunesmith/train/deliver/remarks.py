@@ -9,16 +9,16 @@ from tunesmith.judge.statistics.paired import p_better
 from tunesmith.metrics.names import bare_metric
 from tunesmith.numbers import show
 from tunesmith.recipe.schema.stop import StopRule
-from tunesmith.train.deliver.select_weights import Chosen, Tried
-from tunesmith.train.evaluate.example_scores import comparable
+from tunesmith.train.deliver.select_weights import AverageTrial, FinalWeights
+from tunesmith.train.evaluate.example_scores import whole_set_metric
 from tunesmith.train.resume.state import State
 
 
-def afterwords(chosen: Chosen, rules: Sequence[StopRule]) -> Iterator[str]:
+def afterwords(chosen: FinalWeights, rules: Sequence[StopRule]) -> Iterator[str]:
     """A sentence for a finished model that is not what was measured, each average, and the test split."""
     if chosen.proof is not None and chosen.proof.agrees is False:
         yield f"WARNING: the finished model, opened again, is not the measured one: {chosen.proof.trouble}."
-    metric = comparable(primary_metric(rules))
+    metric = whole_set_metric(primary_metric(rules))
     for one in chosen.tried:
         yield _of_average(one, metric)
     if chosen.test is None:
@@ -56,7 +56,7 @@ def left_behind(state: State) -> Iterator[str]:
         yield f"Training had gone on for {steps} while that evaluation was made beside it; they are left out."
 
 
-def _of_average(one: Tried, metric: str) -> str:
+def _of_average(one: AverageTrial, metric: str) -> str:
     value = one.measurement.metrics.get(metric)
     reached = f"{metric} {show(value)}" if value is not None else f"no {metric}"
     if one.pair is None:

@@ -15,7 +15,7 @@ from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.selection.best import primary_metric, within_guards
 from tunesmith.judge.selection.delivered import Delivered
 from tunesmith.judge.statistics.example_scores import Scores
-from tunesmith.judge.statistics.paired import Paired, compare, p_better
+from tunesmith.judge.statistics.paired import Paired, p_better, paired_test
 from tunesmith.metrics.names import split_name
 from tunesmith.prepare.base_model import read_object
 from tunesmith.recipe.check.metric_names import asked_metrics
@@ -24,9 +24,9 @@ from tunesmith.tasks.task import Scored
 from tunesmith.train.context import Setup
 from tunesmith.train.deliver.verify_export import Proof
 from tunesmith.train.engine.process import from_main
-from tunesmith.train.evaluate.evaluation import look, score_with
-from tunesmith.train.evaluate.example_scores import comparable, scores_of_metric
-from tunesmith.train.evaluate.score import Evaluation, summarise
+from tunesmith.train.evaluate.evaluation import evaluate, score_with
+from tunesmith.train.evaluate.example_scores import scores_of_metric, whole_set_metric
+from tunesmith.train.evaluate.score import Evaluation, summarise_scores
 from tunesmith.train.log import SCORES_OF, Log
 from tunesmith.train.resume.averaging import soup
 from tunesmith.train.resume.restore import restore_best
@@ -41,7 +41,7 @@ Values = Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class AverageTrial:
     """An average that was tried.
 
     Attributes:
@@ -58,7 +58,7 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class FinalWeights:
     """What the finished model is made of.
 
     Attributes:
@@ -72,7 +72,7 @@ class Chosen:
     """
 
     best: Measurement | None = None
-    tried: tuple[Tried, ...] = ()
+    tried: tuple[AverageTrial, ...] = ()
     test: Measurement | None = None
     test_baseline: Mapping[str, float] = field(default_factory=dict)
     test_paired: tuple[Paired, ...] = ()
@@ -88,7 +88,7 @@ class Chosen:
         return None if self.best is None else Delivered(measurement=self.best)
 
 
-def choose(setup: Setup, state: State, log: Log) -> Chosen:
+def select_weights(setup: Setup, state: State, log: Log) -> FinalWeights:
     """Put the weights into the model that it shall be finished with, and measure them.
 
     The best measured ones, unless an average is better on the same examples by a paired test. If they were
@@ -97,7 +97,7 @@ def choose(setup: Setup, state: State, log: Log) -> Chosen:
     before = from_main(setup.accelerator, told_before(setup.run_dir, setup.recipe_hash, state.progress.step))
     best = next((one for one in state.history if one.step == state.best_step), None)
     if best is None:
-        return Chosen(test=_test(setup, state, log), test_before=before)
+        return FinalWeights(test=_test(setup, state, log), test_before=before)
 
     def put_best() -> None:
         if state.best_step is not None:
@@ -110,14 +110,14 @@ def choose(setup: Setup, state: State, log: Log) -> Chosen:
     named = Delivered(measurement=best).weights
     stale = from_main(setup.accelerator, _scores_of(setup.run_dir) != named)
     if not best.whole or stale or (tried and scores is None):
-        evaluation, newest = look(setup, best.progress, whole=True)
+        evaluation, newest = evaluate(setup, best.progress, whole=True)
         best, scores = (
             _as_measured(best, evaluation),
-            newest.get(comparable(primary_metric(setup.recipe.stop))),
+            newest.get(whole_set_metric(primary_metric(setup.recipe.stop))),
         )
         log.kept(evaluation, named)
     averages = _try_averages(setup, state, scores, log, put_best) if tried else ()
-    chosen = Chosen(best=best, tried=averages)
+    chosen = FinalWeights(best=best, tried=averages)
     test = _test(setup, state, log)
     if test is None:
         return chosen
@@ -131,7 +131,7 @@ def told_before(run_dir: Path, recipe_hash: str, step: int) -> tuple[int, ...]:
     return tuple(at for recipe, at in dict.fromkeys(told) if (recipe, at) != (recipe_hash, step))
 
 
-def tell_test(run_dir: Path, recipe_hash: str, chosen: Chosen, step: int) -> None:
+def tell_test(run_dir: Path, recipe_hash: str, chosen: FinalWeights, step: int) -> None:
     """Note that the test split's scores are told now: what is decided after that has seen them."""
     if chosen.test is not None:
         record = {"recipe": recipe_hash, "step": step, "metrics": dict(chosen.test.metrics)}
@@ -169,7 +169,7 @@ def _scores_of(run_dir: Path) -> str | None:
 
 
 def _known_scores(setup: Setup, state: State) -> Scores | None:
-    kept = state.kept.get(comparable(primary_metric(setup.recipe.stop)), ())
+    kept = state.kept.get(whole_set_metric(primary_metric(setup.recipe.stop)), ())
     found = next((one for one in kept if one.step == state.best_step), None)
     return found if found is not None and len(found.totals) == len(setup.eval) else None
 
@@ -185,19 +185,19 @@ def _averages(setup: Setup, state: State) -> Iterator[tuple[str, Values]]:
 
 def _try_averages(
     setup: Setup, state: State, best: Scores | None, log: Log, put_best: Callable[[], None]
-) -> tuple[Tried, ...]:
+) -> tuple[AverageTrial, ...]:
     """Measure every average; the surest gain, if there is one, stays in the model."""
-    metric, first = comparable(primary_metric(setup.recipe.stop)), state.history[0]
+    metric, first = whole_set_metric(primary_metric(setup.recipe.stop)), state.history[0]
     candidates = dict(_averages(setup, state))
-    tried: list[Tried] = []
+    tried: list[AverageTrial] = []
     evaluations: list[Evaluation] = []
     for name, values in candidates.items():
         setup.engine.put_weights(values)
-        evaluation, newest = look(setup, state.progress, whole=True)
+        evaluation, newest = evaluate(setup, state.progress, whole=True)
         clusters = setup.aside.clusters_of(split_name(metric).where)
         known = metric in newest and best is not None
-        pair = compare(metric, newest[metric], best, clusters) if known and best is not None else None
-        tried.append(Tried(name=name, measurement=evaluation.measurement, pair=pair))
+        pair = paired_test(metric, newest[metric], best, clusters) if known and best is not None else None
+        tried.append(AverageTrial(name=name, measurement=evaluation.measurement, pair=pair))
         evaluations.append(evaluation)
     sure = [
         (p_better(one.pair), index)
@@ -224,7 +224,7 @@ def _test(setup: Setup, state: State, log: Log) -> Measurement | None:
         scored = score_with(setup, setup.aside.test, setup.metrics)
     if setup.accelerator.is_main_process:
         write_scores(setup.run_dir / TEST_SCORES, scored)
-    values, intervals = summarise(scored, setup.metrics)
+    values, intervals = summarise_scores(scored, setup.metrics)
     return Measurement(
         progress=state.progress, metrics=values, intervals=intervals, examples=len(scored), seconds=0.0
     )
@@ -240,15 +240,15 @@ def _against_baseline(setup: Setup, test: Measurement) -> tuple[Mapping[str, flo
         return {}, ()
     names = dict.fromkeys(("loss", *asked_metrics(setup.recipe)))
     pairs = [_pair(name, before, after, test.step) for name in names]
-    return summarise(before, setup.metrics)[0], tuple(pair for pair in pairs if pair is not None)
+    return summarise_scores(before, setup.metrics)[0], tuple(pair for pair in pairs if pair is not None)
 
 
 def _pair(name: str, before: tuple[Scored, ...], after: tuple[Scored, ...], step: int) -> Paired | None:
     older, newer = scores_of_metric(name, before, 0), scores_of_metric(name, after, step)
-    return compare(name, newer, older) if newer is not None and older is not None else None
+    return paired_test(name, newer, older) if newer is not None and older is not None else None
 
 
-def plain_chosen(chosen: Chosen) -> dict[str, Any]:
+def plain_chosen(chosen: FinalWeights) -> dict[str, Any]:
     """What ``result.json`` says of it."""
     found: dict[str, Any] = {}
     if chosen.tried:
@@ -268,7 +268,7 @@ def plain_chosen(chosen: Chosen) -> dict[str, Any]:
     return found
 
 
-def _plain_tried(one: Tried) -> dict[str, Any]:
+def _plain_tried(one: AverageTrial) -> dict[str, Any]:
     return {
         "name": one.name,
         "metrics": dict(one.measurement.metrics),

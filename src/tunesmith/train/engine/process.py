@@ -32,7 +32,7 @@ AFTER_THE_WATCH = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProcessContext:
     """Where this process computes.
 
     Attributes:
@@ -48,7 +48,7 @@ class Place:
     profile: str
 
 
-def take_place(run: Run, *, beside: int = 0) -> Place:
+def join_processes(run: Run, *, beside: int = 0) -> ProcessContext:
     """Join the other processes, take a share of the cores, and seed every random number.
 
     Args:
@@ -66,7 +66,7 @@ def take_place(run: Run, *, beside: int = 0) -> Place:
     profile = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     accelerator = _join(world, profile, patience=run.deadline + AFTER_THE_WATCH)
     seed_everything(run.seed, world.rank)
-    return Place(accelerator, world, threads, profile)
+    return ProcessContext(accelerator, world, threads, profile)
 
 
 def _join(world: World, profile: str, *, patience: float) -> Accelerator:

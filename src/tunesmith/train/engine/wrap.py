@@ -27,7 +27,7 @@ def zero_stage(accelerator: Accelerator) -> int:
     return 3 if accelerator.distributed_type == DistributedType.FSDP else 0
 
 
-def spread(
+def wrap_model(
     accelerator: Accelerator,
     model: Any,
     optimizer: torch.optim.Optimizer,

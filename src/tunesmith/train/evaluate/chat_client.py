@@ -121,7 +121,7 @@ def _remembering(kind: type[HTTPConnection], attempt: _Attempt) -> Any:
     return connect
 
 
-def ask(
+def complete(
     endpoint: Endpoint, prompt: str, *, pause: float = 0.5, given_up: Callable[[], bool] = lambda: False
 ) -> str:
     """The model's answer to one prompt, drawn without chance.

@@ -6,14 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from tunesmith.judge.comparisons import Kept, comparisons
+from tunesmith.judge.comparisons import Comparands, comparisons
 from tunesmith.judge.measurement import History, Measurement, Progress
 from tunesmith.judge.schedule.subset import next_size, sizes
 from tunesmith.judge.statistics.example_scores import Scores
 from tunesmith.judge.statistics.paired import Paired
 from tunesmith.metrics.names import WORST, slice_name, slice_part, split_name
 from tunesmith.metrics.table import metric_direction
-from tunesmith.prepare.eval_sets import Aside
+from tunesmith.prepare.eval_sets import EvalSets
 from tunesmith.recipe.check.metric_names import OVER_CLASSES, asked_metrics, set_metrics, stop_metrics
 from tunesmith.tasks.language.positions import by_position
 from tunesmith.tasks.task import Example, Scored
@@ -22,14 +22,19 @@ from tunesmith.train.engine.process import from_main
 from tunesmith.train.evaluate.example_scores import scores_by_metric
 from tunesmith.train.evaluate.graders import graded
 from tunesmith.train.evaluate.harness import with_harness
-from tunesmith.train.evaluate.score import Evaluation, only_equality, predicts, score, summarise
+from tunesmith.train.evaluate.score import Evaluation, only_equality, predicts, score, summarise_scores
 
 Values = dict[str, float]
 Intervals = dict[str, tuple[float, float]]
 
 
-def look(
-    setup: Setup, progress: Progress, history: History = (), kept: Kept | None = None, *, whole: bool = False
+def evaluate(
+    setup: Setup,
+    progress: Progress,
+    history: History = (),
+    kept: Comparands | None = None,
+    *,
+    whole: bool = False,
 ) -> tuple[Evaluation, Mapping[str, Scores]]:
     """Measure the model as it is now; the same on every process.
 
@@ -99,7 +104,7 @@ def _measurement(
 ) -> Measurement:
     aside, seen, rows = setup.aside, len(scored), len(setup.eval)
     clusters = aside.clusters[:seen] if aside.clusters is not None else None
-    values, intervals = summarise(scored, setup.metrics, clusters)
+    values, intervals = summarise_scores(scored, setup.metrics, clusters)
     found = [_of_set(name, rows, set_metrics(setup.recipe, name)) for name, rows in others.items()]
     if seen == rows and aside.slices:
         found.append(of_slices(scored, ("loss", *asked_metrics(setup.recipe)), aside))
@@ -133,14 +138,14 @@ def _by_slice(scored: Sequence[Scored], setup: Setup) -> dict[str, list[Scored]]
 
 
 def _of_set(name: str, scored: Sequence[Scored], metrics: Sequence[str]) -> tuple[Values, Intervals]:
-    values, intervals = summarise(scored, metrics)
+    values, intervals = summarise_scores(scored, metrics)
     return (
         {f"{name}/{metric}": value for metric, value in values.items()},
         {f"{name}/{metric}": ends for metric, ends in intervals.items()},
     )
 
 
-def of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: Aside) -> tuple[Values, Intervals]:
+def of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: EvalSets) -> tuple[Values, Intervals]:
     """Each slice's metrics, and the worst of each metric with the interval of that slice."""
     values: Values = {}
     intervals: Intervals = {}
@@ -148,7 +153,7 @@ def of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: Aside) ->
     for (column, value), places in aside.slices.items():
         clusters = aside.clusters[places] if aside.clusters is not None else None
         own = [name for name in metrics if column not in aside.telling or name not in OVER_CLASSES]
-        part, bounds = summarise([scored[place] for place in places], own, clusters)
+        part, bounds = summarise_scores([scored[place] for place in places], own, clusters)
         for metric, number in part.items():
             name = slice_name(metric, column, value)
             values[name] = number
@@ -163,7 +168,7 @@ def of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: Aside) ->
     return values, intervals
 
 
-def paired(kept: Kept, newest: Mapping[str, Scores], aside: Aside) -> tuple[Paired, ...]:
+def paired(kept: Comparands, newest: Mapping[str, Scores], aside: EvalSets) -> tuple[Paired, ...]:
     """Comparisons with what is kept; clusters are those of the examples that each metric is measured on."""
     return tuple(
         pair

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tunesmith.judge.comparisons import kept_from_plain, kept_to_plain
+from tunesmith.judge.comparisons import comparands_from_plain, comparands_to_plain
 from tunesmith.judge.statistics.example_scores import Scores, example_scores
 from tunesmith.metrics.names import WORST, split_name
 from tunesmith.recipe.check.metric_names import stop_metrics
@@ -27,14 +27,16 @@ def scores_by_metric(
     """
     found = {
         name: scores_of_metric(split_name(name).metric, by_set[split_name(name).where], step)
-        for name in dict.fromkeys(("loss", *map(comparable, stop_metrics(recipe))))
+        for name in dict.fromkeys(("loss", *map(whole_set_metric, stop_metrics(recipe))))
         if split_name(name).where in by_set
     }
-    stored = kept_from_plain(kept_to_plain({m: (one,) for m, one in found.items() if one is not None}))
+    stored = comparands_from_plain(
+        comparands_to_plain({m: (one,) for m, one in found.items() if one is not None})
+    )
     return {metric: one[0] for metric, one in stored.items()}
 
 
-def comparable(name: str) -> str:
+def whole_set_metric(name: str) -> str:
     """The metric whose scores can be compared over time: of the worst slice, that of the whole set."""
     where, metric = split_name(name)
     return metric if where == WORST else name

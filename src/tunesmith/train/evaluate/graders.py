@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tunesmith.data.eval_splits import Marks
+from tunesmith.data.eval_splits import GroupColumns
 from tunesmith.metrics.answers.code import passes, same_output
 from tunesmith.metrics.answers.json_schema import json_fits, json_valid
 from tunesmith.metrics.answers.sandbox import Limits, can_be_apart
@@ -17,7 +17,7 @@ from tunesmith.recipe.schema.eval import Code, Eval
 from tunesmith.tasks.task import Scored
 from tunesmith.train.context import Setup
 from tunesmith.train.engine.process import on_main
-from tunesmith.train.evaluate.llm_judge import judged, probe
+from tunesmith.train.evaluate.llm_judge import judge_answers, probe
 from tunesmith.world.signals import Leaving
 from tunesmith.world.threads import usable_cores
 
@@ -25,7 +25,7 @@ Grader = Callable[[Sequence[Scored]], list[float]]
 
 
 def make_graders(
-    section: Eval, marks: Marks, run_dir: Path, look: Callable[[], None] = lambda: None
+    section: Eval, marks: GroupColumns, run_dir: Path, look: Callable[[], None] = lambda: None
 ) -> Mapping[str, Grader]:
     """Name of a metric to what gives each example its value.
 
@@ -36,7 +36,9 @@ def make_graders(
         look: called while a judge is waited for; may raise to leave.
     """
     by_model = (
-        {"judge": partial(judged, section.judge, run_dir, look=look)} if section.judge is not None else {}
+        {"judge": partial(judge_answers, section.judge, run_dir, look=look)}
+        if section.judge is not None
+        else {}
     )
     return {
         **by_model,
@@ -109,7 +111,7 @@ def _in_time(name: str, value_of: Callable[[str], float], scored: Sequence[Score
     return values
 
 
-def _code(section: Code, marks: Marks, scored: Sequence[Scored]) -> list[float]:
+def _code(section: Code, marks: GroupColumns, scored: Sequence[Scored]) -> list[float]:
     limits = Limits(seconds=section.time, memory=section.memory)
     answers = [str(one.prediction) for one in scored]
     if section.tests is None:

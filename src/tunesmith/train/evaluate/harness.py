@@ -124,10 +124,10 @@ def run_harness(harness: Harness, model: Any, tokenizer: Any, autocast: torch.dt
         log_samples=False,
         verbosity="ERROR",
     )
-    return values_of(results["results"])
+    return harness_values(results["results"])
 
 
-def values_of(results: Mapping[str, Mapping[str, Any]]) -> Found:
+def harness_values(results: Mapping[str, Mapping[str, Any]]) -> Found:
     """The package's results by our names; ``exact_match,strict`` becomes ``exact_match.strict``."""
     values: dict[str, float] = {}
     intervals: dict[str, Interval] = {}

@@ -17,7 +17,7 @@ from tunesmith.checkpoint.journal import append_record, read_journal
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.eval import Judge
 from tunesmith.tasks.task import Scored
-from tunesmith.train.evaluate.chat_client import Endpoint, NoAnswer, ask
+from tunesmith.train.evaluate.chat_client import Endpoint, NoAnswer, complete
 
 FILE = "judge.jsonl"
 """In the run directory: what was asked (its hash), what came back, and the score."""
@@ -79,7 +79,7 @@ def probe(section: Judge) -> None:
         print(_about_key(section), flush=True)
     sample = Scored("probe", 0.0, 1, 1, "4", "4", "What is 2 + 2?")
     try:
-        score_of(ask(endpoint_of(section), prompt_of(section, sample)), section.scale)
+        score_of(complete(endpoint_of(section), prompt_of(section, sample)), section.scale)
     except NoAnswer as problem:
         raise UserError(
             f"the judge at {section.url} cannot be used: {problem}",
@@ -99,7 +99,7 @@ def _about_key(section: Judge) -> str:
     )
 
 
-def judged(
+def judge_answers(
     section: Judge, run_dir: Path, scored: Sequence[Scored], look: Callable[[], None] = lambda: None
 ) -> list[float]:
     """Each example's score from 0 to 1, not a number where the judge gave none.
@@ -142,7 +142,7 @@ def _ask_all(
             return NoAnswer("not asked")
         found: _Found
         try:
-            reply = ask(endpoint, prompt, given_up=leaving.is_set)
+            reply = complete(endpoint, prompt, given_up=leaving.is_set)
             found = reply, score_of(reply, section.scale)
         except NoAnswer as problem:
             found = problem

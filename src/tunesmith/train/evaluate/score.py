@@ -20,7 +20,7 @@ from tunesmith.metrics.compute import compute, from_sums
 from tunesmith.metrics.table import METRICS
 from tunesmith.tasks.task import Example, Scored, Task, compared
 from tunesmith.train.evaluate.lockstep import in_lockstep
-from tunesmith.train.supervise.heartbeat import Pulse, everybodys, heard
+from tunesmith.train.supervise.heartbeat import Pulse, all_gather_objects, with_heartbeat
 from tunesmith.world.signals import Leaving
 
 SUMS = ("loss", "perplexity", "token_accuracy")
@@ -34,7 +34,7 @@ class Evaluation:
     scored: tuple[Scored, ...]
 
 
-def evaluate(
+def evaluate_rows(
     accelerator: Accelerator,
     model: Any,
     task: Task,
@@ -73,7 +73,7 @@ def evaluate(
         sharded=sharded,
         pulse=pulse,
     )
-    values, intervals = summarise(scored, metrics)
+    values, intervals = summarise_scores(scored, metrics)
     measurement = Measurement(
         progress=progress,
         metrics=values,
@@ -108,7 +108,8 @@ def score(
 ) -> list[Scored]:
     """Score every example once, spread over all processes; all of them get all scores, in order.
 
-    Arguments as in ``evaluate``; ``predict`` asks for predictions, and ``only_equal`` has the ids of examples
+    Arguments as in ``evaluate_rows``; ``predict`` asks for predictions, and ``only_equal`` has the ids of
+    examples
     of which it matters only whether they equal the reference.
 
     Raises:
@@ -126,7 +127,7 @@ def score(
     for module, training in modes.items():
         module.training = training
     together: list[Scored] = []
-    for one in everybodys(accelerator, scored):
+    for one in all_gather_objects(accelerator, scored):
         if one is None:
             raise Leaving
         together.append(one)
@@ -151,7 +152,7 @@ def _score(
         return own()
 
     try:
-        with heard(model, pulse.beat if sharded else pulse.look):
+        with with_heartbeat(model, pulse.beat if sharded else pulse.look):
             if not sharded:
                 return work()
             return in_lockstep(accelerator, model, work, idle, asked=lambda: pulse.flag.asked)
@@ -169,7 +170,7 @@ def share_buffers(accelerator: Accelerator, model: Any) -> None:
             torch.distributed.broadcast(buffer, src=0)
 
 
-def summarise(
+def summarise_scores(
     scored: Sequence[Scored], metrics: Sequence[str], clusters: NDArray[np.int64] | None = None
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     """Values and 95 % intervals of the metrics, ``loss`` first.

@@ -15,7 +15,7 @@ from tunesmith.plan.batch import Division
 from tunesmith.recipe.check.metric_names import asked_metrics, is_from_hub, set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.train.engine.engine import Engine
-from tunesmith.train.engine.process import Place
+from tunesmith.train.engine.process import ProcessContext
 from tunesmith.train.engine.wrap import zero_stage
 
 PACKAGES = (
@@ -33,8 +33,8 @@ PACKAGES = (
 )
 
 
-def surroundings(
-    place: Place, *, dtype: torch.dtype, recipe_hash: str, data: str, base: str
+def describe_environment(
+    place: ProcessContext, *, dtype: torch.dtype, recipe_hash: str, data: str, base: str
 ) -> dict[str, Any]:
     """The content of ``environment.json``, but for the resources that only the end knows."""
     return {
@@ -96,7 +96,7 @@ def _commit() -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def facts_of(place: Place, engine: Engine, division: Division) -> dict[str, Any]:
+def facts_of(place: ProcessContext, engine: Engine, division: Division) -> dict[str, Any]:
     """What a continuation has to share with the part before it to be exact to the last bit."""
     return {
         "processes": place.accelerator.num_processes,

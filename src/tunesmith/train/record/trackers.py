@@ -98,7 +98,7 @@ def _start(one: Tracker, run_dir: Path, patience: float) -> subprocess.Popen[byt
             json.dumps({**settings, "patience": patience}),
         ],
         stdin=subprocess.PIPE,
-        env=surroundings(os.environ, folder.resolve()),
+        env=tracker_environment(os.environ, folder.resolve()),
         start_new_session=True,  # an interrupt from the keyboard is the run's; this sees it end
     )
 
@@ -129,7 +129,7 @@ _OF_TRAINING = ("ACCELERATE_", "PMI_", "OMPI_", "MV2_", "SLURM_", "TORCHELASTIC_
 _WORLD = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
-def surroundings(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
+def tracker_environment(environ: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The environment of a process that tracks: alone in its world, on the CPU, telling nobody else.
 
     What the user has set (``WANDB_MODE=online``, a timeout) stays as it is.

@@ -50,7 +50,7 @@ def start_mean(model: Any, average: Average | None, *, stage: int) -> RunningMea
     return RunningMean(average.ema, values, frozenset(moving_buffers(model)))
 
 
-def follow(mean: RunningMean | None, model: Any, step: int, *, updated: bool) -> None:
+def update_average(mean: RunningMean | None, model: Any, step: int, *, updated: bool) -> None:
     """Move the mean towards the weights after a step: ``m <- d m + (1 - d) w``.
 
     With ``d = min(decay, (1 + step) / (10 + step))``, so that early on, when the weights move fast, the mean

@@ -24,7 +24,7 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ResumePolicy:
     """What the command allows.
 
     Attributes:
@@ -82,7 +82,7 @@ def continuation_of(
     return Continuation(step, "order-exact" if moved else "exact", moved)
 
 
-def in_words(continuation: Continuation, dtype: str) -> str:
+def continuation_text(continuation: Continuation, dtype: str) -> str:
     """One sentence for the console and the report.
 
     Args:

@@ -19,8 +19,8 @@ from tunesmith.prepare.base_model import finished_before, is_recipe, on_base_mod
 from tunesmith.recipe.dump import to_yaml
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.train.engine.process import Place, from_main, on_main
-from tunesmith.train.resume.exactness import Terms
+from tunesmith.train.engine.process import ProcessContext, from_main, on_main
+from tunesmith.train.resume.exactness import ResumePolicy
 from tunesmith.train.supervise.watchdog import clear_heartbeats, preempted_early
 from tunesmith.world.signals import Leaving
 
@@ -31,7 +31,7 @@ OTHER_ROWS, OTHER_BASE = "data: other rows", "base: another model than it began 
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class RunLease:
     """A run directory that is ours.
 
     Attributes:
@@ -46,7 +46,9 @@ class Held:
 
 
 @contextmanager
-def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place, *, terms: Terms) -> Iterator[Held]:
+def own_run_dir(
+    run_dir: Path, recipe: Recipe, identity: str, place: ProcessContext, *, terms: ResumePolicy
+) -> Iterator[RunLease]:
     """Hold a run directory: it is this recipe's, and nobody else writes there meanwhile.
 
     If something goes wrong inside, ``result.json`` says so, and the same command may try again.
@@ -74,11 +76,11 @@ def owned(run_dir: Path, recipe: Recipe, identity: str, place: Place, *, terms: 
         if done is not None:
             if place.world.is_main:
                 print(done, flush=True)
-            yield Held(finished=True)
+            yield RunLease(finished=True)
             return
         try:
             check = checks[0] if checks else lambda: None
-            yield Held(finished=False, check=check, changes=tuple(changes))
+            yield RunLease(finished=False, check=check, changes=tuple(changes))
         except BaseException as error:
             if place.world.is_main:
                 _say_how_it_ended(run_dir, error, checks[0])
@@ -95,7 +97,7 @@ def _say_how_it_ended(run_dir: Path, error: BaseException, still_ours: Callable[
         write_json(run_dir / "result.json", preempted_early() if isinstance(error, Leaving) else failure)
 
 
-def changes_of_recipe(run_dir: Path, recipe: Recipe, identity: str, terms: Terms) -> tuple[str, ...]:
+def changes_of_recipe(run_dir: Path, recipe: Recipe, identity: str, terms: ResumePolicy) -> tuple[str, ...]:
     """What has changed since the run in a directory was begun, of what shapes learning.
 
     Args:
@@ -189,7 +191,7 @@ def changes_since(run_dir: Path, made_of: Mapping[str, str], *, accept: bool) ->
     return tuple(found)
 
 
-def make_base_models(recipe: Recipe, place: Place, run_recipe: RunRecipe) -> Recipe:
+def make_base_models(recipe: Recipe, place: ProcessContext, run_recipe: RunRecipe) -> Recipe:
     """Where ``model.source`` is a recipe, run that one first, and start from the model it makes."""
     source = recipe.model.source
     if source is None or not is_recipe(source):

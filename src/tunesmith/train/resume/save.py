@@ -12,12 +12,12 @@ from accelerate.utils import gather_object
 
 from tunesmith.checkpoint.manifest import checkpoint_name, prune
 from tunesmith.checkpoint.names import beside
-from tunesmith.checkpoint.requests import answer
-from tunesmith.checkpoint.saver import Job, Saver
+from tunesmith.checkpoint.requests import acknowledge
+from tunesmith.checkpoint.saver import SaveJob, Saver
 from tunesmith.checkpoint.shards import shard_name, write_tensors
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.run import Run
-from tunesmith.train.async_eval.mailbox import drop_adopted
+from tunesmith.train.async_eval.mailbox import drop_collected
 from tunesmith.train.engine.engine import Engine
 from tunesmith.train.engine.process import from_main
 from tunesmith.train.resume.averaging import RunningMean
@@ -67,7 +67,7 @@ def save_checkpoint(
     taken = snapshot(engine, model, to_plain_state(state), rank=rank, processes=processes, mean=mean)
     averaged = frozenset(checkpoint_name(step) for step in state.soup)
     saver.submit(
-        Job(
+        SaveJob(
             kind="checkpoint",
             final=final,
             folder=folder,
@@ -103,7 +103,7 @@ def save_weights(
     folder = _agree_on_folder(accelerator, final)
     weights = own_weights(engine, model, rank=rank, processes=accelerator.num_processes)
     saver.submit(
-        Job(
+        SaveJob(
             kind=kind,
             final=final,
             folder=folder,
@@ -115,7 +115,7 @@ def save_weights(
     )
 
 
-def settle(saver: Saver, accelerator: Accelerator) -> None:
+def wait_for_saver(saver: Saver, accelerator: Accelerator) -> None:
     """Wait until everything that was handed over is on the disk, by all processes.
 
     Raises:
@@ -142,10 +142,10 @@ def drop_older_best(run_dir: Path) -> None:
 
 def _saved(run_dir: Path, keep: int, averaged: frozenset[str], *, asked_for: bool) -> None:
     if asked_for:
-        answer(run_dir, "save")
+        acknowledge(run_dir, "save")
     prune(run_dir / "checkpoints", keep, protected=averaged)
     drop_older_best(run_dir)
-    drop_adopted(run_dir)
+    drop_collected(run_dir)
 
 
 def _agree_on_folder(accelerator: Accelerator, final: Path) -> Path:

@@ -7,9 +7,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tunesmith.judge import instability
-from tunesmith.judge.comparisons import Kept, kept_from_plain, kept_to_plain
-from tunesmith.judge.instability import Trouble
-from tunesmith.judge.measurement import History, Measurement, Progress, Verdict, from_plain, to_plain
+from tunesmith.judge.comparisons import Comparands, comparands_from_plain, comparands_to_plain
+from tunesmith.judge.instability import Instability
+from tunesmith.judge.measurement import (
+    History,
+    Measurement,
+    Progress,
+    Verdict,
+    measurement_from_plain,
+    measurement_to_plain,
+)
 
 START = Progress(step=0, epoch=0.0, tokens=0, seconds=0.0)
 GO_ON = Verdict(decision="continue", rule="", reason="nothing has been measured yet")
@@ -43,13 +50,13 @@ class State:
     preempted: bool = False
     unmeasured: bool = False
     micro: int | None = None
-    kept: Kept = field(default_factory=dict)
+    kept: Comparands = field(default_factory=dict)
     look: int | None = None
     losses: float = 0.0
     losses_of: int = 0
     soup: tuple[int, ...] = ()
     awaited: tuple[int, ...] = ()
-    trouble: Trouble = field(default_factory=Trouble)
+    trouble: Instability = field(default_factory=Instability)
 
     @property
     def train_loss(self) -> float | None:
@@ -69,17 +76,17 @@ def to_plain_state(state: State) -> dict[str, Any]:
     """The state as JSON holds it; a signal is not part of it."""
     return {
         "progress": asdict(state.progress),
-        "history": [to_plain(measurement) for measurement in state.history],
+        "history": [measurement_to_plain(measurement) for measurement in state.history],
         "verdict": asdict(state.verdict),
         "best_step": state.best_step,
         "unmeasured": state.unmeasured,
         "micro": state.micro,
-        "kept": kept_to_plain(state.kept),
+        "kept": comparands_to_plain(state.kept),
         "look": state.look,
         "losses": [state.losses, state.losses_of],
         "soup": list(state.soup),
         "awaited": list(state.awaited),
-        "trouble": instability.to_plain(state.trouble),
+        "trouble": instability.instability_to_plain(state.trouble),
     }
 
 
@@ -87,16 +94,16 @@ def from_plain_state(plain: Mapping[str, Any]) -> State:
     """What ``to_plain_state`` gave."""
     return State(
         progress=Progress(**plain["progress"]),
-        history=tuple(from_plain(each) for each in plain["history"]),
+        history=tuple(measurement_from_plain(each) for each in plain["history"]),
         verdict=Verdict(**plain["verdict"]),
         best_step=plain["best_step"],
         unmeasured=plain.get("unmeasured", False),
         micro=plain.get("micro"),
-        kept=kept_from_plain(plain.get("kept", {})),
+        kept=comparands_from_plain(plain.get("kept", {})),
         look=plain.get("look"),
         losses=plain.get("losses", [0.0, 0])[0],
         losses_of=plain.get("losses", [0.0, 0])[1],
         soup=tuple(plain.get("soup", ())),
         awaited=tuple(plain.get("awaited", ())),
-        trouble=instability.trouble_from(plain["trouble"]),
+        trouble=instability.instability_from(plain["trouble"]),
     )

@@ -72,7 +72,7 @@ class Pulse:
             if not (isinstance(error, Leaving) or self.flag.asked):
                 raise
         try:
-            leaving = any(everybodys(accelerator, [self.flag.asked]))
+            leaving = any(all_gather_objects(accelerator, [self.flag.asked]))
         except RuntimeError:  # one that was asked is gone already
             if not self.flag.asked:
                 raise
@@ -82,7 +82,7 @@ class Pulse:
         return made[0]
 
 
-def everybodys(accelerator: Accelerator, mine: Sequence[T]) -> list[T]:
+def all_gather_objects(accelerator: Accelerator, mine: Sequence[T]) -> list[T]:
     """The lists of all processes, one after the other."""
     if accelerator.num_processes == 1:
         return list(mine)
@@ -91,7 +91,7 @@ def everybodys(accelerator: Accelerator, mine: Sequence[T]) -> list[T]:
 
 
 @contextmanager
-def heard(model: Any, look: Callable[[], None]) -> Iterator[None]:
+def with_heartbeat(model: Any, look: Callable[[], None]) -> Iterator[None]:
     """Look before each forward pass: an evaluation batch, or a generated token of each of a batch."""
     hooks = [
         module.register_forward_pre_hook(lambda *_: look())

@@ -10,7 +10,7 @@ from tunesmith.world.signals import StopFlag
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Interrupts:
     """What was asked for.
 
     Attributes:
@@ -32,7 +32,7 @@ class Asked:
 
 def listener(
     stop_flag: StopFlag, requests: Requests | None, arrived: Callable[[], bool] = lambda: False
-) -> Callable[[], Asked]:
+) -> Callable[[], Interrupts]:
     """What to call between two steps; one process alone looks for requests and results.
 
     Args:
@@ -41,9 +41,9 @@ def listener(
         arrived: whether something has been scored beside training; of the first process.
     """
 
-    def now() -> Asked:
+    def now() -> Interrupts:
         seen = requests.seen() if requests is not None else frozenset()
         end = "stop" in seen
-        return Asked(leave=stop_flag.asked, save="save" in seen, end=end, scored=arrived())
+        return Interrupts(leave=stop_flag.asked, save="save" in seen, end=end, scored=arrived())
 
     return now

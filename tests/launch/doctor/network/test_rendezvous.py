@@ -2,9 +2,9 @@
 
 import pytest
 
-from tunesmith.launch.doctor.finding import Finding
+from tunesmith.launch.doctor.finding import DoctorFinding
 from tunesmith.launch.doctor.network.ranks import Order
-from tunesmith.launch.doctor.network.rendezvous import Rank, judge_meeting, listen
+from tunesmith.launch.doctor.network.rendezvous import Rank, judge_meeting, note_event
 
 ORDER = Order(world=4, local=2, node=0, port=1, address="a", megabytes=32)
 
@@ -17,11 +17,11 @@ def told(**changes: dict) -> dict[int, Rank]:
         good = {"host": host, "pid": 100 + number, "torch": "2.13", "clock": 5.0, "sees": True}
         good |= {"seconds": 0.05, "right": True} | changes.get(host, {}) | changes.get(f"r{number}", {})
         for what in good.pop("said", ("came", "met", "reduced")):
-            listen(ranks, {"rank": number, "what": what, **good}, now=good.get("heard", 10.0))
+            note_event(ranks, {"rank": number, "what": what, **good}, now=good.get("heard", 10.0))
     return ranks
 
 
-def found(ranks: dict[int, Rank], now: float = 10.0) -> dict[str, Finding]:
+def found(ranks: dict[int, Rank], now: float = 10.0) -> dict[str, DoctorFinding]:
     return {each.subject: each for each in judge_meeting(ranks, ORDER, now=now, seconds=10)}
 
 

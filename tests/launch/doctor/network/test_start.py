@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.launch.doctor.finding import Finding
-from tunesmith.launch.doctor.network.placement import places_of
+from tunesmith.launch.doctor.finding import DoctorFinding
+from tunesmith.launch.doctor.network.placement import placement_of
 from tunesmith.launch.doctor.network.ranks import Order
 from tunesmith.launch.doctor.network.start import check_processes, free_port, local_command, ssh_commands
-from tunesmith.launch.doctor.requirements import Needs
+from tunesmith.launch.doctor.requirements import Requirements
 from tunesmith.launch.local.hosts import Host
 
 
@@ -31,7 +31,9 @@ def gone(pid: int) -> bool:
         return True
 
 
-def run(given: Order, seconds: float, watch=lambda event: None, commands=None) -> tuple[list[Finding], float]:
+def run(
+    given: Order, seconds: float, watch=lambda event: None, commands=None
+) -> tuple[list[DoctorFinding], float]:
     """The findings, and how long they took; makes sure that every rank is gone."""
     pids = []
 
@@ -137,15 +139,20 @@ def test_over_ssh_each_host_gets_its_number() -> None:
 @pytest.mark.parametrize(
     ("needs", "environ", "hosts", "words"),
     [
-        (Needs(), {}, (), "nobody to meet"),
-        (Needs(processes=8, device="gpu"), {}, (), "this machine has 0"),
-        (Needs(processes=2, machines=2, device="cpu"), {}, (), "2 machines are not here"),
-        (Needs(processes=4, machines=4), {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2"}, (), "not here"),
-        (Needs(processes=4, machines=4), {}, (Host("a", 1), Host("b", 1)), "not here"),
+        (Requirements(), {}, (), "nobody to meet"),
+        (Requirements(processes=8, device="gpu"), {}, (), "this machine has 0"),
+        (Requirements(processes=2, machines=2, device="cpu"), {}, (), "2 machines are not here"),
+        (
+            Requirements(processes=4, machines=4),
+            {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2"},
+            (),
+            "not here",
+        ),
+        (Requirements(processes=4, machines=4), {}, (Host("a", 1), Host("b", 1)), "not here"),
     ],
 )
 def test_what_cannot_be_started_here_is_said(needs, environ, hosts, words, tmp_path: Path) -> None:
-    places = places_of(needs, tmp_path, hosts=hosts, environ=environ, dev=tmp_path)
+    places = placement_of(needs, tmp_path, hosts=hosts, environ=environ, dev=tmp_path)
     assert places.order is None
     (found,) = places.findings
     assert words in found.what
@@ -154,8 +161,8 @@ def test_what_cannot_be_started_here_is_said(needs, environ, hosts, words, tmp_p
 
 def test_in_an_allocation_srun_starts_one_program_a_node(tmp_path: Path) -> None:
     environ = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "here"}
-    needs = Needs(processes=4, machines=2, device="cpu")
-    places = places_of(needs, tmp_path, hosts=(), environ=environ)
+    needs = Requirements(processes=4, machines=2, device="cpu")
+    places = placement_of(needs, tmp_path, hosts=(), environ=environ)
     assert places.order is not None
     assert (places.order.world, places.order.local, places.order.address) == (4, 2, "here")
     (command,) = places.commands

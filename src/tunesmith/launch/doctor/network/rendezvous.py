@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunesmith.launch.doctor.finding import Finding
+from tunesmith.launch.doctor.finding import DoctorFinding
 from tunesmith.launch.doctor.network.ranks import Order
 
 SILENT = 2.0  # seconds without a sign of life
@@ -34,7 +34,7 @@ class Rank:
     heard: float = 0.0
 
 
-def listen(ranks: Mapping[int, Rank], event: Mapping[str, Any], now: float) -> None:
+def note_event(ranks: Mapping[int, Rank], event: Mapping[str, Any], now: float) -> None:
     """Take in one line of a rank."""
     rank = ranks.get(int(event["rank"]))
     if rank is None:
@@ -50,7 +50,9 @@ def everybody(ranks: Mapping[int, Rank], what: str) -> bool:
     return all(what in rank.said for rank in ranks.values())
 
 
-def judge_meeting(ranks: Mapping[int, Rank], order: Order, *, now: float, seconds: float) -> list[Finding]:
+def judge_meeting(
+    ranks: Mapping[int, Rank], order: Order, *, now: float, seconds: float
+) -> list[DoctorFinding]:
     """What the doctor says when all ranks are done, or its time is up.
 
     Args:
@@ -64,7 +66,7 @@ def judge_meeting(ranks: Mapping[int, Rank], order: Order, *, now: float, second
     return [_reached(ranks, order, now=now, seconds=seconds), *between]
 
 
-def _reached(ranks: Mapping[int, Rank], order: Order, *, now: float, seconds: float) -> Finding:
+def _reached(ranks: Mapping[int, Rank], order: Order, *, now: float, seconds: float) -> DoctorFinding:
     backend = "NCCL" if order.gpu else "gloo"
     if everybody(ranks, "reduced"):
         return _bandwidth(ranks, order, backend)
@@ -72,27 +74,29 @@ def _reached(ranks: Mapping[int, Rank], order: Order, *, now: float, seconds: fl
     absent = [number for number, rank in ranks.items() if "came" not in rank.said]
     if absent:
         what = f"{_names(absent, ranks)} did not come {waited}, of {order.world}"
-        return Finding(
+        return DoctorFinding(
             "processes", "problem", what, "see that machine's load, memory and limits (`ulimit -u`)"
         )
     silent = [n for n, r in ranks.items() if "failed" not in r.said and now - r.heard > SILENT]
     if silent:
         what = f"{_names(silent, ranks)} came, and then gave no sign of life; the others waited for it"
-        return Finding(
+        return DoctorFinding(
             "processes", "problem", what, "see what holds that process: `ps -o pid,stat,wchan -p PID`"
         )
     failed = [number for number, rank in ranks.items() if "failed" in rank.said]
     if failed:
         what = f"{_names(failed, ranks)}: {ranks[failed[0]].told['reason']}"
-        return Finding("processes", "problem", what, _remedy(str(ranks[failed[0]].told["reason"]), order))
+        return DoctorFinding(
+            "processes", "problem", what, _remedy(str(ranks[failed[0]].told["reason"]), order)
+        )
     apart = [number for number, rank in ranks.items() if "met" not in rank.said]
     if apart:
         what = f"{_names(apart, ranks)} did not meet rank 0 at {order.address}:{order.port} {waited}"
-        return Finding("processes", "problem", what, _INTERFACE)
+        return DoctorFinding("processes", "problem", what, _INTERFACE)
     what = (
         f"all {order.world} ranks met, but {backend} did not carry {order.megabytes} MB between them {waited}"
     )
-    return Finding("processes", "problem", what, _INTERFACE)
+    return DoctorFinding("processes", "problem", what, _INTERFACE)
 
 
 def _remedy(reason: str, order: Order) -> str:
@@ -105,7 +109,7 @@ def _remedy(reason: str, order: Order) -> str:
     return _INTERFACE if order.world > order.local else "see that machine's load, memory and limits"
 
 
-def _bandwidth(ranks: Mapping[int, Rank], order: Order, backend: str) -> Finding:
+def _bandwidth(ranks: Mapping[int, Rank], order: Order, backend: str) -> DoctorFinding:
     """How fast each rank sends: in a ring 2(n-1)/n of the tensor (arXiv 1802.05799, section 3)."""
     slowest = max(float(rank.told["seconds"]) for rank in ranks.values())
     size = order.megabytes * 1024**2
@@ -113,17 +117,19 @@ def _bandwidth(ranks: Mapping[int, Rank], order: Order, backend: str) -> Finding
     wrong = [number for number, rank in ranks.items() if not rank.told["right"]]
     if wrong:
         what = f"{backend} gave {_names(wrong, ranks)} a wrong sum"
-        return Finding("processes", "problem", what, "a faulty device or network: leave that machine out")
+        return DoctorFinding(
+            "processes", "problem", what, "a faulty device or network: leave that machine out"
+        )
     took = f"{slowest * 1000:.0f} ms over {backend} ({rate / 1e9:.2f} GB/s)"
     what = f"{order.world} processes met and reduced {order.megabytes} MB in {took}"
     between = order.world > order.local
     if rate < (_SLOW_BETWEEN if between else _SLOW_WITHIN):
         remedy = _INTERFACE if between else "other programs take the cores: end them, or use fewer processes"
-        return Finding("processes", "warning", f"{what}: slow", remedy)
-    return Finding("processes", "ok", what)
+        return DoctorFinding("processes", "warning", f"{what}: slow", remedy)
+    return DoctorFinding("processes", "ok", what)
 
 
-def _clocks(ranks: Mapping[int, Rank]) -> Iterable[Finding]:
+def _clocks(ranks: Mapping[int, Rank]) -> Iterable[DoctorFinding]:
     """All ranks looked at their clocks in the moment in which the last one came."""
     clocks = {str(rank.told["host"]): float(rank.told["clock"]) for rank in _met(ranks)}
     if len(clocks) < 2:
@@ -132,30 +138,30 @@ def _clocks(ranks: Mapping[int, Rank]) -> Iterable[Finding]:
     skew = clocks[late] - clocks[early]
     if skew > _SKEW:
         what = f"the clock of {late} is {skew:.1f} s ahead of that of {early}"
-        yield Finding("clocks", "warning", what, "set both by NTP: `timedatectl set-ntp true`")
+        yield DoctorFinding("clocks", "warning", what, "set both by NTP: `timedatectl set-ntp true`")
     else:
-        yield Finding("clocks", "ok", f"the machines' clocks agree within {skew:.1f} s")
+        yield DoctorFinding("clocks", "ok", f"the machines' clocks agree within {skew:.1f} s")
 
 
-def _folder(ranks: Mapping[int, Rank]) -> Iterable[Finding]:
+def _folder(ranks: Mapping[int, Rank]) -> Iterable[DoctorFinding]:
     met = _met(ranks)
     blind = sorted({str(rank.told["host"]) for rank in met if not rank.told["sees"]})
     if blind:
         what = f"{', '.join(blind)} does not see the run directory"
         remedy = "put `run.dir` (and the recipe) on a file system that every machine mounts at the same path"
-        yield Finding("shared folder", "problem", what, remedy)
+        yield DoctorFinding("shared folder", "problem", what, remedy)
     elif met:
-        yield Finding("shared folder", "ok", "every machine that came sees the run directory")
+        yield DoctorFinding("shared folder", "ok", "every machine that came sees the run directory")
 
 
-def _versions(ranks: Mapping[int, Rank]) -> Iterable[Finding]:
+def _versions(ranks: Mapping[int, Rank]) -> Iterable[DoctorFinding]:
     versions: dict[str, list[str]] = {}
     for rank in ranks.values():
         if "torch" in rank.told:
             versions.setdefault(str(rank.told["torch"]), []).append(str(rank.told["host"]))
     if len(versions) > 1:
         what = "; ".join(f"torch {version} on {hosts[0]}" for version, hosts in sorted(versions.items()))
-        yield Finding(
+        yield DoctorFinding(
             "versions", "problem", what, "use one environment, on a file system that all machines see"
         )
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.launch.doctor.disk import nearest_folder
-from tunesmith.launch.doctor.finding import Finding
+from tunesmith.launch.doctor.finding import DoctorFinding
 from tunesmith.launch.doctor.network.ranks import Order
-from tunesmith.launch.doctor.network.rendezvous import SILENT, Rank, everybody, judge_meeting, listen
+from tunesmith.launch.doctor.network.rendezvous import SILENT, Rank, everybody, judge_meeting, note_event
 from tunesmith.launch.local.hosts import CONNECT_SECONDS
 
 _SMALLEST_PORT, _PORTS = 20000, 20000
@@ -31,7 +31,7 @@ def check_processes(
     *,
     seconds: float,
     watch: Callable[[Mapping[str, Any]], None] = lambda event: None,
-) -> list[Finding]:
+) -> list[DoctorFinding]:
     """Start the programs that fork the ranks, hear them, and judge.
 
     Args:
@@ -135,7 +135,7 @@ def _hear(
                     if event is None:
                         noise.append(line.decode(errors="replace").strip())
                         continue
-                    listen(ranks, event, time.monotonic())
+                    note_event(ranks, event, time.monotonic())
                     watch(event)
             if any("failed" in rank.said for rank in ranks.values()):
                 # The others may say why, or fall silent, which tells whose fault it is.
@@ -163,8 +163,8 @@ def _end(program: subprocess.Popen[bytes]) -> None:
         pass
 
 
-def _stillborn(command: Sequence[str], noise: Sequence[str]) -> Finding:
+def _stillborn(command: Sequence[str], noise: Sequence[str]) -> DoctorFinding:
     """A program that ended before any rank came: no torch, no such host, no srun."""
     what = f"`{Path(command[0]).name}` started no process: {noise[-1][:300]}"
     remedy = "start that command by hand and see; with ssh, a key without a password must be let in"
-    return Finding("processes", "problem", what, remedy)
+    return DoctorFinding("processes", "problem", what, remedy)
