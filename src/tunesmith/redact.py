@@ -198,7 +198,7 @@ def _looks_drawn(value: str) -> bool:
 def _is_key(word: str) -> bool:
     """Whether ``sk-…`` is a key, drawn by lot in a long part or as a whole, and no name of a run."""
     rest = word[3:]
-    if re.match(r"(?:proj|ant|svcacct|admin|or-v\d|live)-[\w-]{16}", rest):  # the makers' own second word
+    if re.match(r"(?:proj|ant|svcacct|admin|or-v\d|live)-(?:api\d\d-)?\w{16}", rest):  # the makers' own second word
         return True
     parts = (part for part in re.split(r"[_-]", rest) if len(part) >= 16)
     whole = len(rest) >= 32 and _is_random(rest)

@@ -14,6 +14,7 @@ import pytest
 from tunesmith.errors import UserError
 from tunesmith.infer.conversation import start
 from tunesmith.infer.open_run import open_run
+from tunesmith.terminal import printable
 
 PROGRAM = (
     "import sys, pathlib; from tunesmith.infer.chat import chat_loop; chat_loop(pathlib.Path(sys.argv[1]))"
@@ -123,7 +124,7 @@ def test_through_a_pipe_stdout_holds_answers_alone(language_run) -> None:
     assert done.returncode == 0, done.stderr
     conversation = start(open_run(language_run))
     conversation.command("/system be brief")
-    answer = say(conversation, "who ?")
+    answer = printable(say(conversation, "who ?"))
     assert done.stdout == f"{answer}\n{answer}\n"
     assert "system message set" in done.stderr
 
