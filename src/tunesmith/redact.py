@@ -42,6 +42,9 @@ _SHAPE = re.compile(
 _MAKERS = re.compile(r"\bsk-[\w-]{16,}")
 """What many makers of models begin their keys with; names of runs begin so too, see ``_is_key``."""
 
+_SECOND_MARK = re.compile(r"(?:proj|ant|svcacct|admin|or-v\d|live)-(?:api\d\d-)?\w{16}")
+"""What makers write behind ``sk-`` before a key."""
+
 _WEB_TOKEN = re.compile(r"(?<![\w-])(?P<head>[\w-]+)\.eyJ[\w-]{8,}(?:\.[\w-]*)?")
 _HEADER = re.compile(r"\beyJ[\w-]{8}")
 _PAIR = re.compile(
@@ -198,7 +201,7 @@ def _looks_drawn(value: str) -> bool:
 def _is_key(word: str) -> bool:
     """Whether ``sk-…`` is a key, drawn by lot in a long part or as a whole, and no name of a run."""
     rest = word[3:]
-    if re.match(r"(?:proj|ant|svcacct|admin|or-v\d|live)-(?:api\d\d-)?\w{16}", rest):  # the makers' own second word
+    if _SECOND_MARK.match(rest):
         return True
     parts = (part for part in re.split(r"[_-]", rest) if len(part) >= 16)
     whole = len(rest) >= 32 and _is_random(rest)
