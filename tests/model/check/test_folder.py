@@ -57,15 +57,19 @@ def test_a_pipe_is_not_waited_for(tmp_path) -> None:
         {"depths": [10**6, 2]},
         {"encoder_layers": 5000},
         {"num_local_experts": 10**7},
+        {"num_labels": 10**7},
+        {"vision_config": {"num_labels": 10**7}},
+        {"id2label": {str(number): "a" for number in range(200_001)}},
     ],
 )
-def test_more_layers_than_any_model_has_are_refused(settings) -> None:
+def test_more_layers_experts_or_labels_than_any_model_has_are_refused(settings) -> None:
     with pytest.raises(UserError, match="asks for more than the"):
         refuse_endless(settings, "config.json", "model.source")
 
 
 def test_what_models_have_is_taken() -> None:
     real = {"num_hidden_layers": 126, "depths": [3, 4, 23, 3], "n_routed_experts": 256, "block_size": 131_072}
+    real |= {"num_labels": 21_843, "id2label": {"0": "cat"}}
     refuse_endless(real | {"layer_norm_eps": 1e-5, "max_window_layers": 80}, "config.json", "model.source")
 
 

@@ -56,10 +56,11 @@ def too_much(place: str, room: int) -> UserError:
     )
 
 
-def too_packed(place: str, unpacked: int) -> UserError:
-    """What is said of a packed file that gives far more than rows of text would."""
+def too_packed(place: str, unpacked: int, lines: int) -> UserError:
+    """What is said of a packed file that gives far more bytes or lines than rows of text would."""
     return UserError(
-        f"it unpacks to more than {unpacked >> 20} MiB, which is far more than its size lets expect",
+        f"it unpacks to {lines:,} lines with {unpacked / 2**20:.1f} MiB and more,"
+        " which is far more than its size lets expect",
         place,
         "see where it comes from; if it is meant, unpack it and name the unpacked file",
     )

@@ -66,7 +66,7 @@ def decoded_lines(path: Path, encoding: str, longest: int = MOST_CELL) -> Iterat
                     raise too_long(str(path), number, longest)
                 given += len(line)
                 if given > most or number > lines:
-                    raise too_packed(str(path), given)
+                    raise too_packed(str(path), given, number)
                 text = line.decode(encoding, "surrogateescape")
                 if number == 1:
                     _refuse_other_mark(line, path, encoding)

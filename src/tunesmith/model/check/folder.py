@@ -13,8 +13,11 @@ from tunesmith.errors import UserError
 MOST_LAYERS = 2000
 """Of any kind in one model; the deepest known have some hundreds, and each is an object to be made."""
 MOST_EXPERTS = 10_000
+MOST_LABELS = 200_000
+"""Transformers names and sorts them whenever it writes a configuration; so many take 10 s."""
 _LAYERS = re.compile(r"(^|_)(n_)?(layers?|depths?|blocks?)$")
 _EXPERTS = re.compile(r"(^|_)experts?$")
+_LABELS = re.compile(r"^(num_labels|id2label|label2id)$")
 _READ = (".json", ".safetensors", ".gguf", ".jinja", ".model", ".txt", ".bin")
 _MOST_BYTES = 64 << 20
 
@@ -62,7 +65,7 @@ def refuse_outside(index: Path, where: str = "model.source") -> None:
 
 
 def refuse_endless(settings: Mapping[str, Any], what: str, where: str) -> None:
-    """Refuse a configuration with more layers or experts than could be made in a reasonable time.
+    """Refuse a configuration with more layers, experts or labels than could be made in a reasonable time.
 
     Args:
         settings: as ``config.json`` or ``model.new`` has them.
@@ -73,7 +76,7 @@ def refuse_endless(settings: Mapping[str, Any], what: str, where: str) -> None:
         UserError: if there are too many, with their key.
     """
     for key, count in _counts(settings):
-        most = MOST_LAYERS if _LAYERS.search(key) else MOST_EXPERTS
+        most = _most(key)
         if count > most:
             raise UserError(
                 f"`{key}: {count}` in `{what}` asks for more than the {most:,} that are built at most",
@@ -82,9 +85,17 @@ def refuse_endless(settings: Mapping[str, Any], what: str, where: str) -> None:
             )
 
 
+def _most(key: str) -> float:
+    """How many of what a key counts are built at most; infinite if it counts none of these."""
+    kinds = ((_LAYERS, MOST_LAYERS), (_EXPERTS, MOST_EXPERTS), (_LABELS, MOST_LABELS))
+    return next((most for pattern, most in kinds if pattern.search(key)), float("inf"))
+
+
 def _counts(settings: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:
-    counted = _LAYERS.search(key) or _EXPERTS.search(key)
-    if isinstance(settings, Mapping):
+    counted = _most(key) < float("inf")
+    if _LABELS.search(key) and isinstance(settings, Mapping):
+        yield key, len(settings)
+    elif isinstance(settings, Mapping):
         for name, value in settings.items() if depth < 8 else ():
             yield from _counts(value, str(name), depth + 1)
     elif counted and isinstance(settings, int | float):
