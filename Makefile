@@ -63,16 +63,20 @@ env-locked: ## make .venv from lock/ alone: every file is checked by its SHA-256
 demo: env ## fine-tune a real GPT until it is good enough (about 5 minutes on 2 cores)
 	PATH="$(CURDIR)/$(BIN):$$PATH" accelerate launch recipes/gpt_sft.yaml $(ARGS)
 
+# Files are shared out over the cores; tests/conftest.py says which of them stay together. -n 0 in PYTEST_ARGS
+# runs everything in one process, in order.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadgroup --no-loadscope-reorder --durations=25
+
 # One thread per operation while testing: tiny tensors gain nothing from more, and 1 is also what
 # launched runs take for "unsaid" (see src/tunesmith/world/threads.py), so these share out the cores.
 test: env ## run every test
-	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m "not long" $(PYTEST_ARGS)
 
 test-long: env ## run the exhaustive tests: matrices, soaks and whole cases (an hour and more on 2 cores)
-	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m long $(PYTEST_ARGS)
 
 test-fast: env ## run the tests that take seconds
-	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not slow and not browser and not slurm and not long" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m "not slow and not browser and not slurm and not long" $(PYTEST_ARGS)
 
 lint: env ## check style, formatting and types
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ def is_true(node: ast.expr) -> bool:
 
 
 def last_name(node: ast.expr) -> str:
-    return ast.unparse(node).rsplit(".", 1)[-1]
+    return node.attr if isinstance(node, ast.Attribute) else ast.unparse(node).rsplit(".", 1)[-1]
 
 
 def complaint(call: ast.Call) -> str | None:
@@ -53,9 +53,11 @@ def complaint(call: ast.Call) -> str | None:
 
 def loads_by_itself(module_text: str, call: ast.Call) -> bool:
     """Whether a call of ``from_pretrained`` stands outside of ``open_location``, which settles this."""
+    if last_name(call.func) != "from_pretrained":
+        return False
     segment = ast.get_source_segment(module_text, call) or ""
     told = "trust_remote_code" in segment or "SAFELY" in segment or "options" in segment
-    return last_name(call.func) == "from_pretrained" and not told
+    return not told
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from tunesmith.live.eta import eta
 from tunesmith.live.follow import MOST_STEPS, follow_journal
 from tunesmith.live.watch import watch_run
 
+pytestmark = pytest.mark.xdist_group("screen")
+
 
 def shown(run_dir, *, width: int = 100, once: bool = True, **options) -> tuple[str, int]:
     out = io.StringIO()

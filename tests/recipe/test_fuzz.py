@@ -71,7 +71,7 @@ quick = settings(settings.get_profile("fuzz"), max_examples=150)
 def outcome(folder: Path, raw: bytes, overrides: tuple[str, ...] = ()) -> str:
     path = folder / "fuzz.yaml"
     path.write_bytes(raw)
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         recipe = load_recipe(path, overrides)
         assert isinstance(recipe, Recipe)
@@ -81,7 +81,7 @@ def outcome(folder: Path, raw: bytes, overrides: tuple[str, ...] = ()) -> str:
         message = str(error)
         assert message.strip()
         message.encode()
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 4
     return message
 
 

@@ -158,7 +158,7 @@ def test_whatever_is_broken_is_said_before_training_and_unknown_during_it(
     with pytest.raises(UserError, match="cannot be used") as caught:
         probe(section(server, way))
     assert any(word in caught.value.what for word in what.split("|")), caught.value.what
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     values = judge_answers(section(server, way, concurrency=1), tmp_path, scored(*"abcdefghijkl"))
     assert all(map(math.isnan, values))
     assert "scored 0 of 12 answers" in capsys.readouterr().out

@@ -162,9 +162,9 @@ def test_a_thousand_resamples_of_500_examples_cost_milliseconds() -> None:
     values, weights = list(np.random.default_rng(0).random(500)), [3] * 500
     took = []
     for _ in range(7):
-        started = time.perf_counter()
+        started = time.process_time()
         bootstrap_interval(values, weights)
-        took.append(time.perf_counter() - started)
+        took.append(time.process_time() - started)
     assert min(took) < 0.1  # about 0.01 s on an idle core
 
 

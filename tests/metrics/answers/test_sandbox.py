@@ -56,7 +56,7 @@ def test_what_takes_too_much_ends_soon(program) -> None:
     ran = run_program(program, QUICK)
     assert not ran.ended_well
     assert len(ran.output) <= 1 << 20
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 20  # one of them sleeps for 60
 
 
 @pytest.mark.parametrize("leave", ["", "os.setsid()"])

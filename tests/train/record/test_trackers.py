@@ -154,7 +154,7 @@ def test_one_that_is_down_costs_training_nothing_and_the_end_little(tmp_path, ca
     address = f"http://127.0.0.1:{request.getfixturevalue(port)}"
     started = time.monotonic()
     with tracked([Tracker(name="mlflow", address=address)], tmp_path / "run", main=True, patience=4.0):
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 3
         write_steps(journal, range(1, 13))
         left = time.monotonic()
     assert time.monotonic() - left < 9
