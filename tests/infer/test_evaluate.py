@@ -60,7 +60,7 @@ def test_the_command_writes_a_page_and_scores_into_the_run(labels_run, labelled,
     assert "left out: 1 empty" in out
     folder = labels_run / "evaluations" / "rows"
     page = (folder / "report.html").read_text()
-    for words in ("accuracy", "Confusion", "Most wrong", "accuracy by topic", "95 % interval"):
+    for words in ("accuracy", "Confusion", "Errors that remain", "accuracy by topic", "95 % interval"):
         assert words in page
     content = json.loads((folder / "evaluation.json").read_text())
     assert content["metrics"]["accuracy"] == pytest.approx(

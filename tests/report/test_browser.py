@@ -1,5 +1,6 @@
 """The page in a real browser: nothing fails, nothing is loaded, and it can be read."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -157,3 +158,54 @@ def test_an_unfinished_run_opens_too(show, run_dir) -> None:
         (run_dir / name).unlink()
     page = show(run_dir)
     assert page.get_by_role("heading", level=1).inner_text().startswith("No verdict yet: at step 120")
+
+
+def many_metrics(run_dir: Path) -> None:
+    """Three metrics of long names and two slices, each with its interval, and a guard's note."""
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        if line["kind"] == "eval":
+            for name in ("balanced_accuracy", "macro_f1", "worst/exact_match", "exact_match[topic=art]"):
+                line["metrics"][name], line["intervals"][name] = 0.5, [0.412, 0.588]
+            line["notes"] = ["the guard on talk/loss bars these weights: 5.50 against 4.92, at most 0.5"]
+    (run_dir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+SEEN = """selector => { const edge = document.documentElement.clientWidth;
+  return [...document.querySelectorAll(selector)].map((e) => e.getBoundingClientRect())
+    .every((box) => box.width > 0 && box.left >= 0 && box.right <= edge + 0.5); }"""
+
+
+@pytest.mark.parametrize(
+    ("width", "media"), [(1200, "screen"), (800, "screen"), (390, "screen"), (700, "print")]
+)
+def test_decision_and_reason_are_seen_with_any_number_of_metrics(
+    show, run_dir, width: int, media: str
+) -> None:
+    many_metrics(run_dir)
+    page = show(run_dir, width=width)
+    page.emulate_media(media=media)
+    assert page.evaluate(SEEN, "#verdicts .decision")
+    assert page.evaluate(SEEN, "#verdicts .reason")
+    assert page.evaluate(SEEN, "#verdicts td")
+
+
+def test_nothing_on_paper_is_wider_than_the_paper(show, run_dir, make_run) -> None:
+    labels = [f"a class with a long name {n}" for n in range(30)]
+    (run_dir / "confusion.json").write_text(json.dumps({"labels": labels, "counts": [[7] * 30] * 30}))
+    many_metrics(run_dir)
+    page = show(run_dir, width=700)
+    page.emulate_media(media="print")
+    wide = "[...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1).length"
+    assert page.evaluate(wide) == 0
+
+
+def test_two_looks_are_two_points_and_no_line(show, make_run) -> None:
+    page = show(make_run(steps=20, every=20))
+    chart = page.locator('svg[data-chart="exact_match"]')
+    assert chart.locator("circle.dot").count() == 2
+    assert chart.locator("path.whisker").count() == 2
+    assert chart.locator("path.band").count() == 0
+    assert chart.locator("path.line").evaluate("(e) => getComputedStyle(e).stroke") == "none"
+    chart.hover(position={"x": chart.bounding_box()["width"] * 0.96, "y": 50})
+    assert page.locator("figure", has=chart).locator("output").inner_text().startswith("step 20: ")

@@ -12,9 +12,10 @@ from tunesmith.report.sections.confusion import MOST_LABELS, confusion
 from tunesmith.report.sections.data import data_section
 from tunesmith.report.sections.flips import tally
 from tunesmith.report.sections.resources import facts, reproduce, tables
-from tunesmith.report.sections.results import fewer_rows, figures, gains, verdicts
+from tunesmith.report.sections.results import fewer_rows, figures, gains
 from tunesmith.report.sections.samples import fate, previews, samples, visible
 from tunesmith.report.sections.variants import variants
+from tunesmith.report.sections.verdicts import verdicts
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,8 @@ def test_figures_in_order(run_dir) -> None:
 
 def test_every_verdict_of_a_short_run_is_there(run_dir) -> None:
     table = verdicts(read_run(run_dir))
-    assert table.columns == ("exact_match", "loss", "perplexity")
+    assert table.columns == ("exact_match", "loss")
+    assert [name for name, _, _ in table.rows[0].others] == ["perplexity"]
     assert [row.step for row in table.rows] == [0, 20, 40, 60, 80, 100, 120]
     assert [row.kept for row in table.rows] == [False] * 6 + [True]
     assert (table.rows[-1].decision, table.rows[-1].rule) == ("stop", "target")
@@ -174,7 +176,8 @@ def test_confusion_shares(run_dir) -> None:
     (run_dir / "confusion.json").write_text(json.dumps({"labels": ["a", "b", "c"], "counts": counts}))
     table = confusion(read_run(run_dir))
     assert [row.recall for row in table.rows] == ["0.80", "0.00", "–"]
-    assert table.precisions == ("0.89", "0.00", "0.00")
+    assert [row.precision for row in table.rows] == ["0.89", "0.00", "0.00"]
+    assert [row.f1 for row in table.rows] == ["0.84", "0.00", "0.00"]
     assert table.pairs == (("b", "c", 9), ("a", "b", 2), ("b", "a", 1))
     assert [cell.heat for cell in table.rows[0].cells] == [80, 20, 0]
 
@@ -267,3 +270,20 @@ def test_a_source_of_which_not_all_rows_are_used_says_so(run_dir, chosen, said) 
     section = data_section(read_run(run_dir))
     assert section.sources == (("a.jsonl", said),)
     assert ("of them measured", "a sample of 20") in section.counts
+
+
+def test_notes_on_the_data_stand_in_the_page(run_dir) -> None:
+    found = json.loads((run_dir / "data.json").read_text())
+    note = "the evaluation set has 3 rows of the class ABBR only"
+    (run_dir / "data.json").write_text(json.dumps({**found, "notes": [note]}))
+    assert data_section(read_run(run_dir)).notes == (note,)
+    assert note in render_page(run_dir)
+
+
+def test_what_a_guard_bars_stands_beside_the_verdict(run_dir) -> None:
+    records = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    note = "the guard on talk/loss bars these weights: 5.50 against 4.92, at most 0.5"
+    records[-1]["notes"] = [note]
+    (run_dir / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
+    assert verdicts(read_run(run_dir)).rows[-1].notes == (note,)
+    assert note in render_page(run_dir)

@@ -10,14 +10,12 @@ from typing import Any
 from markupsafe import Markup
 
 from tunesmith import numbers
-from tunesmith.metrics.match import label_match
 from tunesmith.metrics.table import direction
+from tunesmith.report.errors.remaining import remaining
 from tunesmith.report.page import environment, packaged, policy
 from tunesmith.report.sections.confusion import confusion_table
 from tunesmith.report.sections.slices import NAME
 from tunesmith.tasks.task import Scored
-
-MOST_WRONG, MOST_CHARACTERS = 40, 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,19 +29,8 @@ class Value:
     worst: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wrong:
-    """A row that the model has wrong, or has most wrong of all."""
-
-    id: str
-    input: str
-    reference: str
-    prediction: str
-    loss: str
-
-
 def evaluation_page(content: Mapping[str, Any], scored: Sequence[Scored]) -> str:
-    """The page: metrics with intervals, slices, confusion, and the rows that went most wrong.
+    """The page: metrics with intervals, slices, confusion, and the errors.
 
     Args:
         content: of ``evaluation.json``.
@@ -67,7 +54,7 @@ def evaluation_page(content: Mapping[str, Any], scored: Sequence[Scored]) -> str
             values=[_value(name, metrics, intervals) for name in metrics if NAME.fullmatch(name) is None],
             slices=_slices(metrics, intervals),
             confusion=confusion_table(found) if found else None,
-            wrong=most_wrong(scored),
+            remaining=remaining(scored),
         )
     )
 
@@ -103,35 +90,3 @@ def _slices(metrics: Mapping[str, float], intervals: Mapping[str, Any]) -> list[
         )
         for (metric, column), parts in tables.items()
     ]
-
-
-def most_wrong(scored: Sequence[Scored]) -> list[Wrong]:
-    """The rows whose answer is not the reference, the largest loss a token first."""
-    wrong = [one for one in scored if one.prediction is None or not _right(one)]
-    ordered = sorted(wrong, key=lambda one: -_loss(one))
-    return [
-        Wrong(
-            id=one.id,
-            input=_short(one.input),
-            reference=_short(one.reference),
-            prediction=numbers.ABSENT if one.prediction is None else _short(one.prediction),
-            loss=numbers.number(_loss(one)),
-        )
-        for one in ordered[:MOST_WRONG]
-    ]
-
-
-def _right(one: Scored) -> bool:
-    if isinstance(one.prediction, float):
-        return False  # of numbers all are a little wrong
-    return bool(label_match(str(one.prediction).strip(), str(one.reference).strip()))
-
-
-def _loss(one: Scored) -> float:
-    loss = one.loss / max(one.count, 1)
-    return math.inf if math.isnan(loss) else loss
-
-
-def _short(value: Any) -> str:
-    text = numbers.number(value) if isinstance(value, float) else str(value)
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"

@@ -10,18 +10,20 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tunesmith.report.errors.remaining import remaining
 from tunesmith.report.run_files import RunFiles, read_run
 from tunesmith.report.sections.confusion import confusion
 from tunesmith.report.sections.cost import bill
 from tunesmith.report.sections.data import data_section
 from tunesmith.report.sections.flips import flips
 from tunesmith.report.sections.resources import facts, reproduce, tables
-from tunesmith.report.sections.results import fewer_rows, figures, gains, verdicts
+from tunesmith.report.sections.results import fewer_rows, figures, gains
 from tunesmith.report.sections.samples import previews
 from tunesmith.report.sections.selection import chosen_by, classes, without_model
 from tunesmith.report.sections.slices import slices
 from tunesmith.report.sections.test_split import averages, test_split
 from tunesmith.report.sections.variants import variants
+from tunesmith.report.sections.verdicts import verdicts
 from tunesmith.report.summary import summarise_run
 
 MOST_RECIPE = 100_000
@@ -84,6 +86,7 @@ def _sections(run: RunFiles) -> dict[str, Any]:
         "verdicts": verdicts(run),
         "bill": bill(run),
         "slices": slices(run),
+        "remaining": remaining(run.scores or ()),
         "flips": flips(run),
         "variants": variants(run),
         "confusion": confusion(run),
@@ -105,14 +108,20 @@ def policy() -> str:
 
 
 def environment() -> Any:
-    """Jinja, with everything escaped."""
-    from jinja2 import Environment, StrictUndefined
+    """Jinja, with everything escaped; a page may include what stands beside it."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(packaged),
+    )
 
 
 def packaged(name: str) -> str:
-    """A file that stands beside this one."""
+    """A file that stands beside this one, or in a folder there."""
     return package_files.files("tunesmith.report").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -35,6 +35,7 @@ class Chart:
         line: the main curve.
         raw: a faint curve behind it (the values before smoothing).
         dots: mark each point of ``line``; the chosen one is marked in any case.
+        joined: draw a line from point to point; between two looks nobody knows how it went.
         bands: ``(step, low, high)``, the 95 % intervals.
         target: value of the target line.
         chosen: step whose weights were kept.
@@ -48,6 +49,7 @@ class Chart:
     line: Sequence[Point]
     raw: Sequence[Point] = ()
     dots: bool = False
+    joined: bool = True
     bands: Sequence[tuple[float, float, float]] = ()
     target: float | None = None
     chosen: int | None = None
@@ -64,9 +66,9 @@ def draw(chart: Chart, *, last_step: float) -> Markup:
         *_grid(x, y),
         *_target(chart.target, y),
         *_chosen(chart, x, y),
-        *_band(chart.bands, x, y),
+        *_band(chart.bands, x, y, joined=chart.joined),
         *_curve(chart.raw, x, y, "raw"),
-        *_curve(chart.line, x, y, "line"),
+        *_curve(chart.line, x, y, "line" if chart.joined else "line apart"),
         *_dots(chart, x, y),
         *_marks(chart.marks, x),
         *_gaps(chart.raw or chart.line, x),
@@ -128,9 +130,9 @@ def _chosen(chart: Chart, x: Axis, y: Axis) -> Iterable[str]:
     )
 
 
-def _band(bands: Sequence[tuple[float, float, float]], x: Axis, y: Axis) -> Iterable[str]:
+def _band(bands: Sequence[tuple[float, float, float]], x: Axis, y: Axis, *, joined: bool) -> Iterable[str]:
     finite = [band for band in bands if all(map(math.isfinite, band))]
-    if len(finite) < 2:
+    if len(finite) < 2 or not joined:
         for step, low, high in finite:
             yield f'<path class="whisker" d="M{x.pixel(step):.1f} {y.pixel(low):.1f}V{y.pixel(high):.1f}"/>'
         return

@@ -23,21 +23,31 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TruthRow:
-    """All predictions for one true label; ``recall`` is the share of them that is right."""
+    """All predictions for one true label.
+
+    Attributes:
+        label: the class.
+        cells: how often it was said to be each of the labels shown.
+        total: rows of the class.
+        precision: share of the rows said to be of the class that are.
+        recall: share of the rows of the class that were said to be.
+        f1: harmonic mean of the two.
+    """
 
     label: str
     cells: tuple[Cell, ...]
     total: int
+    precision: str
     recall: str
+    f1: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """The matrix, the precision of each column, the worst mix-ups and how many labels were left out."""
+    """The matrix, the worst mix-ups and how many labels were left out."""
 
     labels: tuple[str, ...]
     rows: tuple[TruthRow, ...]
-    precisions: tuple[str, ...]
     pairs: tuple[tuple[str, str, int], ...]
     left_out: int
 
@@ -54,10 +64,10 @@ def confusion_table(found: Record) -> Confusion | None:
     if not labels or len(counts) != len(labels) or any(len(row) != len(labels) for row in counts):
         return None
     shown = _shown(counts)
+    said = [sum(row[j] for row in counts) for j in range(len(labels))]
     return Confusion(
         labels=tuple(labels[j] for j in shown),
-        rows=tuple(_row(labels[i], counts[i], i, shown) for i in shown),
-        precisions=tuple(_share(counts[j][j], sum(row[j] for row in counts)) for j in shown),
+        rows=tuple(_row(labels[i], counts[i], i, shown, said[i]) for i in shown),
         pairs=_pairs(labels, counts),
         left_out=len(labels) - len(shown),
     )
@@ -71,13 +81,20 @@ def _shown(counts: Sequence[Sequence[int]]) -> list[int]:
     return sorted(sorted(range(size), key=lambda i: -mistakes[i])[:MOST_LABELS])
 
 
-def _row(label: str, counts: Sequence[int], truth: int, shown: Sequence[int]) -> TruthRow:
-    total = sum(counts)
+def _row(label: str, counts: Sequence[int], truth: int, shown: Sequence[int], said: int) -> TruthRow:
+    total, right = sum(counts), counts[truth]
     cells = tuple(
         Cell(count=counts[j], heat=round(100 * counts[j] / total) if total else 0, right=j == truth)
         for j in shown
     )
-    return TruthRow(label=label, cells=cells, total=total, recall=_share(counts[truth], total))
+    return TruthRow(
+        label=label,
+        cells=cells,
+        total=total,
+        precision=_share(right, said),
+        recall=_share(right, total),
+        f1=_share(2 * right, total + said),
+    )
 
 
 def _share(part: int, whole: int) -> str:

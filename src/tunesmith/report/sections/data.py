@@ -46,6 +46,7 @@ class DataSection:
     counts: tuple[tuple[str, str], ...]
     findings: tuple[FindingRow, ...]
     clean: tuple[str, ...]
+    notes: tuple[str, ...]
     fingerprint: str
 
 
@@ -60,6 +61,7 @@ def data_section(run: RunFiles) -> DataSection | None:
         counts=tuple(_counts(data)),
         findings=tuple(finding for finding in findings if finding.found or finding.dropped),
         clean=tuple(numbers.phrase(f.reason) for f in findings if not f.found and not f.dropped),
+        notes=tuple(str(note) for note in data.get("notes") or () if isinstance(note, str)),
         fingerprint=str(data.get("fingerprint") or ""),
     )
 

@@ -1,4 +1,4 @@
-"""Sections about what was measured: numbers before and after, curves, verdicts."""
+"""Sections about what was measured: numbers before and after, and curves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tunesmith.report.charts.curves import Chart, Mark, draw, dumbbell
 from tunesmith.report.charts.downsample import Point, downsample, smooth
 from tunesmith.report.run_files import Record, RunFiles
 from tunesmith.report.sections.slices import is_slice
-from tunesmith.report.summary import baseline, best, chief_metric, metrics_of, notes_of, targets
+from tunesmith.report.summary import baseline, best, chief_metric, metrics_of, targets
 
 MOST_VERDICTS = 120
 
@@ -52,7 +52,7 @@ def fewer_rows(run: RunFiles) -> str:
 
 def _gain(name: str, before: Record, after: Record, target: float | None) -> Gain:
     was, now = metrics_of(before).get(name), metrics_of(after).get(name)
-    bounds = [_bounds(record, name) for record in (before, after)]
+    bounds = [bounds_of(record, name) for record in (before, after)]
     known = was is not None and now is not None
     change = now - was if was is not None and now is not None else 0.0
     sign = 1 if direction(name) == "max" else -1
@@ -79,7 +79,8 @@ def metric_names(run: RunFiles, records: Sequence[Record]) -> list[str]:
     return [*dict.fromkeys([*first, *measured])]
 
 
-def _bounds(record: Record, name: str) -> Sequence[float]:
+def bounds_of(record: Record, name: str) -> Sequence[float]:
+    """The two ends of a metric's interval; empty if there is none."""
     intervals = record.get("intervals")
     pair = intervals.get(name) if isinstance(intervals, Mapping) else None
     if not isinstance(pair, list | tuple) or len(pair) != 2:
@@ -113,7 +114,7 @@ def figures(run: RunFiles) -> list[Figure]:
 def _metric_figure(run: RunFiles, name: str, last: int) -> Figure:
     measured = [record for record in run.evals if name in metrics_of(record)]
     line = [(record["step"], metrics_of(record)[name]) for record in measured]
-    bands = [(r["step"], b[0], b[1]) for r in measured if len(b := _bounds(r, name)) == 2]
+    bands = [(r["step"], b[0], b[1]) for r in measured if len(b := bounds_of(r, name)) == 2]
     target, kept = targets(run.recipe).get(name), best(run)
     goal = f" The target is {numbers.number(target)}." if target is not None else ""
     first, final = numbers.number(line[0][1]), numbers.number(line[-1][1])
@@ -123,6 +124,7 @@ def _metric_figure(run: RunFiles, name: str, last: int) -> Figure:
         summary=summary,
         line=line,
         dots=len(line) <= 150,
+        joined=len(line) > 2,
         bands=bands,
         target=target,
         chosen=kept.get("step") if kept else None,
@@ -130,8 +132,12 @@ def _metric_figure(run: RunFiles, name: str, last: int) -> Figure:
         marks=_verdict_marks(measured),
     )
     title = "evaluation loss" if name == "loss" else name
-    note = "Held-out rows; the band is the 95 % interval." if bands else "Held-out rows."
+    note = "Held-out rows." if not bands else f"Held-out rows; the {_drawn(bands)} the 95 % interval."
     return Figure(title=title, note=note, svg=draw(chart, last_step=last))
+
+
+def _drawn(bands: Sequence[tuple[float, float, float]]) -> str:
+    return "band is" if len(bands) > 2 else "bars are" if len(bands) > 1 else "bar is"
 
 
 def _verdict_marks(measured: Sequence[Record]) -> list[Mark]:
@@ -199,68 +205,3 @@ def _series(records: Sequence[Record], key: str) -> list[Point]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerdictRow:
-    """One evaluation and what was decided; ``metrics`` in the order of the table's columns."""
-
-    step: int
-    metrics: tuple[tuple[str, str], ...]
-    examples: str
-    seconds: str
-    decision: str
-    rule: str
-    reason: str
-    notes: tuple[str, ...]
-    kept: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdicts:
-    """The table of evaluations: columns, rows, and how many rows were left out for length."""
-
-    columns: tuple[str, ...]
-    rows: tuple[VerdictRow, ...]
-    left_out: int
-
-
-def verdicts(run: RunFiles) -> Verdicts | None:
-    """Every evaluation with its verdict; of very many the first, the last, and all that changed something."""
-    if not run.evals:
-        return None
-    columns, kept = tuple(metric_names(run, run.evals)), best(run)
-    kept_step = kept.get("step") if kept else None
-    shown = [record for index, record in enumerate(run.evals) if _is_shown(run.evals, index, kept_step)]
-    rows = tuple(_verdict_row(record, columns, kept_step) for record in shown)
-    return Verdicts(columns=columns, rows=rows, left_out=len(run.evals) - len(rows))
-
-
-def _is_shown(evals: Sequence[Record], index: int, kept_step: int | None) -> bool:
-    if (
-        len(evals) <= MOST_VERDICTS
-        or index < 5
-        or index >= len(evals) - 20
-        or evals[index]["step"] == kept_step
-    ):
-        return True
-    return index % -(-len(evals) // (MOST_VERDICTS - 25)) == 0
-
-
-def _verdict_row(record: Record, columns: Sequence[str], kept_step: int | None) -> VerdictRow:
-    found = record.get("verdict")
-    verdict: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
-    metrics = metrics_of(record)
-    return VerdictRow(
-        step=record["step"],
-        metrics=tuple(
-            (numbers.number(metrics.get(n)), numbers.interval(_bounds(record, n))) for n in columns
-        ),
-        examples=numbers.number(record.get("examples")),
-        seconds=numbers.duration(record.get("seconds")),
-        decision=str(verdict.get("decision") or numbers.ABSENT),
-        rule=str(verdict.get("rule") or ""),
-        reason=str(verdict.get("reason") or ""),
-        notes=tuple(notes_of(record)),
-        kept=record["step"] == kept_step,
-    )
