@@ -4,6 +4,7 @@
 something which takes long to make; whatever watches a screen or a clock closely takes turns, too.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -21,13 +22,44 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
-COSTLY = {("train", "finished"): "finished", ("faults", "launcher"): "faults", ("slurm", "cluster"): "slurm"}
-"""Room and a fixture of it that takes long to make, to the group of the files that ask for it."""
+
+def _sampled(items, sample: int, each: str = "") -> list:
+    """Some cases of a matrix, always the same: one for every value of ``each``, and ``sample`` in all."""
+    order = sorted(items, key=lambda item: hashlib.sha256(item.name.encode()).digest())
+    first = {str(item.callspec.params[each]): item for item in reversed(order)} if each else {}
+    chosen = list(first.values())
+    return chosen + [item for item in order if item not in chosen][: max(0, sample - len(chosen))]
+
+
+def _leave_matrices_to_long(items) -> None:
+    """Mark `long` whatever is not in the sample of a test with the mark `matrix`."""
+    cases: dict[str, list] = {}
+    for item in items:
+        if item.get_closest_marker("matrix"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for found in cases.values():
+        chosen = _sampled(found, **found[0].get_closest_marker("matrix").kwargs)
+        for item in found:
+            if item not in chosen:
+                item.add_marker(pytest.mark.long)
+
+
+COSTLY = {
+    ("train", "finished"): "finished",
+    ("train", "lora_recipe"): "adapters",  # needs finished runs, too: half of the files that do
+    ("faults", "launcher"): "faults",
+    ("slurm", "cluster"): "slurm",
+}
+"""Room and a fixture of it that takes long to make, to the group of the files that use it: the last one."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items) -> None:
-    """In a worker: mark groups, and put first what takes longest, so that no worker waits at the end."""
+    """Share out: cases of a matrix to `make test` or `make test-long`, and in a worker files to groups.
+
+    What takes longest is put first, so that no worker waits at the end.
+    """
+    _leave_matrices_to_long(items)
     if not hasattr(config, "workerinput"):
         return
     here = Path(__file__).parent

@@ -98,6 +98,7 @@ def assert_sound(run_dir: Path, steps: tuple[int, ...], what: object) -> int:
 @EVERY_ACTION
 @pytest.mark.parametrize(("keep", "best"), [(1, 3), (2, 1)], ids=["a new best", "an old best"])
 @pytest.mark.slow
+@pytest.mark.matrix(sample=3)
 def test_a_save(bench, place, action, keep, best) -> None:
     before = place / "before"
     for step in (1, 2):
@@ -129,6 +130,7 @@ def test_a_save(bench, place, action, keep, best) -> None:
 
 @EVERY_ACTION
 @pytest.mark.slow
+@pytest.mark.matrix(sample=2)
 def test_a_save_in_place_of_a_damaged_one(bench, place, action) -> None:
     before = place / "before"
     for step in (1, 2):

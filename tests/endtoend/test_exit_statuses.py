@@ -138,6 +138,7 @@ def carry_out(
 
 
 @pytest.mark.parametrize(("launcher", "name"), CASES)
+@pytest.mark.matrix(sample=12, each="launcher")
 def test_statuses(tmp_path: Path, launcher: str, name: str) -> None:
     ending = ENDINGS[name]
     project = tmp_path / "project"

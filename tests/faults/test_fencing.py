@@ -25,6 +25,7 @@ def is_stopped(launched) -> bool:
 
 
 @pytest.mark.parametrize("point", POINTS)
+@pytest.mark.matrix(sample=2)
 def test_a_stale_owner_that_wakes_is_refused(
     struck, launcher, read, controls, same, settings, tmp_path, point
 ):

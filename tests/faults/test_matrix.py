@@ -32,6 +32,7 @@ FIRST_ALONE = {"save-publish", "export"}
 
 
 @pytest.mark.parametrize("phase", POINTS)
+@pytest.mark.matrix(sample=3)
 def test_killed_in_any_phase(struck, launcher, read, controls, same, settings, tmp_path, phase):
     launched, _ = struck(f"{POINTS[phase]} do=SIGKILL", "data.cache=false")
     assert launched.wait() == -signal.SIGKILL
@@ -40,6 +41,7 @@ def test_killed_in_any_phase(struck, launcher, read, controls, same, settings, t
 
 
 @pytest.mark.parametrize("phase", ["load", "forward", "backward", "evaluate", "save-write", "save-publish"])
+@pytest.mark.matrix(sample=2)
 def test_one_of_two_killed_in_any_phase(
     struck, launcher, read, controls, same, took, settings, tmp_path, phase
 ):
@@ -117,6 +119,7 @@ def test_files_that_may_not_grow(launcher, read, controls, same, settings, tmp_p
 
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EDQUOT"])
 @pytest.mark.parametrize("point", ["save-write", "save-publish"])
+@pytest.mark.matrix(sample=2, each="point")
 def test_a_save_that_fails_once_is_tried_again(struck, read, controls, same, tmp_path, point, error):
     launched, _ = struck(f"{point} at=2 do={error}")
     assert launched.wait() == 0, launched.err
@@ -128,6 +131,7 @@ def test_a_save_that_fails_once_is_tried_again(struck, read, controls, same, tmp
 @pytest.mark.parametrize(
     "name", ["weights.safetensors", "optimizer.safetensors", "random-0.json", "state.json", "manifest.json"]
 )
+@pytest.mark.matrix(sample=5, each="name")
 def test_a_damaged_file_is_named_and_passed_over(
     struck, launcher, read, controls, same, settings, tmp_path, name, how
 ):
@@ -187,6 +191,7 @@ def test_an_evaluator_that_raises_in_one_of_two(struck, read, took, tmp_path):
     assert read.json(tmp_path / "run" / "result.json")["status"] == "failed"
 
 
+@pytest.mark.long
 def test_killed_ten_times_in_a_row(launcher, read, controls, same, settings, tmp_path):
     """Nothing that a killed run leaves behind is in the way of the next."""
     for number in range(10):

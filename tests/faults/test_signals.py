@@ -31,6 +31,7 @@ NOT_CACHED = "data.cache=false"
 
 
 @pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.matrix(sample=3)
 def test_asked_in_any_phase(struck, launcher, read, controls, same, took, settings, tmp_path, phase):
     launched, _ = struck(PHASES[phase], NOT_CACHED)
     asked = time.monotonic()
@@ -48,6 +49,7 @@ def test_asked_in_any_phase(struck, launcher, read, controls, same, took, settin
 
 
 @pytest.mark.parametrize("phase", ["encode", "load", "baseline, half-way", "forward", "generation", "save"])
+@pytest.mark.matrix(sample=2)
 def test_one_of_two_processes_is_asked_and_both_leave(
     struck, launcher, read, controls, same, took, settings, tmp_path, phase
 ):
@@ -76,6 +78,7 @@ def test_asked_again_and_again_as_slurm_does(struck, launcher, read, controls, s
 
 
 @pytest.mark.parametrize("point", ["data at=1", "forward at=6"], ids=["workers begin", "workers run"])
+@pytest.mark.matrix(sample=1)
 def test_a_signal_to_the_whole_group_leaves_the_workers_alone(
     struck, launcher, read, controls, same, settings, tmp_path, point
 ):

@@ -36,6 +36,7 @@ def stopped(read, launched) -> bool:
     ],
     ids=["step", "evaluation", "save"],
 )
+@pytest.mark.matrix(sample=2, each="rank")
 def test_a_stopped_process_is_named(struck, read, took, tmp_path, rank, point, phase, step):
     orders = point.replace(" ", f" rank={rank} ", 1) + " do=SIGSTOP"
     launched, _ = struck(orders, f"run.deadline={DEADLINE:g}s", processes=2)
@@ -73,6 +74,7 @@ def test_it_goes_on_afterwards(struck, read, launcher, controls, same, settings,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["forward at=6", "evaluate at=2"])
+@pytest.mark.matrix(sample=1)
 def test_a_hang_in_a_single_process_is_ended_too(struck, read, took, tmp_path, point):
     launched, hung = struck(f"{point} do=sleep:100", "run.deadline=3s")
     assert launched.wait() == 1
@@ -85,6 +87,7 @@ def test_a_hang_in_a_single_process_is_ended_too(struck, read, took, tmp_path, p
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["forward", "generate"])
+@pytest.mark.matrix(sample=1)
 def test_a_process_that_is_slow_is_left_alone(launcher, read, controls, same, settings, tmp_path, point):
     """Ten times as slow as the other, and longer in an evaluation than the deadline."""
     orders = f"{point} rank=1 at=* do=sleep:0.6"

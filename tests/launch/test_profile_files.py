@@ -123,6 +123,7 @@ def test_nothing_else_stands_in_the_folder() -> None:
         ("cpu_fsdp2", 2),
     ],
 )
+@pytest.mark.matrix(sample=2)
 def test_accelerate_alone_starts_it(name: str, processes: int, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

@@ -234,6 +234,7 @@ def test_nothing_left_out_is_the_run_that_was_never_interrupted(launcher, read, 
 
 
 @pytest.mark.parametrize("name", PARTS)
+@pytest.mark.matrix(sample=8)
 def test_a_part_that_is_left_out_is_noticed(launcher, read, interrupted, whole, tmp_path, name):
     arguments, leave_out = PARTS[name]
     prepared = PREPARED.get(name, {})

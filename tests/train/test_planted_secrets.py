@@ -149,6 +149,7 @@ def test_a_whole_run_and_its_continuation(launcher, mine) -> None:
         ([], '{"question": "an ordinary sentence, planted'),
     ],
 )
+@pytest.mark.matrix(sample=6)
 def test_mistakes(launcher, mine, arguments, row) -> None:
     """A message quotes what is wrong, but for secrets; nothing that holds one is written."""
     if row is not None:

@@ -23,6 +23,7 @@ def open_umask(launcher, tmp_path):
 
 @pytest.mark.parametrize("task", ["causal-lm", "image-classification"])
 @pytest.mark.parametrize("there", [False, True], ids=["new", "an empty folder"])
+@pytest.mark.matrix(sample=2, each="task")
 def test_every_file_under_umask_000(launcher, open_umask, tmp_path, task, there):
     run_dir = tmp_path / "shared" / "run"
     if there:
@@ -83,6 +84,7 @@ def test_what_was_opened_up_stays_open(launcher, open_umask, tmp_path):
     ],
 )
 @pytest.mark.parametrize("kind", ["file", "folder", "nothing"])
+@pytest.mark.matrix(sample=6, each="kind")
 def test_a_planted_link_is_not_followed(launcher, tmp_path, name, kind):
     target, run_dir = tmp_path / "target", tmp_path / "run"
     run_dir.mkdir()
@@ -113,6 +115,7 @@ def test_the_run_directory_itself_may_be_a_link(launcher, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["..yaml", "...yaml", "....yaml", "a b.yaml", "é.yaml"])
+@pytest.mark.matrix(sample=2)
 def test_the_name_of_a_recipe_leads_nowhere(launcher, tmp_path, name):
     folder = tmp_path / "deep" / "er"
     folder.mkdir(parents=True)

@@ -49,6 +49,7 @@ def lora(launcher, read, lora_recipe, tmp_path_factory):
         "+".join(one.partition(".")[2] for one in value) if isinstance(value, list) else str(value)
     ),
 )
+@pytest.mark.matrix(sample=3, each="processes")
 def test_everything_tuned(launcher, read, full, tmp_path, arguments, processes):
     found = losses(launcher, read, "causal-lm", tmp_path / "run", *arguments, processes=processes)
     assert_alike(found, full)

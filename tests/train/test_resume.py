@@ -59,6 +59,7 @@ def assert_equal_runs(run_dir: Path, control: Path, read, *, resumed: int = 1) -
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.matrix(sample=1)
 def test_killed_at_any_step(launcher, read, control, tmp_path, seed):
     step, run_dir = random.Random(seed).randrange(11, STEPS - 12), tmp_path / "run"
     launched = launcher.start("causal-lm", *SETTINGS, f"run.dir={run_dir}")

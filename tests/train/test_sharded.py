@@ -1,7 +1,7 @@
 """ZeRO 0 to 3 and FSDP2 learn the same thing, and evaluate, save, go on and export alike."""
 
-import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,9 @@ def options(engine: str) -> dict:
     env = environment_of(profile) | extra
     if processes == 1:
         env |= {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
-        env["MASTER_PORT"] = str(20000 + os.getpid() % 20000)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            env["MASTER_PORT"] = str(free.getsockname()[1])
     return {"processes": processes, "cwd": LAUNCHER.parent, **env}
 
 
@@ -80,6 +82,7 @@ def lora(launcher, lora_recipe, tmp_path_factory):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.matrix(sample=3)
 def test_everything_tuned_with_accumulation(launcher, read, full, tmp_path, engine):
     run_dir = tmp_path / "run"
     launcher.run("causal-lm", *STEPS, "batch.micro=4", f"run.dir={run_dir}", **options(engine))
@@ -87,6 +90,7 @@ def test_everything_tuned_with_accumulation(launcher, read, full, tmp_path, engi
 
 
 @pytest.mark.parametrize("engine", ["zero 1", "zero 2", "zero 3", "fsdp2"])
+@pytest.mark.matrix(sample=2)
 def test_adapters_tuned_with_accumulation(launcher, read, lora, lora_recipe, tmp_path, engine):
     run_dir = tmp_path / "run"
     launcher.run(lora_recipe, *STEPS, "batch.micro=4", f"run.dir={run_dir}", **options(engine))
@@ -94,6 +98,7 @@ def test_adapters_tuned_with_accumulation(launcher, read, lora, lora_recipe, tmp
 
 
 @pytest.mark.parametrize("engine", ["zero 3", "fsdp2"])
+@pytest.mark.matrix(sample=1)
 def test_the_exported_weights_are_those_that_were_gathered(launcher, read, tmp_path, engine):
     run_dir = tmp_path / "run"
     launcher.run("causal-lm", *STEPS, f"run.dir={run_dir}", **options(engine))
@@ -109,6 +114,7 @@ def test_the_exported_weights_are_those_that_were_gathered(launcher, read, tmp_p
 
 @pytest.mark.parametrize("engine", ["zero 2", "zero 3", "fsdp2"])
 @pytest.mark.parametrize("task", ["sequence-classification", "image-classification"])
+@pytest.mark.matrix(sample=2, each="task")
 def test_other_tasks(launcher, read, tmp_path, engine, task):
     quiet = ["model.new.hidden_dropout_prob=0.0", "model.new.attention_probs_dropout_prob=0.0"]
     settings = [*STEPS[::2], *(quiet if task == "sequence-classification" else [])]
@@ -119,6 +125,7 @@ def test_other_tasks(launcher, read, tmp_path, engine, task):
 
 
 @pytest.mark.parametrize("engine", ["zero 1", "zero 2", "zero 3", "fsdp2"])
+@pytest.mark.matrix(sample=2)
 def test_killed_it_goes_on_bit_for_bit(launcher, read, tmp_path, engine):
     settings = [*STEPS, "eval.every=5", "batch.micro=4", "model.new.attention_dropout=0.1"]
     control, run_dir = tmp_path / "control", tmp_path / "run"
@@ -135,6 +142,7 @@ def test_killed_it_goes_on_bit_for_bit(launcher, read, tmp_path, engine):
 
 
 @pytest.mark.parametrize("engine", ["zero 3", "fsdp2"])
+@pytest.mark.matrix(sample=1)
 def test_asked_while_evaluating_all_leave_at_one_pass(launcher, read, tmp_path, engine):
     """Each pass gathers weights from all processes, so none may leave before the others do."""
     settings = ["stop=[{budget: {steps: 4}}]", "eval.every=2", "data.train.arguments.count=120"]
@@ -156,6 +164,7 @@ def test_asked_while_evaluating_all_leave_at_one_pass(launcher, read, tmp_path, 
 
 
 @pytest.mark.parametrize(("first", "then"), [("zero 3", None), ("zero 2", "zero 3"), (None, "fsdp2")])
+@pytest.mark.matrix(sample=1)
 def test_a_checkpoint_of_one_way_goes_on_in_another(launcher, read, full, tmp_path, first, then):
     settings, run_dir = [*STEPS, "batch.micro=4"], tmp_path / "run"
     started = options(first) if first else {}
@@ -185,6 +194,7 @@ def test_deepspeed_without_sharding_is_refused(launcher, tmp_path):
 @pytest.mark.parametrize("kind", ["full", "adapters"])
 @pytest.mark.parametrize("engine", ["alone", "ddp", "zero 2", "zero 3", "fsdp2"])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.matrix(sample=6, each="engine")
 def test_number_types(launcher, read, full, lora, lora_recipe, tmp_path, dtype, engine, kind):
     """What learns stays float32; arithmetic in half as many bits ends near where float32 does."""
     run_dir, how = tmp_path / "run", options(engine) if engine != "alone" else {}
@@ -199,6 +209,7 @@ def test_number_types(launcher, read, full, lora, lora_recipe, tmp_path, dtype, 
 
 
 @pytest.mark.parametrize("engine", ["zero 2", "zero 3", "fsdp2"])
+@pytest.mark.matrix(sample=1)
 def test_averages_and_growing_subsets(launcher, read, tmp_path, engine):
     """Whole tensors by name make a soup anywhere; a running mean needs whole weights on every device."""
     stage = ENGINES[engine][3]

@@ -52,6 +52,7 @@ def command_of(out: str) -> list[str]:
         ("cpu_fsdp2", 2, "fsdp2"),
     ],
 )
+@pytest.mark.matrix(sample=3, each="engine")
 def test_it_prints_the_command_and_runs_it(profile, processes, engine, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     status, out, err = run(RECIPE, *SMALL, *FOUR, f"run.dir={folder}", "--on", profile)

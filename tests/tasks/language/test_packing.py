@@ -195,6 +195,7 @@ def test_an_encoder_decoder_cannot_be_packed():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(PACKABLE))
+@pytest.mark.matrix(sample=6)
 def test_every_packable_architecture_has_the_same_losses(kind):
     try:
         config = config_of(kind)

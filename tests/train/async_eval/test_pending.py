@@ -167,6 +167,7 @@ def test_a_follower_may_come_late_and_be_killed(launcher, read, inline, chosen_a
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", ["forward at=13", "save-publish at=2", "update at=25", "exit"])
+@pytest.mark.matrix(sample=2)
 def test_killed_while_something_is_scored(launcher, read, inline, chosen_alike, follow, tmp_path, point):
     """Whoever trains is killed; what was handed over and not judged is judged after it goes on."""
     run_dir = tmp_path / "run"
