@@ -83,7 +83,7 @@ def token_flops(
 
 def _is_output(name: str, weights: Weights) -> bool:
     """Whether an embedding is the output layer, too: the largest table where there is no head of its own."""
-    if any(is_head(each) for each in weights.sizes):
+    if weights.untied:
         return False
     tables = [each for each in weights.sizes if is_embedding(each)]
     return name == max(tables, key=lambda each: weights.sizes[each])

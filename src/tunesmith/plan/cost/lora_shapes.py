@@ -30,10 +30,10 @@ def tuned_weights(
     if tune.lora is None:
         return Weights(shapes=shapes, learning=select(sizes, tune.layers or "all", fresh))
     whole = _whole(shapes, tune.save_modules, frozenset(fresh))
-    targets = _targets(shapes, tune.lora, whole)
+    able = {**shapes, **_tied_output(shapes)}
     added: dict[str, Shape] = {}
-    for name in targets:
-        rows, columns = shapes[f"{name}.weight"][:: -1 if transposed else 1]
+    for name in _targets(able, sizes, tune.lora, whole):
+        rows, columns = able[f"{name}.weight"][:: -1 if transposed and not is_head(name) else 1]
         added |= adapter_shapes(name, rows, columns, tune.lora)
     return Weights(shapes={**shapes, **added}, learning=frozenset((*added, *whole)))
 
@@ -68,13 +68,22 @@ def _whole(shapes: Mapping[str, Shape], modules: Iterable[str], fresh: frozenset
     return frozenset(chosen)
 
 
-def _targets(shapes: Mapping[str, Shape], lora: Lora, whole: frozenset[str]) -> list[str]:
+def _tied_output(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The output layer that shares the weights of the embedding: it can have an adapter of its own."""
+    if any(is_head(name) for name in shapes):
+        return {}
+    table = next((shape for name, shape in shapes.items() if is_embedding(name)), None)
+    return {"lm_head.weight": table} if table is not None else {}
+
+
+def _targets(
+    shapes: Mapping[str, Shape], sizes: Mapping[str, int], lora: Lora, whole: frozenset[str]
+) -> list[str]:
     linear = [
         name.removesuffix(".weight")
         for name, shape in shapes.items()
         if name.endswith(".weight") and len(shape) == 2 and not is_embedding(name)
     ]
-    sizes = {name: _count(shape) for name, shape in shapes.items()}
     return choose_targets(linear, sizes, lora, lambda name: f"{name}.weight" in whole)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tunesmith.model.tune.select import is_head
 from tunesmith.plan.cost.activations import Numbers, Pass, block_bytes, kept_bytes, logit_bytes
 from tunesmith.plan.cost.dimensions import Dimensions
 from tunesmith.plan.cost.weights import Weights
@@ -284,8 +283,8 @@ def _arising(load: Load, regime: Regime) -> float:
     if dim is None:
         return 0.0
     block = load.work.tokens * (2 * dim.intermediate + 4 * dim.hidden) * regime.numbers.narrow
-    tied = not any(is_head(name) for name in load.weights.sizes)
-    return block + (FULL * float(_head(load)) if tied or regime.accumulates else 0.0)
+    several = not load.weights.untied or regime.accumulates
+    return block + (FULL * float(_head(load)) if several else 0.0)
 
 
 def _head(load: Load) -> int:

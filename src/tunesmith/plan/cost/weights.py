@@ -51,15 +51,19 @@ class Weights:
         return sum(size for name, size in self.sizes.items() if is_adapter(name))
 
     @cached_property
+    def untied(self) -> bool:
+        """Whether there is an output layer beside the embedding; an adapter on a tied one makes none."""
+        return any(is_head(name) and not is_adapter(name) for name in self.sizes)
+
+    @cached_property
     def products(self) -> int:
         """Parameters that multiply activations: matrices, but for a lookup table (an embedding).
 
         A tied embedding is the output layer, too, and counts.
         """
-        untied = any(is_head(name) for name in self.sizes)
         tables = {name for name in self.sizes if is_embedding(name)}
         words = max(tables, key=lambda name: self.sizes[name], default="")
-        lookups = tables if untied else tables - {words}
+        lookups = tables if self.untied else tables - {words}
         return sum(
             self.sizes[name] for name, shape in self.shapes.items() if len(shape) > 1 and name not in lookups
         )
