@@ -38,3 +38,8 @@ class UserError(Exception):
         head = f"{self.where}: {self.what}" if self.where else self.what
         parts = [head, self.source, f"hint: {self.hint}" if self.hint else ""]
         return "\n".join(part for part in parts if part)
+
+
+def describe_error(error: BaseException) -> str:
+    """An error as people are told of it: a user's own in its words alone, any other with its kind."""
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}".rstrip(": ")

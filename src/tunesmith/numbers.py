@@ -100,6 +100,18 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
+def chance(p: float | None) -> str:
+    """A p-value: ``0.032``, ``< 0.001``, ``> 0.99``; ``–`` if there is none."""
+    if p is None:
+        return ABSENT
+    return "< 0.001" if p < 0.001 else "> 0.99" if p > 0.99 else f"{p:.2g}"
+
+
+def chance_named(p: float | None) -> str:
+    """The same in a sentence: ``p = 0.032``, ``p < 0.001``; empty if there is none."""
+    return "" if p is None else f"p {chance(p)}" if chance(p)[0] in "<>" else f"p = {chance(p)}"
+
+
 def duration(seconds: Any) -> str:
     """A time: ``0.8 s``, ``45 s``, ``2 min 18 s``, ``3 h 5 min``, ``2 d 4 h``."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):

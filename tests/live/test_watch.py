@@ -18,6 +18,7 @@ from rich.console import Console
 from tunesmith.errors import UserError
 from tunesmith.live.eta import eta
 from tunesmith.live.follow import MOST_STEPS, follow_journal
+from tunesmith.live.plot import plot
 from tunesmith.live.watch import watch_run
 
 pytestmark = pytest.mark.xdist_group("screen")
@@ -215,3 +216,20 @@ def test_a_real_run(tmp_path) -> None:
     assert json.loads((tmp_path / "run" / "result.json").read_text())["stop"]["reason"].split(" at ")[
         0
     ] in " ".join(final.split())
+
+
+def test_a_run_beyond_its_budget_is_at_a_step_of_no_number(write, tmp_path) -> None:
+    write(tmp_path / "run", steps=45, pause=0.001, status="stopped").wait()
+    path = tmp_path / "run" / "recipe.yaml"
+    text = path.read_text()
+    assert "200" in text
+    path.write_text(text.replace("200", "30"))
+    frame, _ = shown(tmp_path / "run")
+    assert "step 45" in frame
+    assert " of 30" not in frame
+
+
+def test_two_looks_are_two_points() -> None:
+    drawn = plot([(0.0, 0.0), (100.0, 1.0)], width=60, height=8, last_step=100.0, joined=False)
+    used = [piece for row in drawn for piece, style in row.pieces if style == "line"]
+    assert sum(map(len, used)) == 2

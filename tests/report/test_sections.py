@@ -287,3 +287,27 @@ def test_what_a_guard_bars_stands_beside_the_verdict(run_dir) -> None:
     (run_dir / "metrics.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
     assert verdicts(read_run(run_dir)).rows[-1].notes == (note,)
     assert note in render_page(run_dir)
+
+
+@pytest.mark.parametrize(
+    ("mixed", "stage", "shown"),
+    [
+        ("no", 0, {"precision": "float32"}),
+        ("bf16", 0, {"precision": "float32, computed in bf16 where that is safe"}),
+    ],
+)
+def test_where_and_how_says_what_was_used_and_nothing_else(run_dir, mixed: str, stage: int, shown) -> None:
+    found = json.loads((run_dir / "environment.json").read_text())
+    found |= {"precision": "float32", "mixed_precision": mixed, "zero_stage": stage}
+    (run_dir / "environment.json").write_text(json.dumps(found))
+    rows = dict(dict(tables(read_run(run_dir)))["Where and how"])
+    assert {"precision": rows["precision"]} == shown
+    assert not [name for name in rows if "mixed" in name or "zero" in name.lower()]
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(1.0, "p > 0.99"), (0.41234, "p = 0.41"), (1e-9, "p < 0.001"), (None, ""), (0.0324, "p = 0.032")],
+)
+def test_chances_in_words(p, text: str) -> None:
+    assert numbers.chance_named(p) == text

@@ -87,6 +87,15 @@ def test_an_error_is_told(run_dir) -> None:
     assert summarise_run(read_run(run_dir)).headline == "Failed: RuntimeError: no memory"
 
 
+def test_an_error_by_the_user_is_told_in_its_own_words(run_dir) -> None:
+    for kind in ("", "UserError: "):
+        error = f"{kind}recipe.yaml:3: no such column `labl`\nhint: name one of text, label"
+        (run_dir / "result.json").write_text(json.dumps({"status": "failed", "error": error}))
+        story = summarise_run(read_run(run_dir))
+        assert story.headline == "Failed: recipe.yaml:3: no such column `labl`"
+        assert story.detail.startswith("To mend it: name one of text, label. No finished model came of it.")
+
+
 def test_a_run_that_goes_on(run_dir) -> None:
     (run_dir / "result.json").unlink()
     story = summarise_run(read_run(run_dir))

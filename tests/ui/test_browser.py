@@ -130,7 +130,9 @@ def test_the_report_of_a_run_opens(show) -> None:
     assert report.evaluate("window.origin") == "null", "shut off from the page that lists"
 
 
-def test_several_runs_overlaid(show, site) -> None:
+def test_several_runs_overlaid(show, site, runs) -> None:
+    recipe = runs / "second" / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("rank: 8", "rank: 16"))
     page = show()
     for name in ("first", "second"):
         page.get_by_label(f"choose {name}").check()
@@ -144,6 +146,8 @@ def test_several_runs_overlaid(show, site) -> None:
     assert len(set(colours)) == 2
     assert page.locator("#legend li").count() == 2
     assert page.locator("#verdicts tbody tr").count() == 2
+    sync_api.expect(page.locator("#recipes tbody tr")).to_have_count(1)
+    assert page.locator("#recipes tbody tr").inner_text().split() == ["tune.lora.rank", "8", "16"]
     page.get_by_label("take second away").click()
     sync_api.expect(page.locator("figure[data-chart=exact_match] path.line")).to_have_count(1)
 

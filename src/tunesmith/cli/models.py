@@ -68,7 +68,7 @@ def evaluate(
 ) -> None:
     """Measure a finished model on a file of rows.
 
-    Every metric of its task with its interval, slices, confusion, the rows that went most wrong, and a page.
+    Every metric of its task with its interval, slices, confusion, the errors that remain, and a page.
     """
     from tunesmith.infer.evaluate_command import evaluate_into
 

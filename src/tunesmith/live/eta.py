@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.report.run_files import RunFiles
-from tunesmith.report.sections.cost import budget_limits, pace
+from tunesmith.report.sections.cost import expected_end, pace
 
 RECENT = 20
 """Steps over which the present speed is taken."""
@@ -19,7 +19,7 @@ class Eta:
 
     Attributes:
         step: optimiser steps done.
-        last_step: at which the budget ends, at the pace so far.
+        last_step: at which the budget ends, at the pace so far; not known of a run that went beyond it.
         seconds: since its beginning.
         seconds_left: until the budget ends; a rule may stop earlier.
         step_seconds: of one step now, evaluations left out.
@@ -50,12 +50,12 @@ def eta(run: RunFiles) -> Eta:
             tokens_per_second=None,
             memory_bytes=_memory(run),
         )
-    first = next(iter(budget_limits(run, now)), None)
+    last_step = expected_end(run, now)
     step_seconds, rate = _speed(run)
-    left = max(0.0, now.at(first.step)[1] - now.seconds) if first else None
+    left = max(0.0, now.at(last_step)[1] - now.seconds) if last_step is not None else None
     return Eta(
         step=now.step,
-        last_step=round(first.step) if first else None,
+        last_step=last_step,
         seconds=now.seconds,
         seconds_left=left,
         step_seconds=step_seconds,

@@ -156,7 +156,11 @@ def _charts(run: RunFiles, now: Eta, width: int) -> list[RenderableType]:
             (r["step"], b) for r in measured if isinstance(b := _interval(r, name), list) and len(b) == 2
         ]
         bands = [(float(step), float(b[0]), float(b[1])) for step, b in bounds if None not in b]
-        shown.append(_chart(name, line, each, last, bands=bands, goal=targets(run.recipe).get(name)))
+        shown.append(
+            _chart(
+                name, line, each, last, bands=bands, goal=targets(run.recipe).get(name), joined=len(line) > 2
+            )
+        )
     losses = [
         (float(r["step"]), float(r["loss"])) for r in run.train if isinstance(r.get("loss"), int | float)
     ]
@@ -173,8 +177,9 @@ def _chart(
     *,
     bands: Sequence[tuple[float, float, float]] = (),
     goal: float | None = None,
+    joined: bool = True,
 ) -> RenderableType:
-    rows = plot(line, width=width, height=PLOT_ROWS, bands=bands, goal=goal, last_step=last)
+    rows = plot(line, width=width, height=PLOT_ROWS, bands=bands, goal=goal, last_step=last, joined=joined)
     text = Text(printable(title)[:width] + "\n", "bold", no_wrap=True, end="")
     for row in rows:
         text.append(row.label, "dim not bold")

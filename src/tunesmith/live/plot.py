@@ -32,6 +32,7 @@ def plot(
     bands: Sequence[tuple[float, float, float]] = (),
     goal: float | None = None,
     last_step: float = 1.0,
+    joined: bool = True,
 ) -> list[PlotRow]:
     """Draw a curve over steps from 0.
 
@@ -42,6 +43,7 @@ def plot(
         bands: ``(step, low, high)``.
         goal: value of a level line.
         last_step: at the right edge.
+        joined: draw a line from point to point.
     """
     columns, rows = 2 * max(1, width - LABEL), 4 * height
     values = [v for _, v in line] + [v for _, low, high in bands for v in (low, high)]
@@ -49,8 +51,8 @@ def plot(
     x = Axis(0.0, max(last_step, 1.0), 0, columns - 1)
     layers = {
         "goal": _goal(goal, y, columns),
-        "band": _band(bands, x, y),
-        "line": _line(line, x, y),
+        "band": _band(bands, x, y, joined=joined),
+        "line": _line(line, x, y, joined=joined),
     }
     labels = _labels(y, height)
     return [PlotRow(labels[row], _pieces(layers, row, columns // 2)) for row in range(height)]
@@ -72,9 +74,16 @@ def _goal(goal: float | None, y: Axis, columns: int) -> set[tuple[int, int]]:
     return {(column, row) for column in range(0, columns, 4)}
 
 
-def _band(bands: Sequence[tuple[float, float, float]], x: Axis, y: Axis) -> set[tuple[int, int]]:
+def _band(
+    bands: Sequence[tuple[float, float, float]], x: Axis, y: Axis, *, joined: bool
+) -> set[tuple[int, int]]:
     finite = [band for band in bands if all(map(math.isfinite, band))]
     dots = set()
+    if not joined:
+        for step, low, high in finite:
+            column = round(x.pixel(step))
+            dots |= {(column, row) for row in range(round(y.pixel(high)), round(y.pixel(low)) + 1, 2)}
+        return dots
     for (s0, l0, h0), (s1, l1, h1) in zip(finite, finite[1:] or finite, strict=False):
         first, last = round(x.pixel(s0)), round(x.pixel(s1))
         for column in range(first, last + 1):
@@ -84,7 +93,7 @@ def _band(bands: Sequence[tuple[float, float, float]], x: Axis, y: Axis) -> set[
     return dots
 
 
-def _line(line: Sequence[tuple[float, float]], x: Axis, y: Axis) -> set[tuple[int, int]]:
+def _line(line: Sequence[tuple[float, float]], x: Axis, y: Axis, *, joined: bool) -> set[tuple[int, int]]:
     dots = set()
     before: tuple[float, float] | None = None
     for step, value in line:
@@ -92,7 +101,7 @@ def _line(line: Sequence[tuple[float, float]], x: Axis, y: Axis) -> set[tuple[in
             before = None
             continue
         here = (x.pixel(step), y.pixel(value))
-        from_x, from_y = before or here
+        from_x, from_y = (joined and before) or here
         pieces = max(1, round(max(abs(here[0] - from_x), abs(here[1] - from_y))))
         for piece in range(pieces + 1):
             share = piece / pieces

@@ -67,10 +67,20 @@ def summarise_run(run: RunFiles) -> Summary:
             tone, opening = "warn", f"Not good enough yet. {opening}"
         if rule == "target" and stop.get("step") == 0:
             tone, opening = "warn", "The target asks for nothing"
-    reason = str(stop.get("reason") or run.result.get("error") or "")
-    return Summary(
-        tone=tone, headline=_headline(opening, stop.get("step"), reason), detail=_detail(run, status)
-    )
+    error, hint = error_of(run.result)
+    reason, detail = str(stop.get("reason") or error), _detail(run, status)
+    headline = _headline(opening, stop.get("step"), reason)
+    return Summary(tone=tone, headline=headline, detail=f"{hint} {detail}".strip() if hint else detail)
+
+
+def error_of(result: Record) -> tuple[str, str]:
+    """What ended a run and what to do about it, each in a sentence or empty.
+
+    An error by the user is told in its own words; ``UserError`` is none of them.
+    """
+    lines = str(result.get("error") or "").strip().removeprefix("UserError: ").splitlines()
+    hint = next((line.removeprefix("hint: ") for line in lines[1:] if line.startswith("hint: ")), "")
+    return (lines[0] if lines else ""), (f"To mend it: {hint}." if hint else "")
 
 
 def _rule_key(rule: str) -> str:

@@ -305,6 +305,7 @@ function detail() {
   fill("told", [view.ids, summaries], () => (view.ids.length === 1 ? toldOne(shown[0]) : toldSeveral(shown)));
   fill("legend", shown, () => (shown.length > 1 ? shown.map(legend) : []));
   charts(shown);
+  recipes(shown);
   fill("verdicts", [summaries, measured], () => (shown.length === 1 ? everyVerdict(shown[0]) : lastVerdicts(shown)));
 }
 
@@ -344,6 +345,26 @@ function toldSeveral(ids) {
     el("ul", { class: "facts" },
       el("li", {}, el("a", { href: `compare?ids=${ids.join(",")}`, target: "_blank", rel: "noopener" }, "paired comparison on the same examples"), ids.length ? ` against ${runs.get(ids[0]).name}` : "")),
   ];
+}
+
+const differing = new Map(); // ids to what the recipes of these runs do differently
+
+function recipes(ids) {
+  const key = ids.length > 1 ? ids.join(",") : "";
+  if (key && !differing.has(key)) {
+    differing.set(key, null);
+    ask(`api/recipes?ids=${key}`).then((found) => { differing.set(key, found); detail(); }, () => differing.delete(key));
+  }
+  const found = differing.get(key) ?? null;
+  fill("recipes", [ids, found], () => (found ? difference(ids, found) : []));
+}
+
+function difference(ids, found) {
+  const head = el("tr", {}, el("th", { scope: "col" }, "key"), ...ids.map((id) => el("th", { scope: "col", class: colour(id) }, el("i", { class: "swatch" }), " ", runs.get(id).name)));
+  const body = found.rows.map(([key, values]) => el("tr", {}, el("th", { scope: "row" }, key), ...values.map((value) => el("td", {}, value))));
+  return [el("h2", {}, "What the recipes do differently"),
+    body.length ? el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...body))) : "",
+    el("p", { class: "note" }, found.told)].filter(Boolean);
 }
 
 const colour = (id) => `run${view.ids.indexOf(id) % MOST_OVERLAID}`;
@@ -489,12 +510,15 @@ function* grid(x, y, along) {
 
 function curveOf(one, x, y, bands, alone) {
   const group = draw("g", { class: colour(one.id) });
-  if (bands && one.bands.length > 1) {
+  const apart = one.dots && one.line.length < 3; // two looks are two points: nobody knows how it went between them
+  if (bands && apart)
+    for (const [a, low, high] of one.bands) group.append(draw("path", { class: "whisker", d: `M${pixel(x, a).toFixed(1)} ${pixel(y, low).toFixed(1)}V${pixel(y, high).toFixed(1)}` }));
+  else if (bands && one.bands.length > 1) {
     const back = [...one.bands].reverse().map(([a, low]) => [a, low]);
     group.append(draw("path", { class: "band", d: `${path(one.bands.map(([a, , high]) => [a, high]), x, y)}L${path(back, x, y).slice(1)}Z` }));
   }
   if (one.raw.length) group.append(draw("path", { class: "raw", d: path(one.raw, x, y) }));
-  group.append(draw("path", { class: "line", d: path(one.line, x, y) }));
+  group.append(draw("path", { class: apart ? "line apart" : "line", d: path(one.line, x, y) }));
   if (one.dots && one.line.length <= 150)
     for (const [a, b] of one.line) group.append(draw("circle", { cx: pixel(x, a).toFixed(1), cy: pixel(y, b).toFixed(1), r: 3 }));
   if (one.kept) group.append(draw("circle", { class: "kept", cx: pixel(x, one.kept[0]), cy: pixel(y, one.kept[1]), r: 5 }));
@@ -545,13 +569,13 @@ function everyVerdict(id) {
   if (!evals.length) return [];
   const names = [...new Set([run.metric, "loss", ...evals.flatMap((one) => Object.keys(one.metrics))])]
     .filter((name) => !isSlice(name) && evals.some((one) => name in one.metrics)).slice(0, 6);
-  const head = el("tr", {}, el("th", { scope: "col", class: "n" }, "step"), ...names.map((name) => el("th", { scope: "col", class: "n" }, name)),
-    ...["decision", "rule", "reason"].map((name) => el("th", { scope: "col" }, name)), ...["rows", "took"].map((name) => el("th", { scope: "col", class: "n" }, name)));
+  const head = el("tr", {}, el("th", { scope: "col", class: "n" }, "step"), ...["decision", "reason"].map((name) => el("th", { scope: "col" }, name)),
+    ...names.map((name) => el("th", { scope: "col", class: "n" }, name)), ...["rows", "took"].map((name) => el("th", { scope: "col", class: "n" }, name)));
   const body = [...evals].reverse().slice(0, 400).map((one) => el("tr", { class: one.step === run.kept ? "kept" : null },
     el("th", { scope: "row", class: "n" }, count(one.step), one.step === run.kept ? el("span", { class: "tag" }, run.phase === "ended" ? "kept" : "best") : ""),
-    ...names.map((name) => el("td", { class: "n" }, number(one.metrics[name]), el("small", {}, interval(one.intervals[name])))),
-    el("td", { class: `decision ${["stop", "unknown", "continue"].includes(one.decision) ? one.decision : ""}` }, one.decision),
-    el("td", {}, one.rule), el("td", { class: "reason" }, one.reason), el("td", { class: "n" }, count(one.examples)), el("td", { class: "n" }, duration(one.took))));
+    el("td", {}, el("span", { class: `decision ${["stop", "unknown", "continue"].includes(one.decision) ? one.decision : ""}` }, one.decision), one.rule ? el("small", {}, one.rule) : ""),
+    el("td", { class: "reason" }, one.reason, ...one.notes.map((note) => el("small", {}, note))),
+    ...names.map((name) => el("td", { class: "n" }, number(one.metrics[name]), el("small", {}, interval(one.intervals[name])))), el("td", { class: "n" }, count(one.examples)), el("td", { class: "n" }, duration(one.took))));
   return [el("h2", {}, "Verdicts, the newest first"),
     el("div", { class: "tall", tabindex: "0", role: "region", "aria-label": "Every evaluation and its verdict" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)))];
 }

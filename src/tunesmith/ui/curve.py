@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith.live.tail import FilePosition, read_new
 from tunesmith.report.charts.downsample import downsample
 from tunesmith.report.run_files import Record, add_record
+from tunesmith.report.summary import notes_of
 
 MOST_POINTS = 1500
 TRAIN = ("loss", "learning_rate", "grad_norm", "tokens", "seconds")
@@ -75,6 +76,7 @@ def _evaluation(record: Record) -> dict[str, Any]:
         "decision": str(told.get("decision") or ""),
         "rule": str(told.get("rule") or ""),
         "reason": str(told.get("reason") or "")[:1000],
+        "notes": [note[:1000] for note in notes_of(record)],
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.checkpoint.names import REPLACED, TEMPORARY
+from tunesmith.errors import describe_error
 from tunesmith.report.run_files import TRACES
 from tunesmith.ui.summary import Journal, Summary, summary_of_run, unreadable
 
@@ -106,7 +107,7 @@ class RunIndex:
                 os.listdir(path)  # which says why nothing of it can be seen
             summary, journal = summary_of_run(Path(path), name, before.journal if before else Journal())
         except Exception as error:  # one strange folder must not hide the others
-            summary, journal = unreadable(name, f"{type(error).__name__}: {error}"), Journal()
+            summary, journal = unreadable(name, describe_error(error)), Journal()
         summary["changed"] = _newest(stamp)
         revision = before.revision if before and before.summary == summary else self._revision + 1
         self._revision = max(revision, self._revision)

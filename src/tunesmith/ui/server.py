@@ -188,6 +188,8 @@ def respond(site: Site, target: str, cookies: str | None, host: str | None) -> R
         return _curve(site, query)
     if url.path.startswith("/report/"):
         return _report(site, url.path.removeprefix("/report/"))
+    if url.path == "/api/recipes":
+        return _recipes(site, query)
     if url.path == "/compare":
         return _compare(site, query)
     return _nothing("there is no such page")
@@ -227,6 +229,19 @@ def _report(site: Site, rest: str) -> Response:
     if run_dir is None:
         return _nothing("there is no such run")
     return _page(render_page(run_dir), policy())
+
+
+def _recipes(site: Site, query: Mapping[str, str]) -> Response:
+    """What the recipes of several runs do differently."""
+    from tunesmith.report.compare.recipes import differences_of
+    from tunesmith.report.run_files import read_facts
+
+    found = [site.shelf.find(key) for key in query.get("ids", "").split(",")[:MOST_COMPARED]]
+    run_dirs = [run_dir for run_dir in found if run_dir is not None]
+    if len(run_dirs) < len(found):
+        return _nothing("one of these runs is not there")
+    differing = differences_of([read_facts(run_dir).recipe for run_dir in run_dirs])
+    return _json({"rows": differing.rows, "told": differing.told})
 
 
 def _compare(site: Site, query: Mapping[str, str]) -> Response:

@@ -16,8 +16,17 @@ from tunesmith.live.liveness import FINAL, liveness_of
 from tunesmith.live.tail import FilePosition, read_new
 from tunesmith.metrics.table import direction
 from tunesmith.report.run_files import Record, RunFiles, add_record, parse_json_text
-from tunesmith.report.sections.cost import budget_limits, pace
-from tunesmith.report.summary import Tone, baseline, best, chief_metric, metrics_of, summarise_run, targets
+from tunesmith.report.sections.cost import expected_end, pace
+from tunesmith.report.summary import (
+    Tone,
+    baseline,
+    best,
+    chief_metric,
+    error_of,
+    metrics_of,
+    summarise_run,
+    targets,
+)
 
 Summary = dict[str, Any]
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -148,7 +157,7 @@ def _ending(run: RunFiles, headline: str) -> str:
 def _reason(run: RunFiles) -> str:
     stop = _mapping((run.result or {}).get("stop"))
     last = _mapping(run.evals[-1].get("verdict")) if run.evals else {}
-    return str(stop.get("reason") or (run.result or {}).get("error") or last.get("reason") or "")
+    return str(stop.get("reason") or error_of(run.result or {})[0] or last.get("reason") or "")
 
 
 def _extent(run: RunFiles) -> dict[str, Any]:
@@ -157,10 +166,9 @@ def _extent(run: RunFiles) -> dict[str, Any]:
     stop, went = _mapping(result.get("stop")).get("step"), pace(run)
     seconds = _mapping(result.get("throughput")).get("seconds")
     step = max([record["step"] for record in (*run.train, *run.evals)], default=None)
-    end = next(iter(budget_limits(run, went)), None) if went else None
     return {
         "step": step if step is not None else stop if isinstance(stop, int) else None,
-        "last_step": round(end.step) if end else None,
+        "last_step": expected_end(run, went) if went else None,
         "seconds": _finite(went.seconds if went else seconds),
     }
 

@@ -1,13 +1,14 @@
 """Runs compared: by the examples they share, with a clear word where there are none."""
 
 import json
+import math
 from html.parser import HTMLParser
 
 import pytest
 
 from tunesmith.cli.main import command_line
 from tunesmith.errors import UserError
-from tunesmith.report.compare.page import render_comparison
+from tunesmith.report.compare.page import headline, render_comparison
 from tunesmith.report.compare.runs import compare_runs
 from tunesmith.report.compare.text import as_text
 from tunesmith.report.score_files import write_scores
@@ -119,6 +120,9 @@ def test_the_table(two) -> None:
     assert lines[1].split() == ["run", "value", "difference", "p", "effect"]
     assert lines[3].startswith("  second  0.800  +0.200 (")
     assert lines[3].endswith("< 0.001  g +0.500: 20 better, 0 worse  better")
+    assert "what the recipes do differently\n  The recipes say the same." in as_text(
+        compare_runs(two, "exact_match")
+    )
 
 
 class Tags(HTMLParser):
@@ -160,3 +164,50 @@ def test_a_run_that_goes_on_can_be_compared(two) -> None:
     found = compare_runs(two)
     assert [entry.status for entry in found.entries] == ["running", "stopped"]
     assert json.dumps(found.entries[0].step) == "120"
+
+
+def losses(path, values: list[float]) -> None:
+    rows = [Scored(f"q:{n}", value, 1, 0, "LOC", "HUM", "Who ?") for n, value in enumerate(values)]
+    write_scores(path / "scores.jsonl", rows)
+
+
+@pytest.mark.parametrize(
+    ("second", "verdict", "why"),
+    [
+        ([1.0] * 40, "no difference seen", "the same on every example"),
+        (
+            [1.01] * 38 + [0.62] * 2,
+            "no difference seen",
+            "38 examples are worse, but the 2 others changed by more",
+        ),
+        ([1.1, 0.9] * 20, "no difference seen", "chance alone gives as large a one in 99 % of cases"),
+        ([0.5] * 40, "better", ""),
+        (
+            [1.01] * 36 + [-20.0] * 4,
+            "no difference seen",
+            "36 examples are worse, but the 4 others changed by more",
+        ),
+        ([math.inf] + [1.0] * 39, "not tested", "the score of some example is not a finite number"),
+    ],
+)
+def test_a_verdict_says_why(two, second: list[float], verdict: str, why: str) -> None:
+    losses(two[0], [1.0] * 40)
+    losses(two[1], second)
+    found = compare_runs(two, "loss")
+    [contrast] = found.contrasts["loss"]
+    assert (contrast.verdict, contrast.why) == (verdict, why)
+    if why:
+        assert f"{verdict}: {why}" in as_text(found)
+        assert f"{verdict}: {why}" in render_comparison(found)
+    assert "1.000" not in headline(found)
+
+
+def test_the_recipes_are_compared_in_text_and_page(two) -> None:
+    path = two[1] / "recipe.yaml"
+    path.write_text(path.read_text().replace("rank: 8", "rank: 16").replace("runs/gpt_sft", "runs/other"))
+    found = compare_runs(two, "exact_match")
+    text = " ".join(as_text(found).split())
+    assert "what the recipes do differently key first second tune.lora.rank 8 16" in text
+    assert "run.dir" not in text
+    page = render_comparison(found)
+    assert "<code>tune.lora.rank</code></th><td>8</td><td>16</td>" in page

@@ -23,6 +23,7 @@ from typing import Any
 
 from tunesmith.checkpoint.atomic import write_json
 from tunesmith.checkpoint.plain_file import read_plain
+from tunesmith.errors import describe_error
 from tunesmith.live.tail import FilePosition, read_new
 from tunesmith.live.trackers.open import OpenTracker, open_tracker
 from tunesmith.live.trackers.values import settings_of, tracker_values
@@ -103,7 +104,7 @@ def track_run(post: Post, ended: threading.Event, say: Voice) -> None:
             if last:
                 opened.finish()
         except Exception as problem:  # whatever a tracker raises is its own affair
-            say(f"{type(problem).__name__}: {problem}")
+            say(describe_error(problem))
             place, wait = FilePosition(), _WAITS[min(failures, len(_WAITS) - 1)]
             failures += 1
         if last:

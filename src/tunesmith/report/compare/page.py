@@ -12,6 +12,7 @@ from tunesmith import numbers
 from tunesmith.metrics.table import direction
 from tunesmith.report.charts.axis import Axis, tick_labels, ticks, value_axis
 from tunesmith.report.compare import text
+from tunesmith.report.compare.recipes import differences_of
 from tunesmith.report.compare.runs import Comparison, Contrast
 from tunesmith.report.page import environment, packaged
 
@@ -38,6 +39,7 @@ def render_comparison(found: Comparison) -> str:
             found=found,
             title=headline(found),
             blocks=[_block(found, metric) for metric in found.metrics],
+            differences=differences_of([entry.recipe for entry in found.entries]),
             facts=[_facts(found, index) for index in range(len(found.entries))],
             head=text.HEAD,
         )
@@ -64,11 +66,10 @@ def headline(found: Comparison) -> str:
         return f"{len(found.entries)} runs side by side"
     if len(contrasts) == 1:
         only = contrasts[0]
-        p = text.p_value(only.adjusted)
-        sign = "" if p.startswith("<") else "= "
-        if only.verdict == "no difference seen":
-            return f"No difference seen between {only.run} and {first} by {metric} (p {sign}{p})"
-        return f"{only.run} is {only.verdict} than {first} by {metric} (p {sign}{p})"
+        p = numbers.chance_named(only.adjusted) or "not tested"
+        if only.verdict not in ("better", "worse"):
+            return f"No difference seen between {only.run} and {first} by {metric} ({p})"
+        return f"{only.run} is {only.verdict} than {first} by {metric} ({p})"
     better = [contrast.run for contrast in contrasts if contrast.verdict == "better"]
     if not better:
         return f"None of {len(contrasts)} runs is shown to be better than {first} by {metric}"

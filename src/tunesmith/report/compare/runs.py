@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tunesmith import numbers
 from tunesmith.errors import UserError
 from tunesmith.metrics.table import direction
-from tunesmith.report.compare.paired import PairedRows, compare_rows, holm, statistics_of
-from tunesmith.report.run_files import RunFiles, read_run
+from tunesmith.report.compare.paired import PairedRows, compare_rows, holm, mcnemar, statistics_of
+from tunesmith.report.run_files import Record, RunFiles, read_run
 from tunesmith.report.sections.cost import pace
 from tunesmith.report.sections.slices import is_slice
 from tunesmith.report.summary import best, chief_metric, metrics_of
@@ -20,7 +21,7 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRun:
-    """One run: its name, the step whose weights were kept, their metrics, and what it took, where known."""
+    """One run: its name, the step kept, its metrics, what it took where that is known, and its recipe."""
 
     name: str
     step: int | None
@@ -30,6 +31,7 @@ class ComparedRun:
     tokens: int | None
     status: str
     trained: int | None
+    recipe: Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +42,15 @@ class Contrast:
         run: its name.
         paired: the comparison.
         adjusted: the p-value after Holm, over all runs compared by this metric.
-        verdict: ``better``, ``worse`` or ``no difference seen``.
+        verdict: ``better``, ``worse``, ``no difference seen`` or ``not tested``.
+        why: what has to be said to it; empty if nothing has.
     """
 
     run: str
     paired: PairedRows
     adjusted: float | None
     verdict: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,16 +183,37 @@ def _contrasts(
             paired=found,
             adjusted=adjusted.get(name),
             verdict=_verdict(found, adjusted.get(name)),
+            why=_why(found, adjusted.get(name)),
         )
         for name, found in paired.items()
     )
 
 
 def _verdict(paired: PairedRows, p_value: float | None) -> str:
-    if p_value is None or p_value >= SIGNIFICANT:
+    if p_value is None:
+        return "not tested"
+    if p_value >= SIGNIFICANT:
         return "no difference seen"
     up = paired.difference > 0
     return "better" if up == (direction(paired.metric) == "max") else "worse"
+
+
+def _why(paired: PairedRows, p_value: float | None) -> str:
+    """Why no difference counts as seen, or why the one that is seen is not what most examples say."""
+    if p_value is None:
+        return "the score of some example is not a finite number"
+    better, worse = paired.better or 0, paired.worse or 0
+    if paired.better is not None and not better + worse:
+        return "the same on every example"
+    verdict, most = _verdict(paired, p_value), "better" if better > worse else "worse"
+    many, few = max(better, worse), min(better, worse)
+    if verdict != most and better + worse and mcnemar(better, worse) < SIGNIFICANT:
+        others = "the one other" if few == 1 else f"the {few:,} others"
+        changed = f"{many:,} examples are {most}, but {others} changed by more"
+        return changed if few else f"{many:,} examples are {most}, by too little each to show in the whole"
+    if verdict != "no difference seen":
+        return ""
+    return f"chance alone gives as large a one in {numbers.percent(min(0.99, round(p_value, 2)))} of cases"
 
 
 def _without_test(metrics: Sequence[str], contrasts: Mapping[str, tuple[Contrast, ...]]) -> list[str]:
@@ -209,4 +234,5 @@ def _entry(name: str, run: RunFiles) -> ComparedRun:
         tokens=went.tokens if went else None,
         status=str((run.result or {}).get("status") or "running"),
         trained=trained if isinstance(trained, int) else None,
+        recipe=run.recipe,
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tunesmith import numbers
 from tunesmith.report.compare.paired import PairedRows
+from tunesmith.report.compare.recipes import differences_of
 from tunesmith.report.compare.runs import ComparedRun, Comparison, Contrast
 
 HEAD = ("run", "value", "difference", "p", "effect", "")
@@ -15,7 +16,15 @@ def as_text(found: Comparison) -> str:
     """The tables of all metrics, one under the other, then what has to be known about them."""
     blocks = [_block(found, metric) for metric in found.metrics]
     notes = [f"note: {note}" for note in found.notes]
-    return "\n\n".join([*blocks, *(["\n".join(notes)] if notes else []), *_legend(found)])
+    told = [_differences(found), *(["\n".join(notes)] if notes else []), *_legend(found)]
+    return "\n\n".join([*blocks, *told])
+
+
+def _differences(found: Comparison) -> str:
+    differing = differences_of([entry.recipe for entry in found.entries])
+    table = [("key", *(entry.name for entry in found.entries)), *((key, *row) for key, row in differing.rows)]
+    lines = [_aligned(table)] if differing.rows else []
+    return "\n".join(["what the recipes do differently", *lines, *(f"  {t}" for t in [differing.told] if t)])
 
 
 def _block(found: Comparison, metric: str) -> str:
@@ -41,7 +50,8 @@ def _legend(found: Comparison) -> list[str]:
     several = "; p-values are adjusted for several runs (Holm)" if len(found.entries) > 2 else ""
     return [
         f"Differences are against {found.entries[0].name}, with 95 % intervals of the paired bootstrap. "
-        f"Proportions are tested by McNemar's exact test, others by randomisation, two-sided{several}."
+        f"Proportions are tested by McNemar's exact test, others by randomisation, two-sided{several}. "
+        "An effect is small, medium or large from 0.05, 0.15 or 0.25 (g), and from 0.2, 0.5 or 0.8 (d_z)."
     ]
 
 
@@ -64,17 +74,10 @@ def contrast_cells(contrast: Contrast) -> tuple[str, str, str, str]:
     difference = numbers.signed(paired.difference)
     return (
         f"{difference} ({between})" if between else difference,
-        p_value(contrast.adjusted),
+        numbers.chance(contrast.adjusted),
         effect(paired),
-        contrast.verdict,
+        f"{contrast.verdict}: {contrast.why}" if contrast.why else contrast.verdict,
     )
-
-
-def p_value(value: float | None) -> str:
-    """A p-value: ``0.032``, ``< 0.001``."""
-    if value is None:
-        return numbers.ABSENT
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def effect(paired: PairedRows) -> str:

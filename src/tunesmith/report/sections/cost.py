@@ -114,6 +114,12 @@ def budget_limits(run: RunFiles, now: Pace) -> list[Limit]:
     return sorted(known, key=lambda limit: limit.step)
 
 
+def expected_end(run: RunFiles, now: Pace) -> int | None:
+    """The step at which the budget ends; ``None`` if none is known, or the run has gone on beyond it."""
+    first = next(iter(budget_limits(run, now)), None)
+    return round(first.step) if first and round(first.step) >= now.step else None
+
+
 def _limits(budget: Record, run: RunFiles, now: Pace) -> list[Limit]:
     found = []
     for name in UNITS:

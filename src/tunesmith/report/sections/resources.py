@@ -14,8 +14,22 @@ NAMES = {
     "seconds_training": "time training",
     "seconds_evaluating": "time evaluating",
     "seconds": "time in all",
+    "baseline_rss_bytes": "memory before training",
+    "world_size": "processes",
+    "zero_stage": "weights shared out by ZeRO, stage",
+    "recipe_hash": "digest of the recipe",
+    "data_fingerprint": "digest of the data",
+    "base_digest": "digest of the base model",
+    "git_commit": "commit",
+    "remote_code": "code from the hub",
+    "working_folder": "started in",
+    "folder": "folder of the recipe",
 }
 """Keys whose own words are not good enough."""
+
+HIDDEN = ("mixed_precision",)
+UNUSED = (("zero_stage", 0),)
+"""Told in other words, and what says that a thing was not used."""
 
 FIRST = ("seconds_training", "seconds_evaluating", "tokens_per_second", "peak_rss_bytes", "threads", "device")
 
@@ -47,13 +61,20 @@ def tables(run: RunFiles) -> list[tuple[str, list[tuple[str, str]]]]:
     result = run.result or {}
     ordered |= {key: value for key, value in _mapping(result.get("throughput")).items() if key not in ordered}
     about = {key: value for key, value in environment.items() if key not in {*ordered, "command", "argv"}}
-    about |= {"continued": _continued(result)}
+    about |= {"continued": _continued(result), "precision": _precision(environment)}
+    about = {key: value for key, value in about.items() if key not in HIDDEN and (key, value) not in UNUSED}
     found = [
         ("Time and memory", list(_flat(ordered))),
         ("Where and how", list(_flat(about))),
         ("Versions", list(_flat(versions))),
     ]
     return [(title, rows) for title, rows in found if rows]
+
+
+def _precision(environment: Mapping[str, Any]) -> str:
+    """``float32``, or ``float32, computed in bf16 where that is safe``."""
+    held, mixed = str(environment.get("precision") or ""), str(environment.get("mixed_precision") or "no")
+    return held if mixed == "no" or not held else f"{held}, computed in {mixed} where that is safe"
 
 
 def reproduce(run: RunFiles) -> list[tuple[str, str]]:

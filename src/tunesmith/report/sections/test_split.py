@@ -109,8 +109,7 @@ def _average(one: Record) -> AverageRow:
 
 
 def _chance(pair: Record) -> str:
-    chance = _number(pair.get("p"))
-    return "" if chance is None else "p < 0.0001" if chance < 1e-4 else f"p = {chance:.2g}"
+    return numbers.chance_named(_number(pair.get("p")))
 
 
 def _number(value: Any) -> float | None:

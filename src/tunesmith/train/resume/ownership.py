@@ -14,7 +14,7 @@ from tunesmith.checkpoint.lock import LOCK_FILE, own
 from tunesmith.checkpoint.manifest import checkpoints
 from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.checkpoint.run_dir import make_private, recover, refuse_links
-from tunesmith.errors import Exit, UserError
+from tunesmith.errors import Exit, UserError, describe_error
 from tunesmith.prepare.base_model import finished_before, is_recipe, on_base_model, read_object
 from tunesmith.recipe.dump import to_yaml
 from tunesmith.recipe.load import load_recipe
@@ -88,7 +88,7 @@ def own_run_dir(
 
 
 def _say_how_it_ended(run_dir: Path, error: BaseException, still_ours: Callable[[], None]) -> None:
-    failure = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+    failure = {"status": "failed", "error": describe_error(error)}
     try:
         still_ours()
     except UserError:
