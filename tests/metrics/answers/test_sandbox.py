@@ -82,10 +82,12 @@ def read(path: Path) -> bytes:
 @pytest.mark.parametrize(
     "program",
     [
-        # many processes, and much memory or many files of several together; each of them alone is allowed
-        "import os, time\nfor i in range(60):\n  if os.fork() == 0: time.sleep(30)\ntime.sleep(1.5)",
+        # many processes, and much memory or many files of several together; each of them alone is allowed.
+        # A child leaves and never forks, so that there are few even where nothing stops them.
+        "import os, time\nfor i in range(60):\n  if os.fork() == 0: time.sleep(30); os._exit(0)\n"
+        "time.sleep(1.5)",
         "import os, time\nfor i in range(5):\n  if os.fork() == 0:\n    x = bytearray(90 << 20)\n"
-        "    time.sleep(30)\n"
+        "    time.sleep(30); os._exit(0)\n"
         "time.sleep(1.8)",
         "for i in range(40): open(f'f{i}', 'w').write('x' * 900_000)\nimport time; time.sleep(0.5)",
     ],
