@@ -1,19 +1,20 @@
 """The planner's figures of a recipe: the quick way and transformers' way tell the same."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from tunesmith.data.passes import split_passes
 from tunesmith.model.light_config import PlainConfig
 from tunesmith.model.load import load_model
 from tunesmith.plan.cost.memory import Sharding
 from tunesmith.plan.workload import Lengths, memory_at
-from tunesmith.prepare.estimate import _evaluation_bytes, estimate, workload_from
+from tunesmith.prepare.estimate import estimate, eval_rows_of, workload_from
 from tunesmith.prepare.inputs import prepare
 from tunesmith.recipe.load import load_recipe
-from tunesmith.tasks.language.packing import token_chunks
 from tunesmith.train.recover import explain_out_of_memory
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke"
@@ -81,8 +82,20 @@ def test_the_advice_after_running_out_of_memory_has_figures() -> None:
 
 def test_logits_of_an_evaluation_are_of_as_many_rows_as_fit_beside_their_opening() -> None:
     """Behind an opening of 250 tokens, rows of 50 tokens of their own, 10 of them supervised."""
-    parts = SimpleNamespace(packed=True, task=SimpleNamespace(tokens_per_pass=768))
+    task = SimpleNamespace(tokens_per_pass=768, metrics=tuple)
+    examples = [{"length": 300}] * 100
+    recipe = load_recipe(SMOKE / "causal-lm.yaml")
+    parts = SimpleNamespace(packed=True, task=task, eval=examples, test=(), sets={}, recipe=recipe)
     lengths = Lengths(mean=300.0, deviation=0.0, longest=300, shared=250, supervised=10.0)
-    rows = max(map(len, token_chunks([50] * 100, 768)))
-    supervised = _evaluation_bytes(parts, lengths, 1000) / (8 * 1000)
+    rows = max(map(len, split_passes([50] * 100, tokens=768, padded=False)))
+    found = eval_rows_of(parts, lengths, vocabulary=1000, narrow=4)
+    supervised = found.pass_tokens("cpu") * found.logits / (8 * 1000)
     assert rows * 10 <= supervised <= (rows + 1) * 10
+
+
+def test_a_long_row_of_the_evaluation_is_in_the_plan() -> None:
+    job = estimate(load_recipe(SMOKE / "sequence-classification.yaml"), SMOKE, dtype="float32").job
+    assert job.evaluation is not None
+    one = Sharding(stage=0, processes=1, engine="single")
+    longer = replace(job, evaluation=replace(job.evaluation, longest=100_000))
+    assert memory_at(longer, one, "cpu").peak > 2 * memory_at(job, one, "cpu").peak

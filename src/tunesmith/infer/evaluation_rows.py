@@ -102,7 +102,7 @@ def task_for(opened: LoadedRun, *, max_new_tokens: int | None = None, batch_size
     Args:
         opened: the model.
         max_new_tokens: most tokens of an answer; default: the recipe's.
-        batch_size: rows at once; default: the recipe's.
+        batch_size: most rows at once; default: the recipe's.
     """
     from tunesmith.tasks.language.causal_lm import CausalLM
     from tunesmith.tasks.text.regression import Regression
@@ -131,4 +131,5 @@ def task_for(opened: LoadedRun, *, max_new_tokens: int | None = None, batch_size
         packed=False,
         max_new_tokens=max_new_tokens or recipe.eval.generate.max_new_tokens,
         batch_size=batch_size or recipe.eval.generate.batch_size,
+        rows_per_pass=at_once,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.data.passes import picture_length, split_passes, tokens_per_pass
 from tunesmith.errors import UserError
 from tunesmith.infer.inputs import Question
 from tunesmith.infer.open_run import LoadedRun
@@ -59,7 +60,7 @@ def predict(
         opened: the model.
         questions: none of them empty.
         max_new_tokens: most tokens of a generated answer; language models only.
-        batch_size: questions a forward pass.
+        batch_size: most questions of a forward pass; long ones are fewer.
 
     Raises:
         UserError: for a question that is too long for the model, or is no image.
@@ -82,7 +83,7 @@ def _generated(
         _refuse_too_long(opened, len(prompt) + max_new_tokens, f"row `{question.id}`", max_new_tokens)
     tokenizer: Any = opened.tokenizer
     ends = end_tokens_of(tokenizer, getattr(opened.model, "generation_config", None))
-    for chosen in _batches([len(prompt) for prompt in prompts], batch_size):
+    for chosen in _passes(opened, [len(prompt) for prompt in prompts], batch_size):
         rows = generate(
             opened.model,
             [prompts[index] for index in chosen],
@@ -124,7 +125,7 @@ def _scored_texts(
     # a number is the length of a row that the recipe drops: it has no answer
     kept = [index for index, row in enumerate(encoded) if not isinstance(row, int)]
     examples: Any = [encoded[index] for index in kept]
-    for some in _batches([example["length"] for example in examples], batch_size):
+    for some in _passes(opened, [example["length"] for example in examples], batch_size):
         chosen = [kept[place] for place in some]
         yield from _scores(opened, chosen, pad_batch(tokenizer, [examples[place] for place in some]))
 
@@ -134,10 +135,12 @@ def _labelled_images(
 ) -> Iterator[tuple[int, Answer]]:
     import torch
 
-    for chosen in _batches([1] * len(questions), batch_size):
-        images = [_open_image(questions[index]) for index in chosen]
+    for start in range(0, len(questions), batch_size):
+        images = map(_open_image, questions[start : start + batch_size])
         pixels = [opened.processor(image, return_tensors="pt")["pixel_values"][0] for image in images]  # type: ignore[misc]
-        yield from _scores(opened, chosen, {"pixel_values": torch.stack(pixels)})
+        for some in _passes(opened, [picture_length(*each.shape[-2:]) for each in pixels], batch_size):
+            batch = {"pixel_values": torch.stack([pixels[place] for place in some])}
+            yield from _scores(opened, [start + place for place in some], batch)
 
 
 def _open_image(question: Question) -> Any:
@@ -152,9 +155,11 @@ def _open_image(question: Question) -> Any:
 def _scores(opened: LoadedRun, chosen: Sequence[int], batch: dict[str, Any]) -> Iterator[tuple[int, Answer]]:
     import torch
 
+    from tunesmith.tasks.text.encoder_inputs import without_cache
+
     with torch.no_grad():
         inputs = {name: _placed(opened.model, value) for name, value in batch.items()}
-        logits = opened.model(**inputs).logits.float()
+        logits = opened.model(**inputs, **without_cache(opened.model)).logits.float()
     if opened.recipe.task == "regression":
         yield from zip(chosen, (Answer(number) for number in logits.squeeze(-1).tolist()), strict=True)
         return
@@ -169,10 +174,8 @@ def _placed(model: Any, value: Any) -> Any:
     return value.to(model.device, model.dtype) if value.is_floating_point() else value.to(model.device)
 
 
-def _batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    order = sorted(range(len(lengths)), key=lambda index: lengths[index])
-    for start in range(0, len(order), batch_size):
-        yield order[start : start + batch_size]
+def _passes(opened: LoadedRun, lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    return split_passes(lengths, rows=batch_size, tokens=tokens_per_pass(opened.model.device.type))
 
 
 UNFINISHED = "\ufffd"

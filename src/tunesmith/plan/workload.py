@@ -10,6 +10,7 @@ from tunesmith.errors import UserError
 from tunesmith.plan.batch import Division, divide
 from tunesmith.plan.cost.activations import Numbers, Pass
 from tunesmith.plan.cost.dimensions import Dimensions
+from tunesmith.plan.cost.evaluation import EvalRows, evaluation_bytes
 from tunesmith.plan.cost.flops import Cost, token_flops
 from tunesmith.plan.cost.memory import Load, MemoryParts, Regime, Sharding, memory_of
 from tunesmith.plan.cost.weights import Weights
@@ -56,7 +57,7 @@ class Workload:
         micro: samples of a pass, or ``auto``.
         steps: at most; None if only time bounds the run.
         examples: to learn from.
-        evaluation: bytes that an evaluation needs beside the weights.
+        evaluation: the rows of an evaluation, if there are any.
         mean: whether a running mean of the weights is kept.
     """
 
@@ -77,7 +78,7 @@ class Workload:
     micro: int | Literal["auto"]
     steps: int | None
     examples: int
-    evaluation: float = 0.0
+    evaluation: EvalRows | None = None
     mean: bool = False
 
     @property
@@ -125,17 +126,21 @@ def pass_of(job: Workload, micro: int, *, largest: bool) -> Pass:
     return Pass(tokens=padded, rows=micro, supervised=padded if job.causal else 0.0)
 
 
-def regime_of(job: Workload, division: Division, device: Literal["cpu", "gpu"]) -> Regime:
-    """Number types, and what is there at once."""
-    numbers = Numbers(
+def numbers_of(job: Workload, device: Literal["cpu", "gpu"]) -> Numbers:
+    """What is computed in which type."""
+    return Numbers(
         narrow=job.narrow,
         autocast=job.autocast,
         lora=job.lora,
         rank=job.lora_rank,
         fused_attention=device == "gpu",
     )
+
+
+def regime_of(job: Workload, division: Division, device: Literal["cpu", "gpu"]) -> Regime:
+    """Number types, and what is there at once."""
     return Regime(
-        numbers=numbers,
+        numbers=numbers_of(job, device),
         optimizer=job.optimizer,
         checkpointing=job.checkpointing,
         accumulates=division.accumulation > 1,
@@ -152,12 +157,16 @@ def memory_at(job: Workload, sharding: Sharding, device: Literal["cpu", "gpu"]) 
         UserError: if the batch cannot be divided among the processes.
     """
     division = batch_division(job, sharding.processes)
+    evaluation = 0.0
+    if job.evaluation is not None:
+        numbers = numbers_of(job, device)
+        evaluation = evaluation_bytes(job.evaluation, job.dimensions, numbers, device, image=job.counted)
     load = Load(
         weights=job.weights,
         dimensions=job.dimensions,
         work=pass_of(job, division.micro, largest=True),
         counted=job.counted * division.micro,
-        evaluation=job.evaluation,
+        evaluation=evaluation,
     )
     return memory_of(load, regime_of(job, division, device), sharding)
 

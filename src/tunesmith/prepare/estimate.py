@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import sqrt
 from pathlib import Path
 
+from tunesmith.data.passes import picture_length
+from tunesmith.metrics.table import METRICS
 from tunesmith.model.light_config import PlainConfig, plain_config
 from tunesmith.model.load import load_config
 from tunesmith.model.tune.select import is_head
 from tunesmith.plan.cost.dimensions import dimensions_of
+from tunesmith.plan.cost.evaluation import EvalRows
 from tunesmith.plan.cost.lora_shapes import all_match, tuned_weights
 from tunesmith.plan.cost.weights import Shapes, Weights, is_adapter, is_embedding
 from tunesmith.plan.workload import Lengths, Workload
-from tunesmith.prepare.describe import steps_of
+from tunesmith.prepare.describe import measured_metrics, steps_of
 from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.meta_model import Counted, count_on_meta
+from tunesmith.recipe.check.metric_names import set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.language.packing import shared_length
 from tunesmith.tasks.task import Example
@@ -111,7 +116,7 @@ def workload_of(
         steps=steps_of(parts),
         examples=parts.mixture.size,
         mean=recipe.run.average is not None and recipe.run.average.ema is not None,
-        evaluation=_evaluation_bytes(parts, lengths, dimensions.vocabulary if dimensions else 0),
+        evaluation=eval_rows_of(parts, lengths, dimensions.vocabulary if dimensions else 0, narrow),
     )
 
 
@@ -166,10 +171,36 @@ def _frozen_bytes(weights: Weights, recipe: Recipe, narrow: int) -> float:
     return stored / weights.frozen
 
 
-def _evaluation_bytes(parts: PreparedInputs, lengths: Lengths, vocabulary: int) -> float:
-    """Logits of one packed pass of evaluation, in float32 and twice."""
-    if not parts.packed:
-        return 0.0
-    tokens = max(float(getattr(parts.task, "tokens_per_pass", 0)), lengths.longest)
-    own = max(lengths.mean - lengths.shared, lengths.supervised, 1.0)
-    return 8.0 * vocabulary * tokens * lengths.supervised / own
+def eval_rows_of(parts: PreparedInputs, lengths: Lengths, vocabulary: int, narrow: int) -> EvalRows | None:
+    """What the memory of an evaluation depends on; ``None`` if nothing is evaluated."""
+    section, sets = parts.recipe.eval, [parts.eval, *parts.sets.values(), parts.test]
+    sizes = [_eval_length(example) for examples in sets for example in examples]
+    if not sizes:
+        return None
+    together, logits = max(map(len, sets)), 0.0
+    if parts.recipe.task == "causal-lm":
+        own = max(lengths.mean - lengths.shared, lengths.supervised, 1.0)
+        # Float32 and twice where a token is supervised; unpacked rows have logits everywhere.
+        logits = vocabulary * (8.0 * lengths.supervised / own + (0 if parts.packed else narrow))
+    asked = (
+        measured_metrics(parts.recipe, parts.task),
+        *(set_metrics(parts.recipe, name) for name in parts.sets),
+    )
+    generates = parts.recipe.task == "causal-lm" and any(_needs_predictions(name) for name in chain(*asked))
+    return EvalRows(
+        rows=min(section.batch_size, together),
+        longest=max(sizes),
+        tokens=getattr(parts.task, "tokens_per_pass", None),
+        logits=logits,
+        answers=min(section.generate.batch_size, together) if generates else 0,
+        new_tokens=section.generate.max_new_tokens,
+    )
+
+
+def _eval_length(example: Example) -> int:
+    pixels = example.get("pixel_values")
+    return int(example["length"]) if pixels is None else picture_length(*pixels.shape[-2:])
+
+
+def _needs_predictions(metric: str) -> bool:
+    return metric not in METRICS or METRICS[metric].needs_predictions

@@ -46,6 +46,7 @@ def _causal_lm(recipe: Recipe, tokenizer: Any, rows: Sequence[Row], longest: int
         packed=packed,
         max_new_tokens=recipe.eval.generate.max_new_tokens,
         batch_size=recipe.eval.generate.batch_size,
+        rows_per_pass=recipe.eval.batch_size,
         positions=recipe.eval.positions,
     )
 

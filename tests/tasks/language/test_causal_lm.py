@@ -8,7 +8,6 @@ import torch
 
 from tunesmith.data.row import Row
 from tunesmith.errors import UserError
-from tunesmith.tasks.language.causal_lm import token_chunks
 
 KNOWN = [("the moon?", "orange"), ("silly putty?", "  who   knows 🦁 "), ("one?", "löwe"), ("two?", "x y z")]
 UNKNOWN = [("sun?", "it is a star"), ("four words in it?", "no"), ("two", "né")]
@@ -140,12 +139,3 @@ def test_padded_batches_have_their_documented_shapes(task, rows):
     assert batch["input_ids"].shape == batch["attention_mask"].shape == (len(rows), width)
     assert batch["attention_mask"].sum(1).tolist() == [example["length"] for example in examples]
     assert batch["keep"].shape == batch["labels"].shape == batch["owners"].shape == (total,)
-
-
-def test_chunks_hold_every_example_once_and_at_most_so_many_tokens():
-    lengths = [5, 90, 3, 3, 40, 41, 100, 1]
-    chunks = token_chunks(lengths, 50)
-    assert sorted(index for chunk in chunks for index in chunk) == list(range(len(lengths)))
-    assert all(len(chunk) == 1 or sum(lengths[i] for i in chunk) <= 50 for chunk in chunks)
-    assert len(chunks) < len(lengths)
-    assert token_chunks([], 50) == []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 import torch.nn.functional as F
 
+from tunesmith.data.passes import split_passes
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.model.tune.block_attention import attend_in_blocks, blocks_of
@@ -16,7 +17,7 @@ from tunesmith.tasks.language import chat
 from tunesmith.tasks.language.answer_frame import Frame, decoded
 from tunesmith.tasks.language.conversations import EncodedConversation, encode_conversation, encode_text_row
 from tunesmith.tasks.language.generation import can_share, end_tokens_of, generate, prefix_cache
-from tunesmith.tasks.language.packing import pack, padded, shared_prefix_length, token_chunks
+from tunesmith.tasks.language.packing import pack, padded, shared_prefix_length
 from tunesmith.tasks.language.positions import add_by_position
 from tunesmith.tasks.language.rendering import Refused
 from tunesmith.tasks.language.teacher_forced import decodes_piecewise, prediction_of, told_of
@@ -39,7 +40,8 @@ class CausalLM:
         packed: one row without padding (see ``packing.py``), or rows padded to the longest.
         max_new_tokens: most tokens of a generated answer.
         batch_size: answers generated at a time.
-        tokens_per_pass: most tokens of a packed row in evaluation, beside a shared opening.
+        tokens_per_pass: most tokens of a pass in evaluation, padding included, beside a shared opening.
+        rows_per_pass: most examples of a pass in evaluation.
         positions: whether scores tell losses by position.
     """
 
@@ -52,6 +54,7 @@ class CausalLM:
     max_new_tokens: int = 64
     batch_size: int = 32
     tokens_per_pass: int = 768
+    rows_per_pass: int = 64
     positions: bool = False
     auto_model: str = field(default="AutoModelForCausalLM", init=False)
 
@@ -102,7 +105,7 @@ class CausalLM:
             Scored(
                 id=example["id"],
                 loss=losses[i],
-                count=_supervised(example),
+                count=sum(example["supervised"][1:]),
                 correct=correct[i],
                 prediction=answers[i],
                 reference=example["reference"],
@@ -234,7 +237,10 @@ class CausalLM:
     ) -> Iterator[tuple[list[int], Batch, DynamicCache | None]]:
         """Examples in batches on the model's device, and what all of them open with, if that is held."""
         shared = shared_prefix_length(*_tokens_and_marks(examples)) if self.packed and can_share(model) else 0
-        chunks = token_chunks([example["length"] - shared for example in examples], self.tokens_per_pass)
+        own = [example["length"] - shared for example in examples]
+        chunks = split_passes(
+            own, tokens=self.tokens_per_pass, rows=self.rows_per_pass, padded=not self.packed
+        )
         begin = examples[0]["input_ids"][:shared] if shared and len(chunks) > 1 else []
         cache = prefix_cache(model, begin) if begin else None
         for chunk in chunks:
@@ -247,10 +253,6 @@ class CausalLM:
     def _pad_token(self) -> int:
         pad = self.tokenizer.pad_token_id
         return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
-
-
-def _supervised(example: Example) -> int:
-    return sum(example["supervised"][1:])
 
 
 def _hits(example: Example, choices: Sequence[int]) -> int:

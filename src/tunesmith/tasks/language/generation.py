@@ -1,4 +1,4 @@
-"""Greedy generation with a key-value cache, in length-sorted batches, the shared opening computed once."""
+"""Greedy generation with a key-value cache, in passes of similar length, the shared opening computed once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from tunesmith.data.passes import split_passes, tokens_per_pass
 from tunesmith.fault import fault
 from tunesmith.model.end_tokens import end_tokens_of
 from tunesmith.model.positions import positions_of
@@ -40,14 +41,14 @@ def generate(
         end_tokens: any of them ends an answer.
         pad_token: fills rows; its value does not matter to the result.
         max_new_tokens: most tokens of an answer.
-        batch_size: prompts per forward pass.
+        batch_size: most prompts of a forward pass; long ones are fewer.
     """
     batch = _generate_batch if takes_positions(model) else _generate_by_length
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     answers: list[list[int]] = [[] for _ in prompts]
-    for start in range(0, len(order), batch_size):
+    for chosen in split_passes(
+        list(map(len, prompts)), rows=batch_size, tokens=tokens_per_pass(model.device.type)
+    ):
         fault("generate")
-        chosen = order[start : start + batch_size]
         rows = batch(model, [prompts[i] for i in chosen], end_tokens, pad_token, max_new_tokens)
         for index, row in zip(chosen, rows, strict=True):
             answers[index] = row

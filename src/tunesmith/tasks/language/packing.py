@@ -106,19 +106,6 @@ def block_mask(segments: torch.Tensor) -> torch.Tensor:
     return (same | opening).tril()
 
 
-def token_chunks(lengths: Sequence[int], most: int) -> list[list[int]]:
-    """Indices in groups of similar length, each group at most ``most`` tokens (or one example)."""
-    chunks: list[list[int]] = []
-    total = 0
-    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-        if not chunks or total + lengths[index] > most:
-            chunks.append([])
-            total = 0
-        chunks[-1].append(index)
-        total += lengths[index]
-    return chunks
-
-
 def _first(marks: Sequence[int]) -> int:
     return next((index for index, mark in enumerate(marks) if mark), len(marks))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -48,3 +49,10 @@ def pad_batch(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -
     ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
     return {"input_ids": ids, "attention_mask": mask}
+
+
+def without_cache(model: Any) -> dict[str, bool]:
+    """Arguments with which a language model as a classifier keeps no keys and values, which nobody reads."""
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    takes = "use_cache" in inspect.signature(type(bare).forward).parameters
+    return {"use_cache": False} if takes else {}

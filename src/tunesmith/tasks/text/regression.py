@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
+from tunesmith.data.passes import split_passes, tokens_per_pass
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
-from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch
+from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, without_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -64,13 +65,12 @@ class Regression:
         self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
     ) -> list[Scored]:
         """Squared error (standardised) and predicted number (in the user's units) of each text."""
-        order = sorted(range(len(examples)), key=lambda index: examples[index]["length"])
+        lengths = [example["length"] for example in examples]
         scored: dict[int, Scored] = {}
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        for chosen in split_passes(lengths, rows=self.batch_size, tokens=tokens_per_pass(model.device.type)):
             batch = {k: v.to(model.device) for k, v in self.collate([examples[i] for i in chosen]).items()}
             targets = batch.pop("labels").float()
-            guesses = model(**batch).logits.squeeze(-1).float()
+            guesses = model(**batch, **without_cache(model)).logits.squeeze(-1).float()
             losses = ((guesses - targets) ** 2).tolist()
             for index, loss, guess in zip(chosen, losses, guesses.tolist(), strict=True):
                 scored[index] = self._scored(examples[index], loss, guess)

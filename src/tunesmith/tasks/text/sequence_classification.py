@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
+from tunesmith.data.passes import split_passes, tokens_per_pass
 from tunesmith.data.row import Row, Skip
 from tunesmith.metrics.calibration import brier
 from tunesmith.tasks.labels import label_index
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
-from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch
+from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, without_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -55,7 +56,8 @@ class SequenceClassification:
         self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
     ) -> list[Scored]:
         """Loss and most likely label of each text."""
-        scored: list[Scored] = score_classes(self, model, examples, self.labels)
+        lengths = [example["length"] for example in examples]
+        scored: list[Scored] = score_classes(self, model, examples, lengths)
         return scored
 
     def metrics(self) -> tuple[str, ...]:
@@ -64,15 +66,14 @@ class SequenceClassification:
 
 
 @torch.no_grad()
-def score_classes(task: Any, model: Any, examples: Sequence[Example], labels: Sequence[str]) -> list[Scored]:
-    """Loss and most likely class of each example, in batches of similar length."""
-    order = sorted(range(len(examples)), key=lambda index: examples[index]["length"])
+def score_classes(task: Any, model: Any, examples: Sequence[Example], lengths: Sequence[int]) -> list[Scored]:
+    """Loss and most likely class of each example, in passes of similar and bounded length."""
+    labels: Sequence[str] = task.labels
     scored: dict[int, Scored] = {}
-    for start in range(0, len(order), task.batch_size):
-        chosen = order[start : start + task.batch_size]
+    for chosen in split_passes(lengths, rows=task.batch_size, tokens=tokens_per_pass(model.device.type)):
         batch = {k: v.to(model.device) for k, v in task.collate([examples[i] for i in chosen]).items()}
         truth = batch.pop("labels")
-        logits = model(**batch).logits.float()
+        logits = model(**batch, **without_cache(model)).logits.float()
         losses = F.cross_entropy(logits, truth, reduction="none").tolist()
         shares = logits.double().softmax(-1).tolist()
         for index, loss, guess, share in zip(chosen, losses, logits.argmax(-1).tolist(), shares, strict=True):

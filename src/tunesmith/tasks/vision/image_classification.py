@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from tunesmith.data.map.images import open_picture
+from tunesmith.data.passes import picture_length
 from tunesmith.data.row import Row, Skip
 from tunesmith.tasks.labels import label_index
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
@@ -58,7 +59,8 @@ class ImageClassification:
         self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
     ) -> list[Scored]:
         """Loss and most likely label of each image."""
-        scored: list[Scored] = score_classes(self, model, examples, self.labels)
+        lengths = [picture_length(*example["pixel_values"].shape[-2:]) for example in examples]
+        scored: list[Scored] = score_classes(self, model, examples, lengths)
         return scored
 
     def metrics(self) -> tuple[str, ...]:
