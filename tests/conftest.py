@@ -51,6 +51,8 @@ COSTLY = {
     ("slurm", "cluster"): "slurm",
 }
 """Room and a fixture of it that takes long to make, to the group of the files that use it: the last one."""
+ORDER = ("adapters", "faults", "finished", "slurm", "screen")
+"""Groups in the order in which they begin. DeepSpeed compiles for the first one; SLURM's copies that."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -74,7 +76,11 @@ def pytest_collection_modifyitems(config, items) -> None:
     for item in items:
         if item.path in groups:
             item.add_marker(pytest.mark.xdist_group(groups[item.path]))
-    items.sort(key=lambda item: (item.get_closest_marker("xdist_group") is None, item.path not in slow))
+    items.sort(key=lambda item: (_turn(item.get_closest_marker("xdist_group")), item.path not in slow))
+
+
+def _turn(group: pytest.Mark | None) -> int:
+    return ORDER.index(group.args[0]) if group else len(ORDER)
 
 
 @pytest.hookimpl(optionalhook=True)
