@@ -311,3 +311,11 @@ def test_where_and_how_says_what_was_used_and_nothing_else(run_dir, mixed: str, 
 )
 def test_chances_in_words(p, text: str) -> None:
     assert numbers.chance_named(p) == text
+
+
+def test_variants_by_slices_keep_their_columns_few(variants_dir) -> None:
+    found = json.loads((variants_dir / "variants.json").read_text())
+    for row in found["variants"]:
+        row["metrics"] |= {f"accuracy[topic={n}]": 0.5 for n in range(20)}
+    (variants_dir / "variants.json").write_text(json.dumps(found))
+    assert variants(read_run(variants_dir)).columns == ("accuracy", "macro_f1", "loss")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from tunesmith import numbers
 from tunesmith.metrics.table import direction
 from tunesmith.report.run_files import RunFiles
+from tunesmith.report.sections.slices import is_slice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +55,8 @@ def variants(run: RunFiles) -> Variants | None:
         return None
     metric = str(run.variants.get("metric", "loss"))
     found = [row for row in run.variants.get("variants") or () if isinstance(row, Mapping)]
-    columns = tuple(
-        dict.fromkeys([metric, *(str(name) for row in found for name in row.get("metrics") or {})])
-    )
+    measured = [str(name) for row in found for name in row.get("metrics") or {}]
+    columns = tuple(dict.fromkeys([metric, *(name for name in measured if not is_slice(name))]))
     values = [
         value for row in found if isinstance(value := (row.get("metrics") or {}).get(metric), int | float)
     ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from tunesmith.errors import describe_error
 from tunesmith.model.end_tokens import end_tokens_of
 from tunesmith.model.export.reopen import reopen
 from tunesmith.report.score_files import SCORES, read_scores
@@ -63,8 +64,8 @@ def prove(setup: Setup, folder: Path, processor: Any, dtype: torch.dtype) -> Pro
         model = reopen(folder, setup.task.auto_model, regression=regression).eval()
         scored = _score(setup.task, model, [example for example, _ in rows])
     except Exception as error:  # whatever keeps anybody from opening it
-        reason = (str(error).strip().splitlines() or [""])[0][:200]
-        return Proof(measured, None, f"it does not open: {type(error).__name__}: {reason}", agrees=False)
+        reason = describe_error(error).splitlines()[0][:240]
+        return Proof(measured, None, f"it does not open: {reason}", agrees=False)
     found = sum(one.loss for one in scored) / sum(one.count for one in scored)
     exact = dtype == torch.float32 and {p.dtype for p in model.parameters()} <= {torch.float32}
     off = NEAR if exact else NEAR_ROUNDED
