@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tracemalloc
 
 import pytest
 
@@ -90,3 +91,14 @@ def test_a_private_folder(tmp_path) -> None:
             refuse_closed(tmp_path)
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_a_small_file_takes_little_memory_whatever_the_bound(tmp_path) -> None:
+    path = tmp_path / "small"
+    path.write_bytes(b"x" * 3_000_000)
+    tracemalloc.start()
+    try:
+        assert len(read_plain(path, 1 << 30)) == 3_000_000
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()

@@ -44,7 +44,12 @@ def read_plain(path: Path | str, most: int = MOST) -> bytes:
     """
     with open(open_plain(path), "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        data = file.read(most + 1) if size <= most else b""
+        parts, left = [], most + 1 if size <= most else 0
+        # in pieces: a single read would reserve ``most`` bytes for the smallest file
+        while part := file.read(min(left, MIB)):
+            parts.append(part)
+            left -= len(part)
+    data = b"".join(parts)
     if max(size, len(data)) > most:
         raise OSError(errno.EFBIG, f"larger than {most // MIB:,} MiB, which is not read", os.fspath(path))
     return data
