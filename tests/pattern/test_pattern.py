@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tunesmith.data.read.lines import read_text
 from tunesmith.errors import UserError
-from tunesmith.metrics.answers.json_schema import json_fits
+from tunesmith.metrics.json_schema import json_fits
 from tunesmith.pattern import TooSlow, as_python_means, matched
 from tunesmith.recipe.schema.eval import Eval
 from tunesmith.tasks.task import Scored

@@ -17,10 +17,10 @@ from transformers import (
 
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
+from tunesmith.tasks.image_classification import ImageClassification, open_image
 from tunesmith.tasks.labels import label_names
 from tunesmith.tasks.text.regression import Regression
 from tunesmith.tasks.text.sequence_classification import SequenceClassification
-from tunesmith.tasks.vision.image_classification import ImageClassification, open_image
 
 TEXTS = ["the moon", "a much longer text about the moon, orange", "né", "löwe 🦁 löwe", "x"]
 LABELS = ("no", "yes", "maybe")

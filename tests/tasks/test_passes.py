@@ -11,10 +11,10 @@ import torch
 from tunesmith.data import passes as bounds
 from tunesmith.infer.inputs import Question
 from tunesmith.infer.predict import predict
+from tunesmith.tasks.image_classification import ImageClassification
 from tunesmith.tasks.language.generation import generate
 from tunesmith.tasks.text.regression import Regression
 from tunesmith.tasks.text.sequence_classification import SequenceClassification
-from tunesmith.tasks.vision.image_classification import ImageClassification
 
 LENGTHS = [6] * 9 + [60] + [6] * 9 + [20, 20]
 BOUND = 64

@@ -99,7 +99,7 @@ def test_in_two_processes_the_kept_statistics_are_the_measured_ones(launcher, re
     from tunesmith.data.load import load_rows
     from tunesmith.recipe.load import load_recipe
     from tunesmith.tasks.build import TASKS
-    from tunesmith.tasks.vision.image_classification import open_image
+    from tunesmith.tasks.image_classification import open_image
 
     run_dir = tmp_path / "run"
     noisy = [

@@ -294,7 +294,7 @@ def test_the_regression_answers_in_the_users_units(finished, read):
 def test_the_image_model_opens_with_plain_transformers_and_scores_alike(finished, read):
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    from tunesmith.tasks.vision.image_classification import open_image
+    from tunesmith.tasks.image_classification import open_image
 
     run_dir = finished.runs["image-classification"]
     model = AutoModelForImageClassification.from_pretrained(run_dir / "model").eval()

@@ -104,10 +104,10 @@ def task_for(opened: LoadedRun, *, max_new_tokens: int | None = None, batch_size
         max_new_tokens: most tokens of an answer; default: the recipe's.
         batch_size: most rows at once; default: the recipe's.
     """
+    from tunesmith.tasks.image_classification import ImageClassification
     from tunesmith.tasks.language.causal_lm import CausalLM
     from tunesmith.tasks.text.regression import Regression
     from tunesmith.tasks.text.sequence_classification import SequenceClassification
-    from tunesmith.tasks.vision.image_classification import ImageClassification
 
     recipe, tokenizer = opened.recipe, opened.tokenizer
     at_once = batch_size or recipe.eval.batch_size

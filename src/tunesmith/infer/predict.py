@@ -144,7 +144,7 @@ def _labelled_images(
 
 
 def _open_image(question: Question) -> Any:
-    from tunesmith.tasks.vision.image_classification import open_image
+    from tunesmith.tasks.image_classification import open_image
 
     try:
         return open_image(question.image)

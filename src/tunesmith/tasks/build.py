@@ -8,13 +8,13 @@ from typing import Any
 
 from tunesmith.data.row import Row
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.tasks.image_classification import ImageClassification
 from tunesmith.tasks.labels import label_names
 from tunesmith.tasks.language.causal_lm import CausalLM
 from tunesmith.tasks.names import AUTO_MODELS, NEEDS, Fields
 from tunesmith.tasks.task import Task
 from tunesmith.tasks.text.regression import Regression, standardisation
 from tunesmith.tasks.text.sequence_classification import SequenceClassification
-from tunesmith.tasks.vision.image_classification import ImageClassification
 
 
 @dataclass(frozen=True, slots=True)

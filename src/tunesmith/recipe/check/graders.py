@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tunesmith.metrics.answers.json_schema import troubles
+from tunesmith.metrics.json_schema import troubles
 from tunesmith.recipe.check.metric_names import asked_metrics, set_metrics
 from tunesmith.recipe.finding import Problem
 from tunesmith.recipe.schema.eval import Code, Judge

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from tunesmith.data.eval_splits import GroupColumns
-from tunesmith.metrics.answers.code import passes, same_output
-from tunesmith.metrics.answers.json_schema import json_fits, json_valid
-from tunesmith.metrics.answers.sandbox import Limits, can_be_apart
+from tunesmith.metrics.code import passes, same_output
+from tunesmith.metrics.json_schema import json_fits, json_valid
+from tunesmith.metrics.sandbox import Limits, can_be_apart
 from tunesmith.pattern import TooSlow, matched
 from tunesmith.recipe.schema.eval import Code, Eval
 from tunesmith.tasks.task import Scored

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.metrics.answers.code import passes, program_of, same_output
-from tunesmith.metrics.answers.confined import HIDDEN
-from tunesmith.metrics.answers.sandbox import Limits, _confinement, can_be_apart, run_all, run_program
+from tunesmith.metrics.code import passes, program_of, same_output
+from tunesmith.metrics.sandbox import Limits, _confinement, can_be_apart, run_all, run_program
+from tunesmith.metrics.sandboxed.confined import HIDDEN
 
 QUICK = Limits(seconds=2, memory=256)
 APART = pytest.mark.skipif(not can_be_apart(), reason="this system lets nobody make namespaces")

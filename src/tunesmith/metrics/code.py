@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tunesmith.metrics.answers import code_tests
-from tunesmith.metrics.answers.sandbox import Limits, run_all, run_files
+from tunesmith.metrics.sandbox import Limits, run_all, run_files
+from tunesmith.metrics.sandboxed import code_tests
 
 _FENCED = re.compile(r"```[ \t]*+(?:python|py)?+[ \t]*+\n(.*?)(?:\n```|\Z)", re.DOTALL | re.IGNORECASE)
 

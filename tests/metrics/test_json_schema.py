@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.metrics.answers.json_schema import fits, json_fits, json_valid, troubles
+from tunesmith.metrics.json_schema import fits, json_fits, json_valid, troubles
 
 PERSON = {
     "type": "object",

@@ -26,7 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from tunesmith.metrics.answers import confined
+from tunesmith.metrics.sandboxed import confined
 
 MOST_OUTPUT = 1 << 20
 MOST_REPLY = 64

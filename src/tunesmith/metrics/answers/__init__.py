@@ -1,1 +1,0 @@
-"""What an answer is worth that is a program or a JSON document."""

@@ -1,0 +1,1 @@
+"""Programs that the sandbox starts: one confines another, one runs an answer and then its tests."""
