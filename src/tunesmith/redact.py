@@ -24,7 +24,7 @@ _SHORTEST = 8
 # Text is anybody's, and of any length: no pattern here may look at one stretch of it again and again. So each
 # begins where a stretch begins, takes all of it, or is bounded; a second look is a function's.
 _SHAPE = re.compile(
-    r"""\b(?:hf_(?=[a-z]*[A-Z0-9])[A-Za-z0-9]{16,} | api_org_[A-Za-z0-9]{16,}      # model hub
+    r"""\b(?:hf_[A-Za-z0-9]{16,} | api_org_[A-Za-z0-9]{16,}      # model hub
         | (?:gsk|r8|npm)_[A-Za-z0-9]{30,}
         | nvapi-[\w-]{20,}
         | (?:AKIA|ASIA)[0-9A-Z]{16}\b | AIza[\w-]{35} | ya29\.[\w-]{20,}   # clouds

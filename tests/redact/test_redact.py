@@ -74,7 +74,7 @@ HARMLESS = [
     "task-specific risk-adjusted sk-learn-like-estimators",
     "runs/sk-classifier-baseline-run-01",
     "runs/sk-ant-colony-optimiser-2024-11-28-seed-3/report.html",
-    "sk-proj-baseline-run-01 hf_sequenceclassification",
+    "sk-proj-baseline-run-01 hf_sequence_classification",
     "eyJust-a-name.eyJ",
 ]
 
