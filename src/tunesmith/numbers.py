@@ -141,3 +141,8 @@ def size(num_bytes: Any) -> str:
 def phrase(name: str) -> str:
     """A key as words: ``near_duplicates`` is ``near duplicates``."""
     return name.replace("_", " ")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

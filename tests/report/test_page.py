@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.report.page import render_page, write_report
 
-VOID = {"meta", "link", "br", "img", "input", "hr"}
+VOID = {"meta", "link", "br", "wbr", "img", "input", "hr"}
 
 
 class Checker(HTMLParser):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Example = dict[str, Any]
 Batch = dict[str, Any]
+UNFINISHED = "…"
+"""Ends an answer that was not told to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Scored:
         count: how many of them.
         correct: how many of them the model's first choice hit, where that makes sense.
         prediction: text, label or number, ``None`` if the task was not asked for predictions. A text
-            that ends with ``…`` may be the beginning of an answer that was not told to its end.
+            that ends with ``UNFINISHED`` may be the beginning of an answer that was not told to its end.
         reference: what it is compared with.
         input: the sample as a person would read it.
         given: what else is known by name: the values of metrics that are not made of prediction and

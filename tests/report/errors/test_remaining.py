@@ -131,3 +131,15 @@ def test_what_a_row_says_stays_text() -> None:
     page = evaluation([one("<img src=x>", 1.0, "<b>said</b>", "<i>truth</i>")])
     assert "<img" not in page
     assert "<b>said" not in page
+
+
+def test_an_answer_that_was_not_told_to_its_end_counts_for_the_class_it_begins_with() -> None:
+    found = remaining([*CLASSES, one("begun", 3.0, "ham…", "spam"), one("other", 2.0, "hammer…", "spam")])
+    pairs = [(group.truth, group.said, group.count) for group in found.groups]
+    assert pairs[0] == ("spam", "ham", 8)
+    assert ("spam", "hammer…", 1) in pairs
+
+
+def test_names_of_rows_may_break_before_their_line_and_stay_text() -> None:
+    page = evaluation([one("<b>file.txt:12", 1.0, "said", "truth")])
+    assert "&lt;b&gt;file.txt<wbr>:12" in page

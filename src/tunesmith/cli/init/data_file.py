@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.cli.init.infer_task import KNOWN_NAMES
+from tunesmith.data.map.columns import seems_a_row
 from tunesmith.errors import UserError
 from tunesmith.suggest import nearest
 
@@ -79,17 +80,9 @@ def is_headless(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bo
     names = {name.strip().lower() for name in columns}
     if names & KNOWN_NAMES - {""}:
         return False
-    if any(_is_number(name) or len(name.split()) > 4 for name in columns):
+    if seems_a_row(columns):
         return True
     return any(
         name in (below := [str(row.get(name)) for row in rows]) and len(set(below)) <= max(2, len(rows) // 2)
         for name in columns
     )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

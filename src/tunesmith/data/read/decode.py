@@ -13,6 +13,7 @@ from typing import IO
 
 from tunesmith.data.read.bounds import MOST_CELL, room_for_rows, too_long, too_much, too_packed
 from tunesmith.data.read.unpack import most_unpacked, open_bytes
+from tunesmith.data.row import Skip
 from tunesmith.errors import UserError
 from tunesmith.suggest import nearest_names
 
@@ -124,3 +125,19 @@ def problem_of(line: str, encoding: str) -> str | None:
     return (
         f"byte 0x{byte:02x} at character {found.start() + 1} is not {encoding}; set `encoding`, e.g. latin-1"
     )
+
+
+def checked_lines(path: Path, label: str, encoding: str) -> Iterator[tuple[str, int, str] | Skip]:
+    """Lines of a row each, as name, number from 1 and text; blank ones and such as are no text are skipped.
+
+    Raises:
+        UserError: as ``decoded_lines`` does.
+    """
+    for number, line in decoded_lines(path, encoding):
+        row_id = f"{label}:{number}"
+        if not line.strip():
+            yield Skip(row_id, "empty", "blank line")
+        elif (problem := problem_of(line, encoding)) is not None:
+            yield Skip(row_id, "malformed", problem)
+        else:
+            yield row_id, number, line

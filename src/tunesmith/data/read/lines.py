@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.read.bounds import room_for_rows, too_much
-from tunesmith.data.read.decode import decoded_lines, problem_of
+from tunesmith.data.read.decode import checked_lines, decoded_lines, problem_of
 from tunesmith.data.read.raw import Item, RawRow, not_a_mapping
 from tunesmith.data.row import Skip
 from tunesmith.errors import UserError
@@ -19,14 +19,8 @@ from tunesmith.pattern import TooSlow, matched
 
 def read_jsonl(path: Path, label: str, encoding: str) -> Iterator[Item]:
     """JSON Lines: a mapping a line; blank lines are ``empty``."""
-    for number, line in decoded_lines(path, encoding):
-        row_id = f"{label}:{number}"
-        if not line.strip():
-            yield Skip(row_id, "empty", "blank line")
-        elif (problem := problem_of(line, encoding)) is not None:
-            yield Skip(row_id, "malformed", problem)
-        else:
-            yield _json_row(row_id, line, number)
+    for found in checked_lines(path, label, encoding):
+        yield found if isinstance(found, Skip) else _json_row(found[0], found[2], found[1])
 
 
 def _json_row(row_id: str, line: str, number: int) -> Item:
@@ -101,13 +95,12 @@ def read_text(path: Path, label: str, encoding: str, pattern: str | None, where:
     """
     if pattern is not None:
         _check(pattern, where)
-    for number, line in decoded_lines(path, encoding):
-        row_id = f"{label}:{number}"
-        if not line.strip():
-            yield Skip(row_id, "empty", "blank line")
-        elif (problem := problem_of(line, encoding)) is not None:
-            yield Skip(row_id, "malformed", problem)
-        elif pattern is None:
+    for one in checked_lines(path, label, encoding):
+        if isinstance(one, Skip):
+            yield one
+            continue
+        row_id, _, line = one
+        if pattern is None:
             yield RawRow(row_id, {"text": line})
         elif (found := _matched(pattern, line, row_id)) is not None:
             yield RawRow(row_id, found.groupdict())

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tunesmith.data.read.bounds import MOST_CELL
-from tunesmith.data.read.decode import decoded_lines, problem_of
+from tunesmith.data.read.decode import checked_lines, decoded_lines, problem_of
 from tunesmith.data.read.raw import Item, RawRow
 from tunesmith.data.row import Skip
 from tunesmith.errors import UserError
@@ -18,13 +18,12 @@ from tunesmith.suggest import listed
 def read_tsv(path: Path, label: str, encoding: str, columns: Sequence[str] | None) -> Iterator[Item]:
     """Tab-separated values. Quotes mean nothing here: a cell may begin with one and never end it."""
     names = tuple(columns) if columns else None
-    for number, line in decoded_lines(path, encoding):
-        row_id = f"{label}:{number}"
-        if not line.strip():
-            yield Skip(row_id, "empty", "blank line")
-        elif (problem := problem_of(line, encoding)) is not None:
-            yield Skip(row_id, "malformed", problem)
-        elif names is None:
+    for one in checked_lines(path, label, encoding):
+        if isinstance(one, Skip):
+            yield one
+            continue
+        row_id, number, line = one
+        if names is None:
             names = _header(line.split("\t"), path, number)
         else:
             yield _cells_row(row_id, line.split("\t"), names)

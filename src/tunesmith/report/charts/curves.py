@@ -63,7 +63,7 @@ def draw(chart: Chart, *, last_step: float) -> Markup:
     x = step_axis([last_step, *(point[0] for point in chart.line)], start=LEFT, end=RIGHT)
     y = value_axis(_values(chart), start=BOTTOM, end=TOP)
     parts = [
-        *_grid(x, y),
+        *_steps(x, y),
         *_target(chart.target, y),
         *_chosen(chart, x, y),
         *_band(chart.bands, x, y, joined=chart.joined),
@@ -88,18 +88,22 @@ def _values(chart: Chart) -> list[float]:
     return [*values, chart.target] if chart.target is not None else values
 
 
-def _grid(x: Axis, y: Axis) -> Iterable[str]:
+def grid(x: Axis, y: Axis, across: Sequence[float]) -> Iterable[str]:
+    """Lines across with their labels, the base line, and labels below it at the marks ``across``."""
     marks = ticks(y, count=4)
     for mark, label in zip(marks, tick_labels(marks), strict=True):
         at = y.pixel(mark)
         yield f'<path class="grid" d="M{LEFT} {at:.1f}H{RIGHT}"/>'
         yield f'<text class="tick" x="{LEFT - 7}" y="{at + 4:.1f}" text-anchor="end">{label}</text>'
     yield f'<path class="base" d="M{LEFT} {BOTTOM}H{RIGHT}"/>'
-    steps = [mark for mark in ticks(x, count=5) if mark == int(mark)]
-    for mark, label in zip(steps, tick_labels(steps), strict=True):
+    for mark, label in zip(across, tick_labels(across), strict=True):
         at = x.pixel(mark)
         anchor = "end" if at > RIGHT - 12 else "middle"
         yield f'<text class="tick" x="{at:.1f}" y="{BOTTOM + 17}" text-anchor="{anchor}">{label}</text>'
+
+
+def _steps(x: Axis, y: Axis) -> Iterable[str]:
+    yield from grid(x, y, [mark for mark in ticks(x, count=5) if mark == int(mark)])
     yield f'<text class="tick" x="{RIGHT}" y="{BOTTOM + 34}" text-anchor="end">step</text>'
 
 

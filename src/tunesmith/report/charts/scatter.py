@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from tunesmith.report.charts.axis import Axis, tick_labels, ticks, value_axis
-from tunesmith.report.charts.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
+from tunesmith.report.charts.axis import Axis, ticks, value_axis
+from tunesmith.report.charts.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, grid
 from tunesmith.report.charts.downsample import Point
 
 
@@ -66,16 +66,6 @@ def _line(x: Axis, y: Axis, chart: Scatter) -> str:
 
 
 def _grid(x: Axis, y: Axis, chart: Scatter) -> Iterable[str]:
-    marks = ticks(y, count=4)
-    for mark, label in zip(marks, tick_labels(marks), strict=True):
-        at = y.pixel(mark)
-        yield f'<path class="grid" d="M{LEFT} {at:.1f}H{RIGHT}"/>'
-        yield f'<text class="tick" x="{LEFT - 7}" y="{at + 4:.1f}" text-anchor="end">{label}</text>'
-    yield f'<path class="base" d="M{LEFT} {BOTTOM}H{RIGHT}"/>'
-    marks = ticks(x, count=5)
-    for mark, label in zip(marks, tick_labels(marks), strict=True):
-        at = x.pixel(mark)
-        anchor = "end" if at > RIGHT - 12 else "middle"
-        yield f'<text class="tick" x="{at:.1f}" y="{BOTTOM + 17}" text-anchor="{anchor}">{label}</text>'
+    yield from grid(x, y, ticks(x, count=5))
     yield f'<text class="tick" x="{RIGHT}" y="{BOTTOM + 34}" text-anchor="end">{escape(chart.across)}</text>'
     yield f'<text class="tick" x="{LEFT}" y="{BOTTOM + 34}">{escape(chart.up)}, upwards</text>'

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tunesmith import numbers
 from tunesmith.metrics.match import collapse_blanks
-from tunesmith.report.errors.residuals import Residuals, is_number, numeric, residuals
-from tunesmith.tasks.task import Scored
+from tunesmith.report.errors.residuals import Residuals, numeric, residuals
+from tunesmith.tasks.task import UNFINISHED, Scored
 
 MOST_GROUPS, MOST_OF_PAIR, MOST_ROWS = 12, 5, 40
 MOST_CHARACTERS, MOST_LABEL = 600, 60
@@ -90,8 +90,8 @@ def remaining(scored: Sequence[Scored]) -> Remaining | None:
         return Remaining(
             summary=f"None: all {total} answers equal the reference.", order="", measure="", groups=()
         )
-    by_pair = has_classes(scored)
-    groups = list(_pairs(wrong)) if by_pair else [_group("", "", wrong, MOST_ROWS)]
+    by_pair, labels = has_classes(scored), {collapse_blanks(str(one.reference)) for one in scored}
+    groups = list(_pairs(wrong, labels)) if by_pair else [_group("", "", wrong, MOST_ROWS)]
     kind = "are wrong" if by_pair else "differ from the reference"
     order = "By class pair, the commonest first; in each, the" if by_pair else "The"
     return Remaining(
@@ -114,10 +114,12 @@ def has_classes(scored: Sequence[Scored]) -> bool:
     return 2 * len(labels) <= len(scored) and all(len(label) <= MOST_LABEL for label in labels)
 
 
-def _pairs(wrong: Sequence[Scored]) -> Iterable[WrongGroup]:
+def _pairs(wrong: Sequence[Scored], labels: Container[str]) -> Iterable[WrongGroup]:
     found: dict[tuple[str, str], list[Scored]] = {}
     for one in wrong:
         said = collapse_blanks(str(one.prediction))
+        if (begun := said.removesuffix(UNFINISHED)) in labels:  # what would follow it does not matter here
+            said = begun
         found.setdefault((collapse_blanks(str(one.reference)), _short(said, MOST_LABEL)), []).append(one)
     for (truth, said), rows in sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0])):
         yield _group(truth, said or "(nothing)", rows, MOST_OF_PAIR)
@@ -155,7 +157,7 @@ def _row(one: Scored, measure: str) -> WrongRow:
 def _answer(value: Any) -> str:
     if value is None:
         return numbers.ABSENT
-    text = numbers.number(float(value)) if is_number(value) else str(value)
+    text = numbers.number(float(value)) if numbers.is_number(value) else str(value)
     return _short(text, MOST_CHARACTERS) or "(nothing)"
 
 

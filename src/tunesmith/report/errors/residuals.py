@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -33,15 +32,10 @@ class Residuals:
     note: str
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value is a number and no truth value."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def numeric(scored: Sequence[Scored]) -> bool:
     """Whether the answers are numbers rather than classes or texts: some are no whole numbers."""
     values = [value for one in scored for value in (one.prediction, one.reference)]
-    return all(map(is_number, values)) and any(isinstance(value, float) for value in values)
+    return all(map(numbers.is_number, values)) and any(isinstance(value, float) for value in values)
 
 
 def residuals(scored: Sequence[Scored]) -> Residuals:

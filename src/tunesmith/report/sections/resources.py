@@ -45,7 +45,7 @@ def facts(run: RunFiles) -> list[str]:
     speed = used.get("tokens_per_second")
     shown.append(f"{numbers.number(round(speed))} tokens/s" if isinstance(speed, int | float) else "")
     peak = used.get("peak_rss_bytes")
-    shown.append(f"{numbers.size(peak)} peak memory" if _is_number(peak) else "")
+    shown.append(f"{numbers.size(peak)} peak memory" if numbers.is_number(peak) else "")
     shown += [str(used.get("device") or ""), str(environment.get("precision") or "")]
     threads = used.get("threads")
     shown.append(f"{threads} threads" if isinstance(threads, int) else "")
@@ -126,15 +126,11 @@ def _named(name: str, key: str, value: Any) -> tuple[str, str]:
         return name, "yes" if value else "no"
     if isinstance(value, list | tuple):
         return name, ", ".join(str(item) for item in value)
-    if _is_number(value) and key.endswith("per_second"):
+    if numbers.is_number(value) and key.endswith("per_second"):
         return name, numbers.number(round(value) if value >= 100 else value)
     if isinstance(value, int) and value >= 10_000:
         return name, numbers.number(value)
     return name, numbers.number(value) if isinstance(value, float) else f"{value}"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

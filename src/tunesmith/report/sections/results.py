@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
@@ -200,8 +199,4 @@ def _rate_figure(run: RunFiles, last: int) -> Figure | None:
 
 
 def _series(records: Sequence[Record], key: str) -> list[Point]:
-    return [(record["step"], float(record[key])) for record in records if _is_number(record.get(key))]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return [(record["step"], float(record[key])) for record in records if numbers.is_number(record.get(key))]

@@ -9,9 +9,8 @@ from itertools import takewhile
 from typing import Any
 
 from tunesmith.tasks.language.answer_frame import Frame
-from tunesmith.tasks.task import Example
+from tunesmith.tasks.task import UNFINISHED, Example
 
-UNFINISHED = "…"
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 _PIECEWISE = {"ByteLevel", "Metaspace", "ByteFallback", "Fuse"}
 
