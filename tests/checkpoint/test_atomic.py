@@ -23,7 +23,7 @@ from tunesmith.checkpoint.atomic import (
     write_text,
     writing,
 )
-from tunesmith.checkpoint.names import beside
+from tunesmith.checkpoint.names import temporary_path
 from tunesmith.checkpoint.run_dir import recover
 from tunesmith.errors import UserError
 
@@ -249,7 +249,7 @@ def test_recovery_says_what_it_did_and_touches_nothing_else(tmp_path) -> None:
 
 
 def test_temporary_names_never_meet() -> None:
-    names = {beside(Path("/x/y")).name for _ in range(1000)}
+    names = {temporary_path(Path("/x/y")).name for _ in range(1000)}
     assert len(names) == 1000
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tunesmith.checkpoint.atomic import publish_folder, staging_folder
-from tunesmith.checkpoint.names import aside, beside, is_temporary, put_aside, under_way
+from tunesmith.checkpoint.names import is_temporary, original_path, replaced_path, temporary_path, under_way
 from tunesmith.checkpoint.run_dir import recover, refuse_links
 from tunesmith.errors import UserError
 
@@ -56,7 +56,7 @@ def test_a_model_published_again_leaves_copies_of_it_alone(tmp_path):
 def test_what_was_being_written_goes(tmp_path, name):
     final = tmp_path / name
     final.parent.mkdir(exist_ok=True)
-    for path in (beside(final), beside(aside(final))):
+    for path in (temporary_path(final), temporary_path(replaced_path(final))):
         path.write_text("half")
     assert len(list(under_way(tmp_path))) == 2
     assert len(recover(tmp_path)) == 2
@@ -65,9 +65,9 @@ def test_what_was_being_written_goes(tmp_path, name):
 
 def test_names_tell_what_they_are(tmp_path):
     path = tmp_path / "model"
-    assert is_temporary(beside(path))
-    assert put_aside(aside(path)) == path
-    assert put_aside(beside(path)) is None
+    assert is_temporary(temporary_path(path))
+    assert original_path(replaced_path(path)) == path
+    assert original_path(temporary_path(path)) is None
     assert not is_temporary(tmp_path / "x.tmp-1")
 
 

@@ -64,7 +64,7 @@ def test_it_saves_and_reopens_as_an_ordinary_model(opened, tmp_path) -> None:
 def test_what_stands_beside_its_weights_is_read_once(opened, monkeypatch, tmp_path) -> None:
     from transformers import AutoTokenizer
 
-    from tunesmith.model.gguf import beside_weights
+    from tunesmith.model.gguf import config_location
     from tunesmith.model.location import locate
 
     location = locate(SOURCE, Model(source=SOURCE))
@@ -73,8 +73,8 @@ def test_what_stands_beside_its_weights_is_read_once(opened, monkeypatch, tmp_pa
     asked = [each.apply_chat_template(QUESTION, add_generation_prompt=True) for each in (slow, fast)]
     assert asked[0]["input_ids"] == asked[1]["input_ids"]
     assert (slow.pad_token_id, slow.eos_token_id) == (fast.pad_token_id, fast.eos_token_id)
-    beside = beside_weights(location)
+    beside = config_location(location)
     assert not beside.gguf
     before = [path.stat().st_mtime_ns for path in sorted((tmp_path / beside.name).iterdir())]
-    assert beside_weights(location) == beside
+    assert config_location(location) == beside
     assert [path.stat().st_mtime_ns for path in sorted((tmp_path / beside.name).iterdir())] == before

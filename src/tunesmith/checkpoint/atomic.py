@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tunesmith.checkpoint.names import aside, beside, is_temporary, put_aside
+from tunesmith.checkpoint.names import is_temporary, original_path, replaced_path, temporary_path
 from tunesmith.errors import UserError
 from tunesmith.redact import redact, redact_deep
 
@@ -84,7 +84,7 @@ def write_bytes(path: Path, data: bytes, *, check: Callable[[], None] = allowed)
     Raises:
         UserError: if the disk is full or may not be written; the old content is then untouched.
     """
-    temporary = beside(path)
+    temporary = temporary_path(path)
     with writing(path):
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
@@ -157,7 +157,7 @@ def make_folder(path: Path) -> None:
 def staging_folder(final: Path) -> Path:
     """Make and return a temporary folder beside ``final``, to be filled and given to ``publish_folder``."""
     make_folder(final.parent)
-    temporary = beside(final)
+    temporary = temporary_path(final)
     make_folder(temporary)
     return temporary
 
@@ -187,9 +187,9 @@ def publish_folder(
             return
         if not replace:
             raise FileExistsError(errno.EEXIST, "a finished folder is never overwritten", str(final))
-        for forgotten in [path for path in final.parent.iterdir() if put_aside(path) == final]:
+        for forgotten in [path for path in final.parent.iterdir() if original_path(path) == final]:
             remove_folder(forgotten)  # an earlier removal failed; two would leave `recover` a choice
-        replaced = aside(final)
+        replaced = replaced_path(final)
         final.rename(replaced)
         try:
             temporary.rename(final)
@@ -202,7 +202,7 @@ def publish_folder(
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder so that a crash in the middle leaves rubbish, not half a folder of that name."""
-    doomed = folder if is_temporary(folder) else beside(folder)
+    doomed = folder if is_temporary(folder) else temporary_path(folder)
     if doomed != folder:
         folder.rename(doomed)
     shutil.rmtree(doomed)

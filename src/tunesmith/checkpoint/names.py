@@ -34,23 +34,23 @@ _FINISHED = {
 """What is written beside its place and then moved there, by folder of the run directory."""
 
 
-def beside(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """A fresh temporary name next to ``path``, so that moving it there stays within one file system."""
     return path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}")
 
 
-def aside(path: Path) -> Path:
+def replaced_path(path: Path) -> Path:
     """A fresh name next to ``path``, for what stands there while it is being replaced."""
     return path.with_name(f"{path.name}{REPLACED}{secrets.token_hex(4)}")
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a name is one that ``beside`` gives."""
+    """Whether a name is one that ``temporary_path`` gives."""
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
-def put_aside(path: Path) -> Path | None:
-    """Where something that bears a name of ``aside`` stood; ``None`` if it bears no such name."""
+def original_path(path: Path) -> Path | None:
+    """Where something that bears a name of ``replaced_path`` stood; ``None`` if it bears no such name."""
     found = _REPLACED.fullmatch(path.name)
     return path.with_name(found[1]) if found else None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tunesmith.checkpoint.atomic import FOLDER_MODE, make_folder, sync_folder, writing
-from tunesmith.checkpoint.names import is_temporary, put_aside, under_way
+from tunesmith.checkpoint.names import is_temporary, original_path, under_way
 from tunesmith.errors import UserError
 
 TRACKERS = "trackers"
@@ -93,7 +93,7 @@ def recover(run_dir: Path) -> list[str]:
     """
     done = []
     for path in list(under_way(run_dir)):
-        final = put_aside(path)
+        final = original_path(path)
         if final is None or not path.is_dir() or path.is_symlink():
             continue  # one that was being removed may be half a folder
         if not final.exists():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tunesmith.errors import UserError
-from tunesmith.judge.schedule.planned_evaluations import Length, looks_of, silent_rules
+from tunesmith.judge.schedule.planned_evaluations import Length, planned_evaluations, silent_rules
 from tunesmith.plan.sanity import unusual_rate
 from tunesmith.recipe.load import load_with_variants
 from tunesmith.recipe.locate import located, together
@@ -54,7 +54,9 @@ def _silent(recipe: Recipe) -> list[str]:
     steps = [
         rule.budget.steps for rule in binding(recipe.stop) if rule.budget is not None and rule.budget.steps
     ]
-    looks = looks_of(recipe.eval.every, Length(steps=min(steps, default=None)), baseline=recipe.eval.baseline)
+    looks = planned_evaluations(
+        recipe.eval.every, Length(steps=min(steps, default=None)), baseline=recipe.eval.baseline
+    )
     return [one.words for one in silent_rules(recipe.stop, looks)] if looks is not None else []
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunesmith.data.clean.duplicates import clean_duplicates, clean_skips, looks_for_near
+from tunesmith.data.clean.duplicates import clean_duplicates, clean_skips, seeks_near_duplicates
 from tunesmith.data.clean.findings import NOTHING, Findings
 from tunesmith.data.clean.label_variants import clean_labels
 from tunesmith.data.eval_splits import (
@@ -98,7 +98,7 @@ def load_rows(
     ]
     findings = _clean_skips(sources, data, NOTHING)
     samples = [sample for source in sources for sample in source.samples]
-    looked = looks_for_near(data.clean, len(samples))
+    looked = seeks_near_duplicates(data.clean, len(samples))
     samples, findings = clean_duplicates(samples, data.clean, findings)
     _refuse_nothing(samples, sources, "data.train")
     others: dict[str, Sequence[MappedRow]] = {}
@@ -163,7 +163,7 @@ def first_rows(rows: Rows, count: int) -> Rows:
     return rows.model_copy(update={"limit": None, "first": min(count, rows.first or count)})
 
 
-def look_at_head(
+def read_head(
     rows: Rows, needs: Needs, clean: Clean, *, count: int, folder: Path | None, where: str
 ) -> list[MappedRow]:
     """The first rows of one source in the terms of the task, judged as a run judges all of them.

@@ -9,7 +9,7 @@ from typing import Any
 
 from tunesmith.data.eval_splits import own_sources
 from tunesmith.data.map.columns import GIVEN
-from tunesmith.data.map.conversation import given_beside, messages_of
+from tunesmith.data.map.conversation import messages_of, template_arguments
 from tunesmith.data.map.images import picture_of
 from tunesmith.data.map.messages import Message, normalise_messages, split_answer
 from tunesmith.data.map.normalise import BadRow, plain_text
@@ -232,7 +232,7 @@ def _question(row: RawRow, raw: RawRows, fields: Fields) -> Question:
     else:
         messages, answered = _messages(fields, columns)
         said = right if answered is None else answered
-        given = given_beside(columns, templates)
+        given = template_arguments(columns, templates)
         found = Question(name, messages, messages[-1]["content"], None, said, given=given)
     return replace(found, columns=columns)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tunesmith.judge.measurement import History
 from tunesmith.judge.selection.best import meets_target
-from tunesmith.judge.selection.guards import barred_now
+from tunesmith.judge.selection.guards import barred_message
 from tunesmith.numbers import show
 from tunesmith.recipe.schema.stop import StopRule, leaves
 
@@ -16,7 +16,7 @@ def notes(history: History, rules: Sequence[StopRule]) -> list[str]:
     if not history:
         return []
     asks_for_nothing = met_before(history, rules) if len(history) == 1 else ""
-    return [*([asks_for_nothing] if asks_for_nothing else []), *barred_now(history, rules)]
+    return [*([asks_for_nothing] if asks_for_nothing else []), *barred_message(history, rules)]
 
 
 def met_before(history: History, rules: Sequence[StopRule]) -> str:

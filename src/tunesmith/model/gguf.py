@@ -12,7 +12,7 @@ from tunesmith.model.location import Location, open_location
 from tunesmith.sources.cache import building, cache_folder
 
 
-def beside_weights(location: Location) -> Location:
+def config_location(location: Location) -> Location:
     """Where to read configuration and tokenizer of a model.
 
     Reading them out of a GGUF file takes seconds, each; so they are stored in the cache as transformers

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tunesmith.model.gguf import beside_weights
+from tunesmith.model.gguf import config_location
 from tunesmith.model.load import Head, load_config, refuse_other_tokenizer
 from tunesmith.model.location import locate
 from tunesmith.model.param_shapes import Named, param_shapes_of
@@ -96,7 +96,7 @@ def _with_dropout(values: dict[str, Any]) -> dict[str, Any]:
 def _written(model: Model) -> dict[str, Any] | None:
     """``config.json`` of a folder, or of a model in the hub's cache."""
     assert model.source is not None
-    location = beside_weights(locate(model.source, model))
+    location = config_location(locate(model.source, model))
     path: Any = Path(location.name) / "config.json"
     if location.hub is not None:
         from huggingface_hub import try_to_load_from_cache

@@ -18,10 +18,10 @@ from tunesmith.model.check.completeness import refuse_incomplete, refuse_larger,
 from tunesmith.model.check.folder import refuse_endless
 from tunesmith.model.check.kernels import without_kernels
 from tunesmith.model.export.save import output_layer
-from tunesmith.model.gguf import beside_weights
+from tunesmith.model.gguf import config_location
 from tunesmith.model.inline_config import configuration, refused_by_transformers, try_out
 from tunesmith.model.location import Location, cannot_be_built, locate, open_location, refuse_hub_index
-from tunesmith.model.tune.prequantized import as_quantized_here, stored_bits
+from tunesmith.model.tune.prequantized import adopt_quantized, stored_bits
 from tunesmith.model.tune.quantize import quantize_frozen, require_library
 from tunesmith.model.tune.select import is_head
 from tunesmith.recipe.schema.model import Model
@@ -71,7 +71,7 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
 
     if model.new is None:
         assert model.source is not None
-        location = beside_weights(locate(model.source, model))
+        location = config_location(locate(model.source, model))
         config = without_kernels(open_location(location, AutoConfig.from_pretrained), location.name)
         refuse_endless(config.to_dict(), f"{location.name}/config.json", "model.source")
         refuse_unfit(config, head.auto_model)
@@ -107,7 +107,7 @@ def plain_ends(model: Model, config: Any) -> tuple[int, ...]:
     assert model.source is not None
     ends = getattr(config.get_text_config(), "eos_token_id", None)
     with suppress(UserError):  # most models of old have no settings for generation
-        location = beside_weights(locate(model.source, model))
+        location = config_location(locate(model.source, model))
         ends = open_location(location, GenerationConfig.from_pretrained).eos_token_id or ends
     return tuple(ends) if isinstance(ends, list | tuple) else () if ends is None else (ends,)
 
@@ -150,7 +150,7 @@ def _load_plain(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tu
     )
     _clear_gguf_mark(loaded, location)
     if stored_bits(loaded.config) is not None:
-        as_quantized_here(loaded, dtype)
+        adopt_quantized(loaded, dtype)
     missing = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
     refuse_incomplete(loaded, missing, language="CausalLM" in head.auto_model, name=location.name)
     say_unused(info["unexpected_keys"], location.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.errors import UserError
-from tunesmith.model.gguf import beside_weights
+from tunesmith.model.gguf import config_location
 from tunesmith.model.light_config import PlainConfig
 from tunesmith.model.location import locate, open_location
 from tunesmith.recipe.schema.model import Model
@@ -94,7 +94,7 @@ def _pretrained(model: Model, source: str | None, config: PlainConfig | None) ->
     own = source == model.source
     other = {"revision": None, "sha256": None, "trust_remote_code": False}
     section = model if own else model.model_copy(update=other)
-    location = beside_weights(locate(source, section))
+    location = config_location(locate(source, section))
     name = _class_name(location.name)
     if name == GENERIC:  # the class that AutoTokenizer would find; importing that takes longer than all else
         from transformers import TokenizersBackend

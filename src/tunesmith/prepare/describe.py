@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from tunesmith.judge.budget import step_limit, total_steps
 from tunesmith.judge.explain import rules_in_words
-from tunesmith.judge.schedule.planned_evaluations import Length, looks_of, silent_rules
+from tunesmith.judge.schedule.planned_evaluations import Length, planned_evaluations, silent_rules
 from tunesmith.judge.selection.deciding_metric import choice_words, choosing, few_rows_words
 from tunesmith.metrics.names import WORST, split_name
 from tunesmith.plan.arithmetic import Arithmetic, grouped
@@ -89,7 +89,9 @@ def _warnings(parts: PreparedInputs) -> Iterator[str]:
         step_tokens=batch * sum(example["length"] for example in parts.train) / len(parts.train),
         warmup=warmup_steps(steps, recipe.optimizer.warmup),
     )
-    if steps is not None and (looks := looks_of(recipe.eval.every, length, baseline=recipe.eval.baseline)):
+    if steps is not None and (
+        looks := planned_evaluations(recipe.eval.every, length, baseline=recipe.eval.baseline)
+    ):
         yield from (one.words for one in silent_rules(recipe.stop, looks))
 
 

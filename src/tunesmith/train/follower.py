@@ -20,7 +20,7 @@ from typing import Any
 from tunesmith.checkpoint.atomic import make_folder, remove_folder
 from tunesmith.checkpoint.lock import own, owner_of
 from tunesmith.checkpoint.manifest import verify
-from tunesmith.checkpoint.names import beside
+from tunesmith.checkpoint.names import temporary_path
 from tunesmith.checkpoint.shards import read_shards
 from tunesmith.errors import Exit, UserError
 from tunesmith.fault import fault
@@ -39,7 +39,7 @@ from tunesmith.train.engine.process import ProcessContext, join_processes, on_ma
 from tunesmith.train.evaluate.evaluation import evaluate
 from tunesmith.train.evaluate.score import Evaluation
 from tunesmith.train.resume.save import open_saver
-from tunesmith.train.resume.snapshot import put_back
+from tunesmith.train.resume.snapshot import restore_tensors
 from tunesmith.train.supervise.heartbeat import Pulse, all_gather_objects
 from tunesmith.train.supervise.watchdog import leave_at_once
 from tunesmith.world.environment import read_world
@@ -157,7 +157,7 @@ def _signs(run_dir: Path, pulse: Pulse, place: ProcessContext) -> Iterator[None]
     def tell() -> None:
         while not (over.wait(SIGNS) or pulse.flag.orphaned):
             said = {"beats": pulse.beats, "pid": os.getpid(), "host": socket.gethostname()}
-            temporary = beside(path)
+            temporary = temporary_path(path)
             with suppress(OSError):
                 temporary.write_text(
                     json.dumps(said | {"phase": pulse.phase, "step": pulse.step}), encoding="utf-8"
@@ -260,7 +260,7 @@ def _put_in(setup: Setup, taken: mailbox.EvalRequest) -> bool:
         saved = {}
     if not all(all_gather_objects(setup.accelerator, [bool(saved)])):
         return False
-    put_back(saved, setup.engine, setup.bare)
+    restore_tensors(saved, setup.engine, setup.bare)
     return True
 
 

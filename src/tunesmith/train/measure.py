@@ -108,7 +108,7 @@ def _judged(
         keep_as_best(step)
     said = notes(state.history, rules)
     log.measurement(evaluation, state.verdict, best_step=best, notes=said)
-    return replace(state, best_step=best, look=planned_look(setup, state))
+    return replace(state, best_step=best, look=planned_evaluation_step(setup, state))
 
 
 def is_due(setup: Setup, state: State, before: Progress) -> bool:
@@ -116,11 +116,11 @@ def is_due(setup: Setup, state: State, before: Progress) -> bool:
     every = setup.recipe.eval.every
     if not every.auto:
         return due(every, before, state.progress)
-    planned = state.look if state.look is not None else planned_look(setup, state)
+    planned = state.look if state.look is not None else planned_evaluation_step(setup, state)
     return planned is not None and state.progress.step >= planned
 
 
-def planned_look(setup: Setup, state: State) -> int | None:
+def planned_evaluation_step(setup: Setup, state: State) -> int | None:
     """The step of the next evaluation, where the judge chooses it; it is stored with the state.
 
     It hangs on measured times, so the first process chooses for all.

@@ -34,7 +34,7 @@ from tunesmith.train.deliver.select_weights import FinalWeights, tell_test
 from tunesmith.train.engine.process import ProcessContext, join_processes, on_main
 from tunesmith.train.log import SCORES_OF, Log, open_log
 from tunesmith.train.loop import save_state, train
-from tunesmith.train.measure import planned_look
+from tunesmith.train.measure import planned_evaluation_step
 from tunesmith.train.record.environment import describe_environment, remote_code
 from tunesmith.train.record.trackers import refuse_missing_trackers, tracked
 from tunesmith.train.recover import (
@@ -219,7 +219,7 @@ def _continue(setup: Setup, place: ProcessContext, terms: ResumePolicy, changes:
     if begun and (changes or saved_recipe(setup.run_dir, step) != setup.recipe_hash):
         state, chosen = judged_again(setup, state)
         left_out += chosen
-        state = replace(state, look=planned_look(setup, state))
+        state = replace(state, look=planned_evaluation_step(setup, state))
     if place.world.is_main:
         if OTHER_ROWS in changes or OTHER_BASE in changes:
             (setup.run_dir / SCORES_OF).unlink(missing_ok=True)

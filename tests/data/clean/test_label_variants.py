@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.data.clean.label_variants import alike
+from tunesmith.data.clean.label_variants import comparable_label
 from tunesmith.errors import UserError
 
 LABELLED = (frozenset({"text", "label"}),)
@@ -79,4 +79,4 @@ def test_different_labels_stay_different() -> None:
         "1_0",
         "",
     ]
-    assert len({alike(label) for label in labels}) == len(labels)
+    assert len({comparable_label(label) for label in labels}) == len(labels)

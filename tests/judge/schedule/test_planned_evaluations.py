@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.judge.schedule.planned_evaluations import Length, Looks, looks_of, silent_rules
+from tunesmith.judge.schedule.planned_evaluations import (
+    Length,
+    PlannedEvaluations,
+    planned_evaluations,
+    silent_rules,
+)
 from tunesmith.recipe.schema.quantities import Every, parse_every
 from tunesmith.recipe.schema.stop import StopRule
 
@@ -17,29 +22,29 @@ KNOWN = Length(steps=100, epoch_steps=40.0, step_tokens=10.0)
 @pytest.mark.parametrize(
     ("often", "length", "looks"),
     [
-        ("20 steps", KNOWN, Looks(6, 6)),
-        ("30 steps", KNOWN, Looks(5, 5)),
-        ("1 epoch", KNOWN, Looks(4, 4)),
-        ("500 tokens", KNOWN, Looks(3, 3)),
-        ("1000 steps", KNOWN, Looks(2, 2)),
+        ("20 steps", KNOWN, PlannedEvaluations(6, 6)),
+        ("30 steps", KNOWN, PlannedEvaluations(5, 5)),
+        ("1 epoch", KNOWN, PlannedEvaluations(4, 4)),
+        ("500 tokens", KNOWN, PlannedEvaluations(3, 3)),
+        ("1000 steps", KNOWN, PlannedEvaluations(2, 2)),
         ("1 epoch", Length(steps=100), None),
         ("20 steps", Length(), None),
-        ("auto", Length(steps=10), Looks(6, 10)),
+        ("auto", Length(steps=10), PlannedEvaluations(6, 10)),
     ],
 )
 def test_how_many_evaluations_are_planned(often, length, looks) -> None:
-    assert looks_of(every(often), length) == looks
+    assert planned_evaluations(every(often), length) == looks
 
 
 def test_auto_is_bounded_whatever_the_length() -> None:
-    looks = looks_of(every("auto"), Length())
+    looks = planned_evaluations(every("auto"), Length())
     assert looks is not None
     assert looks.least >= 6
     assert looks.most < 50
 
 
 def test_without_a_baseline_there_is_one_less() -> None:
-    assert looks_of(every("20 steps"), KNOWN, baseline=False) == Looks(5, 5)
+    assert planned_evaluations(every("20 steps"), KNOWN, baseline=False) == PlannedEvaluations(5, 5)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +63,8 @@ def test_without_a_baseline_there_is_one_less() -> None:
 )
 def test_a_rule_that_waits_for_more_than_is_planned(rule, place, needs) -> None:
     rules = [StopRule.model_validate(rule)]
-    (one,) = silent_rules(rules, Looks(6, 6))
+    (one,) = silent_rules(rules, PlannedEvaluations(6, 6))
     assert (one.needs, one.surely) == (needs, True)
     assert f"`{place}` can never speak: it waits for {needs} evaluations, and 6 are planned" in one.words
-    assert "may never speak" in silent_rules(rules, Looks(6, 20))[0].words
-    assert silent_rules(rules, Looks(needs, needs)) == []
+    assert "may never speak" in silent_rules(rules, PlannedEvaluations(6, 20))[0].words
+    assert silent_rules(rules, PlannedEvaluations(needs, needs)) == []

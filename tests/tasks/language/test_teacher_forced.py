@@ -15,8 +15,8 @@ from tunesmith.tasks.language.teacher_forced import (
     KnownAnswer,
     cannot_become,
     decodes_piecewise,
+    known_answer,
     prediction_of,
-    told_by,
 )
 
 PAIRS = [
@@ -53,7 +53,7 @@ END = 9
     ],
 )
 def test_what_is_told(reference, choices, most, told):
-    assert told_by(reference, choices, [END], most) == told
+    assert known_answer(reference, choices, [END], most) == told
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tunesmith.train.async_eval.mailbox import drop_all, drop_collected
-from tunesmith.train.resume.checkpoint_facts import said_by_checkpoints
+from tunesmith.train.resume.checkpoint_facts import checkpoint_states
 from tunesmith.train.resume.save import drop_older_best
 
 
@@ -34,7 +34,7 @@ def test_a_damaged_state_says_nothing(run_dir, content):
     state.unlink() if content is None else state.write_bytes(content)
     drop_older_best(run_dir)
     drop_collected(run_dir)
-    assert {"best_step": 2, "awaited": [3]} in list(said_by_checkpoints(run_dir))
+    assert {"best_step": 2, "awaited": [3]} in list(checkpoint_states(run_dir))
     assert names(run_dir / "looks") == ["step-00000003", "step-00000005"]
     assert (run_dir / "best" / "step-00000005").exists()
 

@@ -63,7 +63,7 @@ def _conflicts(distinct: Sequence[MappedRow]) -> list[CleanFinding]:
     return found
 
 
-def looks_for_near(clean: Clean, rows: int) -> bool:
+def seeks_near_duplicates(clean: Clean, rows: int) -> bool:
     """Whether near duplicates are sought: if they matter, or if it costs little."""
     return clean.near_duplicates != "keep" or rows <= LOOK_ANYWAY
 
@@ -71,7 +71,7 @@ def looks_for_near(clean: Clean, rows: int) -> bool:
 def _clean_near(
     samples: list[MappedRow], clean: Clean, findings: Findings
 ) -> tuple[list[MappedRow], Findings]:
-    if not looks_for_near(clean, len(samples)):
+    if not seeks_near_duplicates(clean, len(samples)):
         return samples, findings
     texts = [f"{sample.input_words} {sample.answer_words}".strip() for sample in samples]
     near = near_duplicates(texts, clean.near_threshold)

@@ -27,7 +27,7 @@ def clean_labels(samples: Sequence[MappedRow], clean: Clean, findings: Findings)
             first.setdefault(label, sample)
     spellings: dict[str, list[str]] = {}
     for label in counts:
-        spellings.setdefault(alike(label), []).append(label)
+        spellings.setdefault(comparable_label(label), []).append(label)
     more = []
     for several in spellings.values():
         usual, *others = sorted(several, key=lambda label: (-counts[label], label))
@@ -42,7 +42,7 @@ def clean_labels(samples: Sequence[MappedRow], clean: Clean, findings: Findings)
     return apply_policy(findings, "alike_labels", more, clean.alike_labels, "labels that look alike", hint)
 
 
-def alike(label: str) -> str:
+def comparable_label(label: str) -> str:
     """A label without what a reader overlooks: case, blanks, invisible signs, forms of letters."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
     shown = "".join(sign for sign in folded if not sign.isspace() and unicodedata.category(sign) != "Cf")

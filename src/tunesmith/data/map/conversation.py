@@ -38,7 +38,7 @@ def conversation(columns: Mapping[str, Any], shape: Shape) -> tuple[list[Message
     return messages, input_words, answer_words
 
 
-def given_beside(columns: Mapping[str, Any], fields: Mapping[str, Template]) -> dict[str, Any]:
+def template_arguments(columns: Mapping[str, Any], fields: Mapping[str, Template]) -> dict[str, Any]:
     """What stands in ``tools``, ``documents`` and ``chat_template_kwargs``, where it is not empty.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tunesmith.data.fingerprint import content_digest
 from tunesmith.data.map.columns import GIVEN, Shape
-from tunesmith.data.map.conversation import conversation, given_beside, refuse_blank
+from tunesmith.data.map.conversation import conversation, refuse_blank, template_arguments
 from tunesmith.data.map.images import picture_of
 from tunesmith.data.map.messages import Message, spelled, split_answer
 from tunesmith.data.map.normalise import BadRow, comparable, comparable_lines, exactly, to_number
@@ -68,7 +68,7 @@ def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> Ma
     if shape.chat:
         fields["messages"], input_words, answer_words = conversation(raw.columns, shape)
         before, after = split_answer(fields["messages"])
-        fields |= given_beside(raw.columns, shape.fields)
+        fields |= template_arguments(raw.columns, shape.fields)
         beside = [_as_json({name: fields[name]}) for name in GIVEN if name in fields]
         inputs += [_spelled(before, comparable), *beside]
         answers.append(_spelled(after, exactly))

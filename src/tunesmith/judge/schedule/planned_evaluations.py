@@ -18,7 +18,7 @@ _COSTLY = 1e9
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class PlannedEvaluations:
     """Evaluations of a run, the baseline and the one at its end among them.
 
     Attributes:
@@ -50,20 +50,20 @@ class Length:
     warmup: int = 0
 
 
-def looks_of(every: Every, length: Length, *, baseline: bool = True) -> Looks | None:
+def planned_evaluations(every: Every, length: Length, *, baseline: bool = True) -> PlannedEvaluations | None:
     """How many evaluations are planned; ``None`` if that cannot be known."""
     fewer = 0 if baseline else 1
     if every.auto:
         lengths = _LENGTHS if length.steps is None else (length.steps,)
         counts = [_count(steps, cost, length.warmup) for steps in lengths for cost in (0.0, _COSTLY)]
-        return Looks(min(counts) - fewer, max(counts) - fewer)
+        return PlannedEvaluations(min(counts) - fewer, max(counts) - fewer)
     apart = {"steps": 1.0, "epochs": length.epoch_steps}.get(
         every.unit, 1 / length.step_tokens if length.step_tokens else None
     )
     if length.steps is None or apart is None:
         return None
     between = math.ceil(length.steps / (every.count * apart) - 1e-9) - 1
-    return Looks(*2 * (max(between, 0) + 2 - fewer,))
+    return PlannedEvaluations(*2 * (max(between, 0) + 2 - fewer,))
 
 
 def _count(total: int, cost: float, warmup: int) -> int:
@@ -90,7 +90,7 @@ class Silent:
 
     path: tuple[str | int, ...]
     needs: int
-    looks: Looks
+    looks: PlannedEvaluations
     surely: bool
 
     @property
@@ -104,7 +104,7 @@ class Silent:
         )
 
 
-def silent_rules(rules: Sequence[StopRule], looks: Looks) -> list[Silent]:
+def silent_rules(rules: Sequence[StopRule], looks: PlannedEvaluations) -> list[Silent]:
     """Settings of rules that wait for more evaluations than are planned at least."""
     return [
         Silent(path=path, needs=needs, looks=looks, surely=needs > looks.most)

@@ -33,7 +33,7 @@ def _words(measurement: Measurement, first: Measurement, guard: Guard) -> str:
     return f"the guard on {guard.metric}: {now} against {then}, at most {show(guard.max_drop)} worse"
 
 
-def barred_now(history: History, rules: Sequence[StopRule]) -> Iterator[str]:
+def barred_message(history: History, rules: Sequence[StopRule]) -> Iterator[str]:
     """What is to be said after the newest measurement, if a guard bars it.
 
     Of several in a row, the third says what becomes of the run unless the metric comes back; then the

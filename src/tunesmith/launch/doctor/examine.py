@@ -13,7 +13,7 @@ from tunesmith.launch.doctor.disk import check_disk
 from tunesmith.launch.doctor.finding import DoctorFinding
 from tunesmith.launch.doctor.folders import check_caches, check_shared
 from tunesmith.launch.doctor.limits import check_limits
-from tunesmith.launch.doctor.network.placement import Placement, are_here, placement_of
+from tunesmith.launch.doctor.network.placement import Placement, machines_reachable, placement_of
 from tunesmith.launch.doctor.network.start import check_processes
 from tunesmith.launch.doctor.requirements import Requirements, requirements_of
 from tunesmith.launch.doctor.versions import check_versions
@@ -46,7 +46,7 @@ def examine(
         environ: tells of an allocation.
     """
     needs = requirements_of(profile, quantized=quantized)
-    here = are_here(needs, hosts, environ)
+    here = machines_reachable(needs, hosts, environ)
     checks = [
         *_everywhere(needs, run_dir, environ),
         lambda: check_devices(needs, seconds=_DEVICE_SECONDS) if here else [_ELSEWHERE],

@@ -27,7 +27,7 @@ from tunesmith.launch.local.hosts import (
 )
 from tunesmith.launch.local.supervise import Ended, exit_status, run_launcher
 from tunesmith.launch.profiles.auto import choose_profile
-from tunesmith.launch.profiles.devices import refuse_taken_port, refuse_what_is_not_here
+from tunesmith.launch.profiles.devices import refuse_taken_port, require_hardware
 from tunesmith.launch.profiles.profile import Profile, read_profile
 from tunesmith.plan.batch import divide
 from tunesmith.recipe.load import load_with_variants
@@ -105,7 +105,7 @@ def _profile_of(request: Request, recipe: Recipe, hosts: Sequence[Host]) -> Prof
     if not hosts:
         machines = None if request.machine is None else request.machine.machines
         profile = resized(profile, request.processes, machines)
-        refuse_what_is_not_here(profile, os.environ)
+        require_hardware(profile, os.environ)
         if request.machine is not None and request.machine.meeting.machine_rank == 0:
             refuse_taken_port(request.machine.meeting.port or DEFAULT_PORT)
         return profile

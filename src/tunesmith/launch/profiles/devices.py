@@ -12,7 +12,7 @@ from tunesmith.launch.profiles.profile import Profile, profile_names, read_profi
 from tunesmith.suggest import any_of
 
 
-def refuse_what_is_not_here(profile: Profile, environ: Mapping[str, str]) -> None:
+def require_hardware(profile: Profile, environ: Mapping[str, str]) -> None:
     """Make sure that this machine can run its part of a profile.
 
     Raises:

@@ -60,7 +60,7 @@ def refuse_stored(config: Any, recipe: Recipe) -> None:
         )
 
 
-def as_quantized_here(model: Any, dtype: torch.dtype) -> None:
+def adopt_quantized(model: Any, dtype: torch.dtype) -> None:
     """Make a model that transformers loaded quantised what ``quantize_frozen`` would have made of it.
 
     Its marks go: other libraries take them for orders, and a merged model that still had them would be

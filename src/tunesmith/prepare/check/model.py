@@ -103,10 +103,10 @@ def _values(model: Model) -> dict[str, Any] | None:
     if not isinstance(found, Path):
         return None
     if found.suffix == ".gguf":
-        from tunesmith.model.gguf import beside_weights
+        from tunesmith.model.gguf import config_location
         from tunesmith.model.location import locate
 
-        found = Path(beside_weights(locate(model.source, model)).name)
+        found = Path(config_location(locate(model.source, model)).name)
     elif not any(found.glob("*.safetensors")):
         what = "holds no weights in the format safetensors" if found.is_dir() else "is no model's folder"
         hint = "safetensors and GGUF are read: name the folder that `save_pretrained` wrote, or a .gguf file"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tunesmith.data.eval_splits import EVAL, TEST, own_sources
-from tunesmith.data.load import first_rows, look_at_head
+from tunesmith.data.load import first_rows, read_head
 from tunesmith.data.map.columns import FIELDS, Needs
 from tunesmith.data.map.map_row import MappedRow
 from tunesmith.data.map.template import parse_field
@@ -71,9 +71,7 @@ def _of_source(
     try:
         unknown = list(_unknown_columns(rows, folder, where))
         if not unknown:
-            heads[where] = look_at_head(
-                rows, needs, recipe.data.clean, count=HEAD, folder=folder, where=where
-            )
+            heads[where] = read_head(rows, needs, recipe.data.clean, count=HEAD, folder=folder, where=where)
         yield from unknown
     except UserError as problem:
         yield problem

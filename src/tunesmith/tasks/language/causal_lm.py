@@ -20,7 +20,7 @@ from tunesmith.tasks.language.generation import can_share, end_tokens_of, genera
 from tunesmith.tasks.language.packing import pack, padded, shared_prefix_length
 from tunesmith.tasks.language.positions import add_by_position
 from tunesmith.tasks.language.rendering import Refused
-from tunesmith.tasks.language.teacher_forced import decodes_piecewise, prediction_of, told_of
+from tunesmith.tasks.language.teacher_forced import decodes_piecewise, known_answer_of, prediction_of
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class CausalLM:
             )
         ends, piecewise = self._end_tokens(model), decodes_piecewise(self.tokenizer)
         told = [
-            told_of(example, chosen, ends, self.max_new_tokens)
+            known_answer_of(example, chosen, ends, self.max_new_tokens)
             for example, chosen in zip(examples, choices, strict=True)
         ]
         known = [

@@ -30,7 +30,9 @@ class KnownAnswer:
     missed: bool
 
 
-def told_by(reference: Sequence[int], choices: Sequence[int], ends: Sequence[int], most: int) -> KnownAnswer:
+def known_answer(
+    reference: Sequence[int], choices: Sequence[int], ends: Sequence[int], most: int
+) -> KnownAnswer:
     """Follow the model's first choices as far as the reference was its own path.
 
     Where the choice is the reference's next token, generation would have come to the same place; the first
@@ -51,12 +53,12 @@ def told_by(reference: Sequence[int], choices: Sequence[int], ends: Sequence[int
     return KnownAnswer(tokens, whole, missed=len(tokens) > hits)
 
 
-def told_of(example: Example, choices: Sequence[int], ends: Sequence[int], most: int) -> KnownAnswer:
+def known_answer_of(example: Example, choices: Sequence[int], ends: Sequence[int], most: int) -> KnownAnswer:
     """What is known of an example's last answer, by the choices at all of its supervised tokens."""
     ids, marks, start = example["input_ids"], example["supervised"], example["prompt_length"]
     shown = ids[start : next((i for i in range(start, len(ids)) if not marks[i]), len(ids))]
     before = sum(marks[1:start])
-    return told_by(shown, choices[before : before + len(shown)], ends, most)
+    return known_answer(shown, choices[before : before + len(shown)], ends, most)
 
 
 def cannot_become(text: str, reference: str) -> bool:

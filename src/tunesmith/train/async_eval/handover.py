@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from tunesmith.checkpoint.atomic import publish_folder, writing
 from tunesmith.checkpoint.manifest import checkpoint_name
-from tunesmith.checkpoint.names import beside
+from tunesmith.checkpoint.names import temporary_path
 from tunesmith.errors import UserError
 from tunesmith.train.async_eval import mailbox
 from tunesmith.train.async_eval.pending import Handover, ScorerUnavailable
@@ -99,7 +99,7 @@ def keep_request(setup: Setup, step: int) -> None:
     """Keep the weights of a look as the best; they are linked, so that this costs no space."""
     if setup.accelerator.is_main_process:
         final = setup.run_dir / "best" / checkpoint_name(step)
-        folder = beside(final)
+        folder = temporary_path(final)
         with writing(final):
             final.parent.mkdir(exist_ok=True)
             shutil.copytree(mailbox.request_folder(setup.run_dir, step), folder, copy_function=link_or_copy)

@@ -18,13 +18,13 @@ from typing import Any
 from tunesmith.checkpoint.atomic import make_folder, publish_folder, remove_folder, write_json, writing
 from tunesmith.checkpoint.manifest import checkpoint_name, checkpoint_step, checkpoints, read_manifest, verify
 from tunesmith.checkpoint.manifest import write_manifest as seal
-from tunesmith.checkpoint.names import beside, is_temporary
+from tunesmith.checkpoint.names import is_temporary, temporary_path
 from tunesmith.judge.comparisons import comparands_from_plain, comparands_to_plain
 from tunesmith.judge.measurement import Measurement, Progress, measurement_from_plain, measurement_to_plain
 from tunesmith.judge.statistics.example_scores import Scores
 from tunesmith.report.score_files import read_scores, write_scores
 from tunesmith.train.evaluate.score import Evaluation
-from tunesmith.train.resume.checkpoint_facts import said_by_checkpoints, whole_numbers
+from tunesmith.train.resume.checkpoint_facts import checkpoint_states, whole_numbers
 
 FOLDER, SIGN = "looks", "scorer.json"
 TEST_SCORES = "test_scores.jsonl"
@@ -132,7 +132,7 @@ def write_result(
     if read_request(run_dir, step) != look:
         return False
     final = result_folder(run_dir, step)
-    folder = beside(final)
+    folder = temporary_path(final)
     with writing(final):
         make_folder(folder)
         plain = {"measurement": measurement_to_plain(evaluation.measurement), "newest": _plain_scores(newest)}
@@ -191,7 +191,7 @@ def drop_collected(run_dir: Path) -> None:
         return
     saved = checkpoints(run_dir / "checkpoints")
     newest = max((checkpoint_step(folder) or 0 for folder in saved), default=-1)
-    awaited = {step for said in said_by_checkpoints(run_dir) for step in whole_numbers(said.get("awaited"))}
+    awaited = {step for said in checkpoint_states(run_dir) for step in whole_numbers(said.get("awaited"))}
     present = {checkpoint_step(folder) or 0 for folder in checkpoints(run_dir / FOLDER)}
     drop_requests(run_dir, awaited | {step for step in present if step > newest})
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tunesmith.checkpoint.atomic import make_folder, publish_folder, writing
 from tunesmith.checkpoint.manifest import checkpoint_name, verify, write_manifest
-from tunesmith.checkpoint.names import beside
+from tunesmith.checkpoint.names import temporary_path
 from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Measurement, known
 from tunesmith.judge.selection.best import best_index, primary_metric
@@ -79,7 +79,7 @@ def _bring(run_dir: Path, step: int) -> None:
     final, source = _places(run_dir, step)
     if final.is_dir() and not verify(final):
         return
-    folder = beside(final)
+    folder = temporary_path(final)
     with writing(final):
         final.parent.mkdir(exist_ok=True)
         make_folder(folder)

@@ -94,7 +94,9 @@ def select_weights(setup: Setup, state: State, log: Log) -> FinalWeights:
     The best measured ones, unless an average is better on the same examples by a paired test. If they were
     measured on a part of the evaluation set, they are measured on all of it first.
     """
-    before = from_main(setup.accelerator, told_before(setup.run_dir, setup.recipe_hash, state.progress.step))
+    before = from_main(
+        setup.accelerator, test_scored_steps(setup.run_dir, setup.recipe_hash, state.progress.step)
+    )
     best = next((one for one in state.history if one.step == state.best_step), None)
     if best is None:
         return FinalWeights(test=_test(setup, state, log), test_before=before)
@@ -125,7 +127,7 @@ def select_weights(setup: Setup, state: State, log: Log) -> FinalWeights:
     return replace(chosen, test=test, test_baseline=baseline, test_paired=paired, test_before=before)
 
 
-def told_before(run_dir: Path, recipe_hash: str, step: int) -> tuple[int, ...]:
+def test_scored_steps(run_dir: Path, recipe_hash: str, step: int) -> tuple[int, ...]:
     """Steps at which a run told what it scores on its test split, before the end that it has now."""
     told = [(str(one["recipe"]), int(one["step"])) for one in read_journal(run_dir / TEST_TOLD)]
     return tuple(at for recipe, at in dict.fromkeys(told) if (recipe, at) != (recipe_hash, step))

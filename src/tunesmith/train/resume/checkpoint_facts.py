@@ -10,7 +10,7 @@ from typing import Any
 from tunesmith.checkpoint.manifest import checkpoints
 
 
-def said_by_checkpoints(run_dir: Path) -> Iterator[Mapping[str, Any]]:
+def checkpoint_states(run_dir: Path) -> Iterator[Mapping[str, Any]]:
     """The plain state in each checkpoint; one that is damaged says nothing, and is passed over."""
     for folder in checkpoints(run_dir / "checkpoints"):
         try:

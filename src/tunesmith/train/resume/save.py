@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from tunesmith.checkpoint.manifest import checkpoint_name, prune
-from tunesmith.checkpoint.names import beside
+from tunesmith.checkpoint.names import temporary_path
 from tunesmith.checkpoint.requests import acknowledge
 from tunesmith.checkpoint.saver import SaveJob, Saver
 from tunesmith.checkpoint.shards import shard_name, write_tensors
@@ -21,7 +21,7 @@ from tunesmith.train.async_eval.mailbox import drop_collected
 from tunesmith.train.engine.engine import Engine
 from tunesmith.train.engine.process import from_main
 from tunesmith.train.resume.averaging import RunningMean
-from tunesmith.train.resume.checkpoint_facts import said_by_checkpoints, whole_numbers
+from tunesmith.train.resume.checkpoint_facts import checkpoint_states, whole_numbers
 from tunesmith.train.resume.snapshot import own_weights, snapshot, write_snapshot
 from tunesmith.train.resume.state import State, to_plain_state
 
@@ -135,7 +135,7 @@ def drop_older_best(run_dir: Path) -> None:
     """Keep the newest of the best, and those of which a checkpoint speaks: a run may go on from there."""
     if not (run_dir / "best").is_dir():
         return
-    steps = whole_numbers([said.get("best_step") for said in said_by_checkpoints(run_dir)])
+    steps = whole_numbers([said.get("best_step") for said in checkpoint_states(run_dir)])
     spoken_of = {checkpoint_name(step) for step in steps}
     prune(run_dir / "best", 1, protected=spoken_of)
 
@@ -149,4 +149,4 @@ def _saved(run_dir: Path, keep: int, averaged: frozenset[str], *, asked_for: boo
 
 
 def _agree_on_folder(accelerator: Accelerator, final: Path) -> Path:
-    return Path(from_main(accelerator, str(beside(final))))
+    return Path(from_main(accelerator, str(temporary_path(final))))

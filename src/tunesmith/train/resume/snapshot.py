@@ -125,10 +125,10 @@ def restore_weights(folder: Path, engine: Engine, model: Any) -> None:
     Raises:
         UserError: if they were written for other weights.
     """
-    put_back(read_shards(folder, "weights"), engine, model)
+    restore_tensors(read_shards(folder, "weights"), engine, model)
 
 
-def put_back(saved: Mapping[str, torch.Tensor], engine: Engine, model: Any) -> None:
+def restore_tensors(saved: Mapping[str, torch.Tensor], engine: Engine, model: Any) -> None:
     """Put whole tensors by name into the model.
 
     Raises:

@@ -25,7 +25,7 @@ from typing import Any
 
 from tunesmith.checkpoint.atomic import make_folder, write_json
 from tunesmith.checkpoint.lock import LOCK_FILE
-from tunesmith.checkpoint.names import beside, is_temporary
+from tunesmith.checkpoint.names import is_temporary, temporary_path
 from tunesmith.errors import Exit, UserError
 from tunesmith.redact import redact
 from tunesmith.terminal import printable
@@ -127,7 +127,7 @@ class Watch:
         if self.world.world_size == 1:
             return mine
         path = self.run_dir / FOLDER / f"{self.world.rank}.json"
-        temporary = beside(path)
+        temporary = temporary_path(path)
         temporary.write_text(json.dumps(mine), encoding="utf-8")
         temporary.replace(path)
         return mine

@@ -71,7 +71,7 @@ def placement_of(
                 DoctorFinding("processes", "unknown", what, "choose a profile that fits, or run it there"),
             )
         )
-    if not are_here(needs, hosts, environ):
+    if not machines_reachable(needs, hosts, environ):
         what = f"the profile's {needs.machines} machines are not here"
         remedy = (
             f"`srun` or `salloc --nodes={needs.machines}` and then `tunesmith doctor`, or give --hostfile"
@@ -108,7 +108,7 @@ def _started(
     return Placement(order, [slurm_command(order, needs.machines)], token)
 
 
-def are_here(needs: Requirements, hosts: Sequence[Host], environ: Mapping[str, str]) -> bool:
+def machines_reachable(needs: Requirements, hosts: Sequence[Host], environ: Mapping[str, str]) -> bool:
     """Whether the profile's machines can be reached: this one alone, given hosts, or an allocation."""
     nodes = environ.get("SLURM_JOB_NUM_NODES", environ.get("SLURM_NNODES", "0"))
     allocated = "SLURM_JOB_ID" in environ and nodes.isdigit() and int(nodes) >= needs.machines
