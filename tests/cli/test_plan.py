@@ -15,21 +15,13 @@ from tunesmith.model.processors import train_tokenizer
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "recipes" / "smoke" / "causal-lm.yaml"
-BARE = "import torch, transformers; transformers.AutoTokenizer"
-LONGER = 1.6
-"""Times as long as importing these two libraries that a plan may take: a ratio that a busy machine keeps."""
 
 
-def _plan(*arguments: str) -> tuple[int, str, str, float]:
-    """Status, both streams, and seconds of processor time of a plan."""
-    return _process("-m", "tunesmith", "plan", *arguments)
-
-
-def _process(*arguments: str) -> tuple[int, str, str, float]:
-    before = os.times()
+def _plan(*arguments: str) -> tuple[int, str, str]:
+    """Status and both streams of a plan."""
     environ = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        [sys.executable, *arguments],
+        [sys.executable, "-m", "tunesmith", "plan", *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -37,8 +29,7 @@ def _process(*arguments: str) -> tuple[int, str, str, float]:
         timeout=120,
         check=False,
     )
-    after = os.times()
-    return done.returncode, done.stdout, done.stderr, after.children_user - before.children_user
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -83,22 +74,20 @@ def seventy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_70b_model_is_planned_quickly_and_without_its_weights(seventy: Path) -> None:
-    status, out, err, seconds = _plan(str(seventy), "--on", "node_zero3")
+def test_a_70b_model_is_planned_without_its_weights(seventy: Path) -> None:
+    status, out, err = _plan(str(seventy), "--on", "node_zero3")
     assert status == 0, err
     assert "70,553,706,496 parameters (100.00%)" in out
     for stage in ("stage 0", "stage 1", "stage 2", "stage 3", "stage 3 offload", "FSDP2"):
         assert re.search(rf"^{stage} .*[KMGT]iB", out, re.M), out
     assert "--config_file launcher/node_zero3.yaml --num_processes 8" in out
     assert "master weights" in out
-    bare = min(_process("-c", BARE)[3] for _ in range(2))
-    assert seconds < LONGER * bare
     assert not (seventy.parent / "run").exists()
 
 
 @pytest.mark.slow
 def test_a_cluster_that_is_not_here(seventy: Path) -> None:
-    status, out, err, _ = _plan(str(seventy), "--cluster", "4x8xH100")
+    status, out, err = _plan(str(seventy), "--cluster", "4x8xH100")
     assert status == 0, err
     assert "32 devices of 80.0 GiB, 989 TFLOP/s" in out
     assert re.search(r"^choice     ZeRO-3", out, re.M)
@@ -108,7 +97,7 @@ def test_a_cluster_that_is_not_here(seventy: Path) -> None:
 
 @pytest.mark.slow
 def test_the_table_has_a_row_for_1_to_512_devices_and_what_bounds_it(seventy: Path) -> None:
-    status, out, err, _ = _plan(str(seventy), "tune.lora={rank: 16}", "--table")
+    status, out, err = _plan(str(seventy), "tune.lora={rank: 16}", "--table")
     assert status == 0, err
     rows = [line.split() for line in out.splitlines() if re.match(r"\d+ ", line)]
     assert [row[0] for row in rows] == ["1", "2", "4", "8", "16", "32", "64", "128", "256", "512"]
@@ -118,7 +107,7 @@ def test_the_table_has_a_row_for_1_to_512_devices_and_what_bounds_it(seventy: Pa
 
 @pytest.mark.slow
 def test_two_processes_on_a_processor() -> None:
-    status, out, err, _ = _plan(str(SMOKE.relative_to(ROOT)), "--on", "cpu_2proc")
+    status, out, err = _plan(str(SMOKE.relative_to(ROOT)), "--on", "cpu_2proc")
     assert status == 0, err
     assert "batch      16 = 8 a pass x 1 accumulated x 2 processes" in out
     assert re.search(r"^stage 0 .*fits <-$", out, re.M)
@@ -129,7 +118,7 @@ def test_two_processes_on_a_processor() -> None:
 
 @pytest.mark.slow
 def test_without_a_profile_it_is_this_machine() -> None:
-    status, out, err, _ = _plan(str(SMOKE.relative_to(ROOT)))
+    status, out, err = _plan(str(SMOKE.relative_to(ROOT)))
     assert status == 0, err
     assert "traffic    none: one process" in out
     assert out.rstrip().endswith("command    accelerate launch recipes/smoke/causal-lm.yaml")
@@ -138,7 +127,7 @@ def test_without_a_profile_it_is_this_machine() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sequence-classification", "regression", "image-classification"])
 def test_other_tasks_are_planned_too(kind: str) -> None:
-    status, out, err, _ = _plan(f"recipes/smoke/{kind}.yaml", "--on", "cpu")
+    status, out, err = _plan(f"recipes/smoke/{kind}.yaml", "--on", "cpu")
     assert status == 0, err
     row = re.search(r"^stage 0 +(.*)$", out, re.M)
     assert row is not None
@@ -156,7 +145,7 @@ def test_other_tasks_are_planned_too(kind: str) -> None:
     ],
 )
 def test_mistakes_are_told_with_the_way_out(arguments: list[str], said: str) -> None:
-    status, _, err, _ = _plan(str(SMOKE.relative_to(ROOT)), *arguments)
+    status, _, err = _plan(str(SMOKE.relative_to(ROOT)), *arguments)
     assert status == 2
     assert said in err
     assert "hint: " in err

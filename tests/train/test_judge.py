@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -30,8 +30,8 @@ class Handler(BaseHTTPRequestHandler):
         assert isinstance(server, Server)
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         way, prompt = self.path.split("/")[1], asked["messages"][0]["content"]
+        way = "500" if server.is_dead() else server.way or way
         server.asked.append((self.path, prompt, self.headers.get("Authorization", ""), asked["model"]))
-        way = server.way or way
         if way == "flaky":
             way = "500" if len(server.asked) % 3 else "ok"
         text = f"It is fine.\nScore: {min(10, len(prompt.rpartition('answer=')[2]))}"
@@ -93,6 +93,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str, str, str]] = []
         self.way = ""
+        self.is_dead: Callable[[], bool] = lambda: False
         self.ending = threading.Event()
 
     def handle_error(self, *_: object) -> None:
@@ -273,18 +274,18 @@ def test_a_run(launcher, tmp_path, read, server, processes) -> None:
 def test_a_judge_that_dies_on_the_way(launcher, tmp_path, read, server, on_failure, status) -> None:
     url = f"http://127.0.0.1:{server.server_port}/ok/v1"
     judge = "eval.judge={url: '" + url + f"', model: m, timeout: 2s, retries: 0, on_failure: {on_failure}}}"
+    prompt = "eval.judge.prompt='{answer} answer={reference}'"  # a new answer is asked for anew
     rules = "stop=[{target: {judge: 0.99}}, {budget: {steps: 40}}]"
     run_dir = tmp_path / "run"
-    started = launcher.start("causal-lm", judge, "eval.metrics=[judge]", rules, f"run.dir={run_dir}")
-    read.until(lambda: server.asked or started.ended(), "the probe")
-    server.way = "500"
-    assert started.wait() == status, started.err[-800:]
+    server.is_dead = (run_dir / "metrics.jsonl").exists  # it has scored the untuned model by then
+    settings = ["causal-lm", judge, prompt, "eval.metrics=[judge]", rules, f"run.dir={run_dir}"]
+    ended = launcher.run(*settings, status=status)
     if on_failure == "unknown":
         verdicts = [one["verdict"]["decision"] for one in read.journal(run_dir, "eval")]
         assert "unknown" in verdicts
-        assert "metric `judge` is unknown" in started.out
+        assert "metric `judge` is unknown" in ended.out
         return
-    assert "the judge scored" in started.err
-    assert "Traceback" not in started.err
-    server.way = ""
-    launcher.run("causal-lm", judge, "eval.metrics=[judge]", rules, f"run.dir={run_dir}")
+    assert "the judge scored" in ended.err
+    assert "Traceback" not in ended.err
+    server.is_dead = lambda: False
+    launcher.run(*settings)

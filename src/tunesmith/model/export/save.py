@@ -12,6 +12,7 @@ from tunesmith.checkpoint.atomic import publish_folder, staging_folder
 from tunesmith.model.end_tokens import end_tokens_of
 from tunesmith.model.export.merge import merged
 from tunesmith.model.tune.select import is_head
+from tunesmith.redact import redact
 
 
 def export_model(
@@ -72,7 +73,7 @@ def _publish(model: Any, processor: Any, folder: Path, card: str, still_ours: Ca
     if hasattr(model, "peft_config") and getattr(model.config, "id2label", None) and not _speaks(model):
         model.config.save_pretrained(temporary)  # an adapter's own settings do not name the classes
     processor.save_pretrained(temporary)
-    (temporary / "README.md").write_text(card, encoding="utf-8")
+    (temporary / "README.md").write_text(redact(card), encoding="utf-8")
     publish_folder(temporary, folder, replace=True, check=still_ours)
 
 
