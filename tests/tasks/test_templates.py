@@ -1,18 +1,13 @@
 """Chat templates in common use, and odd ones: what is learnt of a row is what the row says, or it is told."""
 
 import pytest
+from templates import tokenizer
 
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.tasks.language.causal_lm import CausalLM
 from tunesmith.tasks.language.notes import encoding_notes
 
-MARKS = """
-<|endoftext|> <|im_start|> <|im_end|> <|user|> <|assistant|> <|system|> <|end|> <bos> <start_of_turn>
-<end_of_turn> <s> </s> [INST] [/INST]
-<|start_header_id|> <|end_header_id|> <|eot_id|> <|User|> <|Assistant|> <|eos|>
-<|channel|> <|start|> <|message|> <|return|> <|call|>
-""".split()  # noqa: SIM905
 TURN = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
 CHATML = TURN + "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 TOOLS = "{% if tools %}<|im_start|>system\n{{ tools | tojson }}<|im_end|>\n{% endif %}"
@@ -70,22 +65,6 @@ ALPACA = (
     "### Response:\n{{ m.content }}\n\n{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}### Response:\n{% endif %}"
 )
-
-
-def tokenizer(template, eos="<|im_end|>", bos=None, marks=MARKS, plain=("<think>", "</think>")):
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    names = [*marks, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    made = Tokenizer(models.BPE(vocab={name: i for i, name in enumerate(names)}, merges=[]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
-    made.add_special_tokens([AddedToken(mark, special=True, normalized=False) for mark in marks])
-    made.add_tokens([AddedToken(mark, special=False, normalized=False) for mark in plain])
-    named = {"eos_token": eos, "pad_token": "<|endoftext|>", "bos_token": bos}
-    fast = PreTrainedTokenizerFast(tokenizer_object=made, **{k: v for k, v in named.items() if v})
-    fast.chat_template = template
-    return fast
 
 
 def turns(*contents, **last):

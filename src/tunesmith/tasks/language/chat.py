@@ -49,7 +49,7 @@ def assistant_spans(
     text = render_template(tokenizer, messages, given=given)
     refuse_left_out(messages, text, given or {})
     spans = []
-    for index in _answers(messages, last_only=last_only):
+    for index in learnt_answers(messages, last_only=last_only):
         last = index == len(messages) - 1
         whole = text if last else render_template(tokenizer, messages[: index + 1], given=given)
         opening = _opening(tokenizer, messages, index, whole, given)
@@ -94,7 +94,7 @@ def _opens_otherwise(opening: str, whole: str) -> UserError:
     )
 
 
-def _answers(messages: Sequence[Message], *, last_only: bool) -> list[int]:
+def learnt_answers(messages: Sequence[Message], *, last_only: bool = False) -> list[int]:
     """Indices of the assistant's messages that say something and are to be learnt."""
     found = [
         index
@@ -167,7 +167,7 @@ def plain_spans(
     The text opens with the beginning-of-text token where the tokenizer would put one.
     """
     _refuse_unwritten(messages)
-    wanted = _answers(messages, last_only=last_only)
+    wanted = learnt_answers(messages, last_only=last_only)
     begins, ends = beginning_of(tokenizer), str(tokenizer.eos_token or "")
     text, spans = "" if begins and messages[0]["content"].startswith(begins) else begins, []
     for index, message in enumerate(messages):

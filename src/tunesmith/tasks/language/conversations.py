@@ -82,7 +82,8 @@ def encode_conversation(
     ends = _ends(tokenizer, str(tokenizer.chat_template), tokenizer.eos_token)
     answers = [_marked(ids, chat.supervised_tokens(offsets, [span])) for span in spans]
     each = [_end(tokenizer, one, ends) for one in answers]
-    if each[-1] == "open" and messages[-1]["role"] == "assistant" and tokenizer.eos_token_id is not None:
+    closes = chat.learnt_answers(messages)[-1] == len(messages) - 1
+    if each[-1] == "open" and closes and tokenizer.eos_token_id is not None:
         first = last.index(1)
         last = last[:first] + [1] * (len(ids) - first + 1)
         ids, marks, each[-1] = [*ids, tokenizer.eos_token_id], [*marks[:first], *last[first:]], "added"
@@ -104,7 +105,7 @@ def _reference(
 
     The tokens are decoded as a generated answer is: a model that gives all of them has given the reference.
     """
-    said, whole = _last(messages), decoded(tokenizer, answer)
+    said, whole = messages[chat.learnt_answers(messages)[-1]], decoded(tokenizer, answer)
     content = said["content"].strip()
     place = whole.rfind(content) if content else -1
     if place < 0:
@@ -113,16 +114,6 @@ def _reference(
     end = place + len(content) if closing else len(whole)
     body = whole[place:end].strip()
     return body, Frame(whole[:place].strip(), closing)
-
-
-def _last(messages: Sequence[Message]) -> Message:
-    """The answer that the last span is of."""
-    answers = [
-        message
-        for message in messages
-        if message["role"] == "assistant" and not message.get("seen_only") and message.get("weight") != 0
-    ]
-    return answers[-1]
 
 
 def _end(tokenizer: PreTrainedTokenizerBase, answer: Sequence[int], ends: frozenset[int]) -> End:
