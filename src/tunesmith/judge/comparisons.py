@@ -18,7 +18,7 @@ from tunesmith.judge.selection.best import best_index, primary_metric
 from tunesmith.judge.significance import best_before
 from tunesmith.judge.statistics.example_scores import Scores, scores_from_plain, scores_to_plain
 from tunesmith.judge.statistics.paired import Paired, paired_test
-from tunesmith.recipe.schema.stop import StopRule, leaves
+from tunesmith.recipe.schema.stop import Leaves, StopRule, leaves
 
 Comparands = Mapping[str, tuple[Scores, ...]]
 """Metric to the scores of earlier measurements."""
@@ -33,14 +33,14 @@ def references(history: History, rules: Sequence[StopRule]) -> dict[str, tuple[i
     if not history:
         return {}
     wanted: dict[str, set[int]] = {}
-    for metric, step in _wanted(history, rules):
+    for metric, step in _wanted(history, leaves(rules)):
         wanted.setdefault(metric, set()).add(step)
     return {metric: tuple(sorted(steps)) for metric, steps in wanted.items()}
 
 
-def _wanted(history: History, rules: Sequence[StopRule]) -> Iterator[tuple[str, int]]:
-    yield primary_metric(rules), history[best_index(history, rules)].step
-    for rule in leaves(rules):
+def _wanted(history: History, single: Leaves) -> Iterator[tuple[str, int]]:
+    yield primary_metric(single), history[best_index(history, single)].step
+    for rule in single:
         if rule.plateau is not None and (
             rule.plateau.sure is not None or rule.plateau.patience.unit == "bits"
         ):

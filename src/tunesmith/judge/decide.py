@@ -16,7 +16,7 @@ from tunesmith.judge.rules.target import target
 from tunesmith.judge.selection.best import best_index, primary_metric, within_guards
 from tunesmith.metrics.table import direction
 from tunesmith.numbers import show
-from tunesmith.recipe.schema.stop import StopRule, leaves
+from tunesmith.recipe.schema.stop import Leaves, StopRule, leaves
 
 SUCCESS = frozenset({"target"})
 """Rules whose stop means *good enough*."""
@@ -48,40 +48,48 @@ def decide(history: History, rules: Sequence[StopRule]) -> Verdict:
     """
     if not history:
         return Verdict(decision="continue", rule="", reason="nothing has been measured yet")
-    found = [non_finite(history), *(judge(rule, history, rules) for rule in rules)]
+    single = leaves(rules)
+    found = [non_finite(history), *(judge(rule, history, rules, single) for rule in rules)]
     verdict = _first([*found, spent(history[-1].progress, rules)])
-    return verdict or Verdict(decision="continue", rule="", reason=how_far(history, rules))
+    return verdict or Verdict(decision="continue", rule="", reason=how_far(history, single))
 
 
 def unjudged(history: History, rules: Sequence[StopRule]) -> list[str]:
     """Why rules could not judge the newest measurement, one sentence each: no success, and no failure."""
-    verdicts = [judge(rule, history, rules) for rule in rules] if history else []
+    single = leaves(rules)
+    verdicts = [judge(rule, history, rules, single) for rule in rules] if history else []
     return [f"{one.rule}: {one.reason}" for one in verdicts if one is not None and one.decision == "unknown"]
 
 
-def judge(rule: StopRule, history: History, rules: Sequence[StopRule]) -> Verdict | None:
+def judge(rule: StopRule, history: History, rules: Sequence[StopRule], single: Leaves) -> Verdict | None:
     """One rule's verdict, ``any`` and ``all`` included; ``None`` if it does not fire.
 
     ``any`` stops when one member does, ``all`` when every member does. A member that cannot judge leaves
     ``all`` unknown unless another says no, and ``any`` unknown unless another says stop (Kleene's
     three-valued logic): not knowing is never taken for a yes.
+
+    Args:
+        rule: to be judged.
+        history: all measurements, oldest first.
+        rules: the recipe's ``stop``, whose budgets say how long the run may yet take.
+        single: the same, flattened: its guards say what is not kept.
     """
     if rule.any is not None:
-        verdict = _first([judge(member, history, rules) for member in rule.any])
+        verdict = _first([judge(member, history, rules, single) for member in rule.any])
     elif rule.all is not None:
-        verdict = _together([judge(member, history, rules) for member in rule.all])
+        verdict = _together([judge(member, history, rules, single) for member in rule.all])
     else:
-        verdict = _single(rule, history, rules)
+        verdict = _single(rule, history, rules, single)
     if verdict is not None and verdict.decision == "unknown" and rule.missing == "error":
         return Verdict(decision="stop", rule="missing", reason=verdict.reason)
     return verdict
 
 
-def _single(rule: StopRule, history: History, rules: Sequence[StopRule]) -> Verdict | None:
+def _single(rule: StopRule, history: History, rules: Sequence[StopRule], single: Leaves) -> Verdict | None:
     if rule.target:
         verdict = target(history, rule.target, sure=rule.sure, confirm=rule.confirm)
         # what a guard bars is not kept, so it is not good enough either
-        barred = not within_guards(history[-1], history[0], rules)
+        barred = not within_guards(history[-1], history[0], single)
         return None if barred and verdict is not None and verdict.stop else verdict
     if rule.plateau is not None:
         return plateau(history, rule.plateau)
@@ -114,22 +122,22 @@ def _together(found: Sequence[Verdict | None]) -> Verdict | None:
     return Verdict(decision="stop", rule=named.rule, reason=reason)
 
 
-def how_far(history: History, rules: Sequence[StopRule]) -> str:
+def how_far(history: History, single: Leaves) -> str:
     """How far the run is from its end: ``exact_match 0.71 of 0.85; best so far at step 40``."""
     newest = history[-1]
     parts = []
-    for each in leaves(rules):
+    for each in single:
         for metric, wanted in (each.target or {}).items():
             value = known(newest, metric)
             aim = f"of {show(wanted)}" if direction(metric) == "max" else f"down to {show(wanted)}"
             parts.append(f"{metric} {'unknown' if value is None else show(value)} {aim}")
-    metric = primary_metric(rules)
+    metric = primary_metric(single)
     value = known(newest, metric)
     if not parts and value is not None:
         parts.append(f"{metric} {show(value)}")
-    best = history[best_index(history, rules)]
+    best = history[best_index(history, single)]
     parts.append(f"best so far at step {best.step}")
-    for each in leaves(rules):
+    for each in single:
         if each.plateau is not None and len(history) > 1:
             count, _ = since_gain(history, each.plateau)
             patience = each.plateau.patience

@@ -12,7 +12,7 @@ from tunesmith.judge.selection.guards import passed_over
 from tunesmith.metrics.names import WORST, split_name
 from tunesmith.metrics.table import at_least_as_good, better_word, gain
 from tunesmith.numbers import duration, show
-from tunesmith.recipe.schema.stop import StopRule, leaves
+from tunesmith.recipe.schema.stop import Leaves, StopRule, leaves
 
 _OPENING = {
     "target": "The model is good enough",
@@ -41,17 +41,18 @@ def explain_verdict(
     """
     if not history:
         return f"{_why(verdict)} Nothing was measured."
-    given = delivered or Delivered(measurement=history[best_index(history, rules)])
-    best, nothing = given.measurement, met_before(history, rules)
+    single = leaves(rules)
+    given = delivered or Delivered(measurement=history[best_index(history, single)])
+    best, nothing = given.measurement, met_before(history, single)
     sentences = [_why(verdict), f"{nothing[0].upper()}{nothing[1:]}." if nothing else ""]
     sentences += [
-        _gain(history, given, primary_metric(rules)),
+        _gain(history, given, primary_metric(single)),
         "" if given.average else _kept(best, history[-1]),
-        *passed_over(history, rules),
-        *_doubts(best, rules),
+        *passed_over(history, single),
+        *_doubts(best, single),
     ]
     if verdict.rule != "target":
-        sentences += _missed(best, rules)
+        sentences += _missed(best, single)
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -101,10 +102,10 @@ def _kept(best: Measurement, newest: Measurement) -> str:
     return f"The weights kept are those of step {step}, not the last ones of step {newest.progress.step}."
 
 
-def _doubts(best: Measurement, rules: Sequence[StopRule]) -> list[str]:
+def _doubts(best: Measurement, single: Leaves) -> list[str]:
     """A target inside the interval is reached by the number, but not beyond doubt: say so."""
     doubts = []
-    for rule in leaves(rules):
+    for rule in single:
         for metric, wanted in (rule.target or {}).items():
             value, interval = known(best, metric), best.intervals.get(metric)
             if value is None or interval is None or not at_least_as_good(metric, value, wanted):
@@ -117,9 +118,9 @@ def _doubts(best: Measurement, rules: Sequence[StopRule]) -> list[str]:
     return doubts
 
 
-def _missed(best: Measurement, rules: Sequence[StopRule]) -> list[str]:
+def _missed(best: Measurement, single: Leaves) -> list[str]:
     missed = []
-    for rule in leaves(rules):
+    for rule in single:
         for metric, wanted in (rule.target or {}).items():
             value = known(best, metric)
             if value is None or not at_least_as_good(metric, value, wanted):

@@ -8,23 +8,24 @@ from tunesmith.judge.measurement import History
 from tunesmith.judge.selection.best import meets_target
 from tunesmith.judge.selection.guards import barred_message
 from tunesmith.numbers import show
-from tunesmith.recipe.schema.stop import StopRule, leaves
+from tunesmith.recipe.schema.stop import Leaves, StopRule, leaves
 
 
 def notes(history: History, rules: Sequence[StopRule]) -> list[str]:
     """Sentences to say with the newest measurement, without a full stop; most have none."""
     if not history:
         return []
-    asks_for_nothing = met_before(history, rules) if len(history) == 1 else ""
-    return [*([asks_for_nothing] if asks_for_nothing else []), *barred_message(history, rules)]
+    single = leaves(rules)
+    asks_for_nothing = met_before(history, single) if len(history) == 1 else ""
+    return [*([asks_for_nothing] if asks_for_nothing else []), *barred_message(history, single)]
 
 
-def met_before(history: History, rules: Sequence[StopRule]) -> str:
+def met_before(history: History, single: Leaves) -> str:
     """That a target was met before the first step, and so asks for nothing; empty if none was."""
     if not history or history[0].step:
         return ""
     first = history[0]
-    for rule in leaves(rules):
+    for rule in single:
         if rule.target and meets_target(first, rule.target):
             had = " and ".join(f"{name} was {show(first.metrics[name])}" for name in rule.target)
             wanted = " and ".join(f"{name} {show(value)}" for name, value in rule.target.items())

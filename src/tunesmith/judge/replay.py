@@ -16,7 +16,7 @@ from tunesmith.judge.statistics.example_scores import Scores, scores_of, unpack
 from tunesmith.judge.statistics.intervals import bootstrap_interval, wilson_interval
 from tunesmith.judge.statistics.paired import pair_from_plain
 from tunesmith.metrics.table import METRICS, gain, metric_direction
-from tunesmith.recipe.schema.stop import StopRule
+from tunesmith.recipe.schema.stop import StopRule, leaves
 
 Looks = Callable[[History, int], int]
 """History and the whole budget's steps to the step of the next evaluation."""
@@ -100,7 +100,7 @@ def replay(curve: Curve, rules: Sequence[StopRule], looks: Looks | None = None) 
 def _outcome(
     curve: Curve, rules: Sequence[StopRule], history: History, seen: list[int], verdict: Verdict
 ) -> ReplayResult:
-    chosen, stopped = seen[best_index(history, rules)], seen[-1]
+    chosen, stopped = seen[best_index(history, leaves(rules))], seen[-1]
     values = [one.metrics[curve.metric] for one in curve.measurements]
     best = max(range(len(values)), key=lambda index: (gain(curve.metric, values[index], 0.0), -index))
     return ReplayResult(

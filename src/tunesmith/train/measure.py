@@ -14,6 +14,7 @@ from tunesmith.judge.schedule.eval_schedule import next_eval_step
 from tunesmith.judge.selection.best import best_index
 from tunesmith.judge.statistics.example_scores import Scores
 from tunesmith.plan.schedule import due, warmup_steps
+from tunesmith.recipe.schema.stop import leaves
 from tunesmith.report.score_files import read_scores, write_scores
 from tunesmith.train.async_eval.handover import collect_results, keep_request, request_evaluation, wait
 from tunesmith.train.async_eval.mailbox import EvalResult
@@ -103,7 +104,7 @@ def _judged(
     state = state.measured(evaluation.measurement)
     kept = keep(state.kept, newest, state.history, rules)
     state = replace(state, verdict=decide(state.history, rules), kept=kept)
-    best = state.history[best_index(state.history, rules)].step
+    best = state.history[best_index(state.history, leaves(rules))].step
     if best == step:
         keep_as_best(step)
     said = notes(state.history, rules)

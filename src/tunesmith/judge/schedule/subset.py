@@ -100,15 +100,16 @@ def next_size(history: History, newest: Measurement, rules: Sequence[StopRule]) 
         return None
     if decide((*history, newest), rules).stop or _would_stop_whole(history, newest, rules):
         return newest.of
-    metric = primary_metric(rules)
+    single = leaves(rules)
+    metric = primary_metric(single)
     chance = spend(0.05, look_number((*history, newest), metric)) / len(sizes(newest.of))
-    for rule in leaves(rules):
+    for rule in single:
         chances = [_chance_to_pass(history, newest, rule.sure, *each) for each in (rule.target or {}).items()]
         if chances and min(chances) >= WORTH_GROWING:
             return newest.of if min(chances) >= LIKELY else larger[0]
     if not history or known(newest, metric) is None:
         return larger[0] if history else None
-    best = history[best_index(history, rules)]
+    best = history[best_index(history, single)]
     if _clear_against(best, newest, metric, chance):
         return None
     return larger[0] if best.whole else newest.of

@@ -9,7 +9,7 @@ from tunesmith.judge.measurement import History, Measurement, known
 from tunesmith.judge.selection.deciding_metric import choosing
 from tunesmith.judge.statistics.paired import p_worse
 from tunesmith.metrics.table import at_least_as_good, gain
-from tunesmith.recipe.schema.stop import Guard, StopRule, leaves
+from tunesmith.recipe.schema.stop import Guard, Leaves, StopRule
 
 SURELY = 0.05
 """The chance below which a subset's difference counts as one."""
@@ -29,9 +29,7 @@ def meets_target(measurement: Measurement, target: dict[str, float]) -> bool:
     )
 
 
-def best_index(
-    history: History, rules: Sequence[StopRule], *, guarded: bool = True, held: bool = True
-) -> int:
+def best_index(history: History, single: Leaves, *, guarded: bool = True, held: bool = True) -> int:
     """Index of the measurement whose weights are kept.
 
     A measurement within all guards beats one outside; then one that meets a whole target beats one that
@@ -44,7 +42,7 @@ def best_index(
 
     Args:
         history: all measurements, oldest first.
-        rules: the recipe's ``stop``.
+        single: the recipe's ``stop``, flattened.
         guarded: whether guards count; without, the best is found that they may have barred.
         held: whether weights must be there; without, the best is found that may be gone.
 
@@ -53,8 +51,8 @@ def best_index(
     """
     if not history:
         raise ValueError("nothing has been measured, so nothing is best")
-    metric = primary_metric(rules)
-    counting = rules if guarded else without_guards(rules)
+    metric = primary_metric(single)
+    counting = single if guarded else without_guards(single)
     there = [not (held and measurement.lost) for measurement in history]
     best: Measurement | None = None
     index = there.index(True) if any(there) else 0
@@ -66,9 +64,9 @@ def best_index(
     return index
 
 
-def without_guards(rules: Sequence[StopRule]) -> tuple[StopRule, ...]:
+def without_guards(single: Leaves) -> Leaves:
     """All single rules that are no guards."""
-    return tuple(rule for rule in leaves(rules) if rule.guard is None)
+    return Leaves(tuple(rule for rule in single if rule.guard is None))
 
 
 def without_choice(history: History, rules: Sequence[StopRule]) -> str | None:
@@ -86,10 +84,8 @@ def _counts(measurement: Measurement, metric: str) -> bool:
     return known(measurement, metric) is not None and math.isfinite(measurement.metrics.get("loss", 0.0))
 
 
-def _beats(
-    newer: Measurement, best: Measurement, first: Measurement, metric: str, rules: Sequence[StopRule]
-) -> bool:
-    ours, theirs = (_rank(one, first, rules) for one in (newer, best))
+def _beats(newer: Measurement, best: Measurement, first: Measurement, metric: str, single: Leaves) -> bool:
+    ours, theirs = (_rank(one, first, single) for one in (newer, best))
     if ours != theirs:
         return ours > theirs
     pair = newer.against(metric, best.step)
@@ -100,15 +96,14 @@ def _beats(
     return gain(metric, newer.metrics[metric], best.metrics[metric]) > 0
 
 
-def within_guards(measurement: Measurement, first: Measurement, rules: Sequence[StopRule]) -> bool:
+def within_guards(measurement: Measurement, first: Measurement, single: Leaves) -> bool:
     """Whether no guarded metric has fallen too far below the first measurement."""
-    return all(within(measurement, first, rule.guard) for rule in leaves(rules) if rule.guard is not None)
+    return all(within(measurement, first, rule.guard) for rule in single if rule.guard is not None)
 
 
-def _rank(measurement: Measurement, first: Measurement, rules: Sequence[StopRule]) -> tuple[bool, bool]:
+def _rank(measurement: Measurement, first: Measurement, single: Leaves) -> tuple[bool, bool]:
     """Whether it is within all guards, and whether it meets a whole target on the whole evaluation set."""
-    single = list(leaves(rules))
-    guarded = within_guards(measurement, first, rules)
+    guarded = within_guards(measurement, first, single)
     targets = [rule.target for rule in single if rule.target]
     return guarded, measurement.whole and any(meets_target(measurement, target) for target in targets)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, NewType
 
 from pydantic import Field
 
@@ -113,13 +113,13 @@ class StopRule(Section):
     )
 
 
-def leaves(rules: Sequence[StopRule]) -> Iterator[StopRule]:
+Leaves = NewType("Leaves", tuple[StopRule, ...])
+"""A recipe's rules flattened: each of them single. Who needs no ``any`` and ``all`` takes these."""
+
+
+def leaves(rules: Sequence[StopRule]) -> Leaves:
     """Every rule that is no ``any`` or ``all``, from the outside in."""
-    for rule in rules:
-        if rule.any is None and rule.all is None:
-            yield rule
-        yield from leaves(rule.any or ())
-        yield from leaves(rule.all or ())
+    return Leaves(tuple(rule for _, rule in paths(rules)))
 
 
 def paths(

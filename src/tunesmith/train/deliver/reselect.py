@@ -21,6 +21,7 @@ from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Measurement, known
 from tunesmith.judge.selection.best import best_index, primary_metric
 from tunesmith.numbers import show
+from tunesmith.recipe.schema.stop import leaves
 from tunesmith.train.context import Setup
 from tunesmith.train.engine.process import on_main
 from tunesmith.train.resume.state import State
@@ -31,8 +32,9 @@ def judged_again(setup: Setup, state: State) -> tuple[State, list[str]]:
     if not state.history:
         return state, []
     rules, before = setup.recipe.stop, state.best_step
+    single = leaves(rules)
     state = replace(state, verdict=decide(state.history, rules))
-    wanted = state.history[best_index(state.history, rules)]
+    wanted = state.history[best_index(state.history, single)]
     if wanted.step == before:
         return state, []
     steps = [one.step for one in state.history]
@@ -40,7 +42,7 @@ def judged_again(setup: Setup, state: State) -> tuple[State, list[str]]:
     if not held:
         return state, []  # whoever asks for the weights says what is damaged
     history = tuple(replace(one, lost=one.lost or one.step not in held) for one in state.history)
-    chosen = history[best_index(history, rules)]
+    chosen = history[best_index(history, single)]
     state = replace(state, history=history, best_step=chosen.step)
     told: list[str] = []
     if chosen.step != wanted.step and known(wanted, primary_metric(rules)) is not None:

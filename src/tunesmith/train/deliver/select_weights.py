@@ -19,6 +19,7 @@ from tunesmith.judge.statistics.paired import Paired, p_better, paired_test
 from tunesmith.metrics.names import split_name
 from tunesmith.prepare.base_model import read_object
 from tunesmith.recipe.check.metric_names import asked_metrics
+from tunesmith.recipe.schema.stop import leaves
 from tunesmith.report.score_files import read_scores, write_scores
 from tunesmith.tasks.task import Scored
 from tunesmith.train.context import Setup
@@ -190,6 +191,7 @@ def _try_averages(
 ) -> tuple[AverageTrial, ...]:
     """Measure every average; the surest gain, if there is one, stays in the model."""
     metric, first = whole_set_metric(primary_metric(setup.recipe.stop)), state.history[0]
+    single = leaves(setup.recipe.stop)
     candidates = dict(_averages(setup, state))
     tried: list[AverageTrial] = []
     evaluations: list[Evaluation] = []
@@ -206,7 +208,7 @@ def _try_averages(
         for index, one in enumerate(tried)
         if one.pair is not None
         and p_better(one.pair) <= CHANCE / len(candidates)
-        and within_guards(one.measurement, first, setup.recipe.stop)
+        and within_guards(one.measurement, first, single)
     ]
     if not sure:
         if candidates:
