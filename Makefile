@@ -65,7 +65,7 @@ demo: env ## fine-tune a real GPT until it is good enough (about 5 minutes on 2 
 
 # Files are shared out over the cores; tests/conftest.py says which of them stay together. -n 0 in PYTEST_ARGS
 # runs everything in one process, in order.
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadgroup --no-loadscope-reorder --durations=25
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadfile --no-loadscope-reorder --durations=25
 
 # One thread per operation while testing: tiny tensors gain nothing from more, and 1 is also what
 # launched runs take for "unsaid" (see src/tunesmith/world/threads.py), so these share out the cores.

@@ -4,8 +4,10 @@
 something which takes long to make; whatever watches a screen or a clock closely takes turns, too.
 """
 
+import gc
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 # Set before anything imports torch or the hub's client. 1 is also what launched runs take for "unsaid",
@@ -21,6 +23,10 @@ from hypothesis import HealthCheck, settings
 # fresh clone is slow as well: hypothesis then builds its tables of characters.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # for `launched.py`
+pytest_plugins = ["launched"]
 
 
 def _sampled(items, sample: int, each: str = "") -> list:
@@ -44,55 +50,58 @@ def _leave_matrices_to_long(items) -> None:
                 item.add_marker(pytest.mark.long)
 
 
-COSTLY = {
-    ("train", "finished"): "finished",
-    ("train", "lora_recipe"): "adapters",  # needs finished runs, too: half of the files that do
-    ("faults", "launcher"): "faults",
-    ("slurm", "cluster"): "slurm",
+TOGETHER = {
+    "slurm": ("slurm/",),
+    "screen": ("infer/test_chat.py", "live/test_watch.py", "report/test_browser.py", "ui/test_browser.py"),
 }
-"""Room and a fixture of it that takes long to make, to the group of the files that use it: the last one."""
-ORDER = ("adapters", "faults", "finished", "slurm", "screen")
-"""Groups in the order in which they begin. DeepSpeed compiles for the first one; SLURM's copies that."""
+"""Files, or beginnings of their paths, that one worker runs one after the other: those of SLURM share a
+cluster, which takes long to start; the others watch a screen or a clock closely. By path, since that is all
+that the process knows that shares the work out: marks stay in the workers.
+"""
+FIRST = "train/test_sharded.py"
+"""DeepSpeed compiles for it what SLURM's runs take a copy of."""
+
+
+def _group(path: str) -> str:
+    """What a file's tests stay together with; the file itself, if that is nothing else."""
+    return next((name for name, starts in TOGETHER.items() if path.startswith(starts)), path)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items) -> None:
-    """Share out: cases of a matrix to `make test` or `make test-long`, and in a worker files to groups.
+    """Share out: cases of a matrix to `make test` or `make test-long`; what takes longest is put first.
 
-    What takes longest is put first, so that no worker waits at the end.
+    So no worker waits at the end.
     """
     _leave_matrices_to_long(items)
     if not hasattr(config, "workerinput"):
         return
-    here = Path(__file__).parent
-    groups, slow = {}, set()
-    for item in items:
-        room = item.path.relative_to(here).parts[0]
-        for (owner, fixture), group in COSTLY.items():
-            if room == owner and fixture in item.fixturenames:
-                groups[item.path] = group
-        if item.get_closest_marker("slow"):
-            slow.add(item.path)
-    for item in items:
-        if item.path in groups:
-            item.add_marker(pytest.mark.xdist_group(groups[item.path]))
-    items.sort(key=lambda item: (_turn(item.get_closest_marker("xdist_group")), item.path not in slow))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def turn(item) -> tuple[bool, bool, bool, bool]:
+        path = item.path.relative_to(HERE).as_posix()
+        group = _group(path)
+        return path != FIRST, group != "slurm", item.path not in slow, group != "screen"
+
+    items.sort(key=turn)
 
 
-def _turn(group: pytest.Mark | None) -> int:
-    return ORDER.index(group.args[0]) if group else len(ORDER)
+def pytest_collection_finish() -> None:
+    """What stands for the whole session is never collected again: that would take a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Groups stay together, and so does every file that is in none."""
-    from xdist.scheduler import LoadGroupScheduling
+    from xdist.scheduler import LoadScopeScheduling
 
-    class ByFile(LoadGroupScheduling):
+    class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return super()._split_scope(nodeid).split("::")[0]
+            return _group(nodeid.split("::", maxsplit=1)[0].removeprefix("tests/"))
 
-    return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import builtins
 import errno
 import io
 import os
+import random
 import shutil
 import signal
 import stat
@@ -43,6 +44,7 @@ class Points:
     def __init__(self, root: Path, at: int, action: str) -> None:
         self.root, self.at, self.action = str(root), at, action
         self.count, self.fired, self.armed = 0, False, True
+        self.names: list[str] = []
         self._told = Path(f"{root}.fault")
         self._lock = threading.Lock()
         self._real = {name: getattr(os, name) for name in ("open", *_NAMED, *_BY_DESCRIPTOR)}
@@ -76,6 +78,7 @@ class Points:
             return
         with self._lock:
             self.count += 1
+            self.names.append(name)
             here = self.count == self.at
             later = self.fired and self.action == "ENOSPC" and name in _TAKES_ROOM
             if not (here or later):
@@ -258,7 +261,7 @@ def die_at(root: Path, at: int, action: str, work: Callable[[Path], object]) -> 
 
 
 def enumerate_points(
-    before: Path, work: Callable[[Path], object], action: str, folder: Path
+    before: Path, work: Callable[[Path], object], action: str, folder: Path, sample: int | None = None
 ) -> Iterator[tuple[str, int, Path]]:
     """For each operation: what was done at it, how the child ended, and the folder that it left.
 
@@ -267,8 +270,9 @@ def enumerate_points(
         work: what is done to the copy.
         action: of ``ACTIONS``.
         folder: for the copies.
+        sample: about so many of the operations, always the same, one of every name among them; default: all.
     """
-    for at in range(1, 2000):
+    for at in range(1, 2000) if sample is None else _sampled(_names(before, work, folder), sample):
         root = folder / str(at)
         shutil.copytree(before, root)
         ended = die_at(root, at, action, work)
@@ -279,3 +283,27 @@ def enumerate_points(
         if ended == NOT_REACHED:
             return
     raise AssertionError("the work has no end")
+
+
+def _names(before: Path, work: Callable[[Path], object], folder: Path) -> list[str]:
+    """The operations of the work where nothing happens to it, by name."""
+    root, told = folder / "counted", folder / "counted.names"
+    shutil.copytree(before, root)
+
+    def child() -> None:
+        points = Points(root, 0, "EIO")
+        points.install()
+        work(root)
+        points.armed = False
+        told.write_text("\n".join(points.names))
+
+    assert in_child(child) == 0
+    shutil.rmtree(root)
+    return told.read_text().split("\n")
+
+
+def _sampled(names: list[str], sample: int) -> list[int]:
+    """Numbers of operations, and one more at the end, which is not reached."""
+    order = random.Random(len(names)).sample(range(1, len(names) + 1), len(names))
+    one_each = {names[at - 1]: at for at in reversed(order)}
+    return [*sorted({*one_each.values(), *order[:sample]}), len(names) + 1000]

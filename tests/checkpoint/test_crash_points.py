@@ -29,6 +29,8 @@ crash_points = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(crash_points)
 
 EVERY_ACTION = pytest.mark.parametrize("action", crash_points.ACTIONS)
+SAMPLE = 8
+"""Of the points of a save, about so many more than one of every operation: `make test`; else all."""
 DIES = (-signal.SIGKILL, crash_points.NOT_REACHED)
 
 
@@ -95,11 +97,28 @@ def assert_sound(run_dir: Path, steps: tuple[int, ...], what: object) -> int:
     return step
 
 
+A_BEST = pytest.mark.parametrize(("keep", "best"), [(1, 3), (2, 1)], ids=["a new best", "an old best"])
+
+
 @EVERY_ACTION
-@pytest.mark.parametrize(("keep", "best"), [(1, 3), (2, 1)], ids=["a new best", "an old best"])
+@A_BEST
 @pytest.mark.slow
-@pytest.mark.matrix(sample=3)
+@pytest.mark.matrix(sample=5, each="action")
 def test_a_save(bench, place, action, keep, best) -> None:
+    check_save(bench, place, action, keep, best, SAMPLE)
+
+
+@EVERY_ACTION
+@A_BEST
+@pytest.mark.long
+def test_a_save_at_every_point(bench, place, action, keep, best) -> None:
+    found, number = check_save(bench, place, action, keep, best, None)
+    assert number > 40
+    assert found == ({2, 3} if action in ("killed", "power", "power, names too") else {3})
+
+
+def check_save(bench, place, action, keep, best, sample) -> tuple[set[int], int]:
+    """The steps of the checkpoints that were there afterwards, and at how many points."""
     before = place / "before"
     for step in (1, 2):
         bench.measure_and_save(before, step, keep=keep, best=1)
@@ -108,10 +127,8 @@ def test_a_save(bench, place, action, keep, best) -> None:
         bench.measure_and_save(run_dir, 3, keep=keep, best=best)
 
     found = set()
-    points = crash_points.enumerate_points(before, save, action, place)
-    number = 0
-    for at, ended, run_dir in points:
-        number += 1
+    points = crash_points.enumerate_points(before, save, action, place, sample)
+    for number, (at, ended, run_dir) in enumerate(points, 1):  # noqa: B007
         went_on = ended not in DIES or ended == crash_points.NOT_REACHED
         found.add(assert_sound(run_dir, (3,) if went_on else (2, 3), at))
         if not went_on:  # the next run comes this way again
@@ -124,14 +141,23 @@ def test_a_save(bench, place, action, keep, best) -> None:
         else:
             assert kept == [f"step-{step:08d}" for step in (3, 2, 1)[:keep]], at
         assert len(list((run_dir / "best").iterdir())) <= 2, at
-    assert number > 40
-    assert found == ({2, 3} if action in ("killed", "power", "power, names too") else {3})
+    return found, number
 
 
 @EVERY_ACTION
 @pytest.mark.slow
-@pytest.mark.matrix(sample=2)
+@pytest.mark.matrix(sample=3)
 def test_a_save_in_place_of_a_damaged_one(bench, place, action) -> None:
+    check_save_in_place(bench, place, action, SAMPLE)
+
+
+@EVERY_ACTION
+@pytest.mark.long
+def test_a_save_in_place_of_a_damaged_one_at_every_point(bench, place, action) -> None:
+    check_save_in_place(bench, place, action, None)
+
+
+def check_save_in_place(bench, place, action, sample) -> None:
     before = place / "before"
     for step in (1, 2):
         bench.measure_and_save(before, step, keep=2, best=1)
@@ -140,7 +166,7 @@ def test_a_save_in_place_of_a_damaged_one(bench, place, action) -> None:
     def save(run_dir: Path) -> None:
         bench.measure_and_save(run_dir, 2, keep=2, best=1)
 
-    for at, ended, run_dir in crash_points.enumerate_points(before, save, action, place):
+    for at, ended, run_dir in crash_points.enumerate_points(before, save, action, place, sample):
         recover(run_dir)
         folder, _ = newest_valid(run_dir / "checkpoints")
         assert folder is not None, at
@@ -204,7 +230,8 @@ def test_putting_things_in_order_is_itself_no_danger(bench, place, action) -> No
 
 @pytest.mark.parametrize("action", ["killed", "power, names too"])
 @pytest.mark.slow
-def test_a_failure_and_then_a_death(place, action) -> None:
+@pytest.mark.parametrize("sample", [2, pytest.param(None, marks=pytest.mark.long)], ids=["some", "all"])
+def test_a_failure_and_then_a_death(place, action, sample) -> None:
     """A process that went on after one fault meets a second: what was moved aside is still the newest."""
 
     def publish(run_dir: Path, content: str) -> None:
@@ -217,11 +244,13 @@ def test_a_failure_and_then_a_death(place, action) -> None:
     (place / "failed").mkdir()
     failed = [
         shutil.copytree(run_dir, place / "failed" / str(at))
-        for at, _, run_dir in crash_points.enumerate_points(before, lambda d: publish(d, "1"), "EIO", place)
+        for at, _, run_dir in crash_points.enumerate_points(
+            before, lambda d: publish(d, "1"), "EIO", place, sample
+        )
     ]
     for run_dir in failed:
         for at, ended, died in crash_points.enumerate_points(
-            run_dir, lambda d: publish(d, "2"), action, place
+            run_dir, lambda d: publish(d, "2"), action, place, sample
         ):
             recover(died)
             assert (died / "model" / "a").read_text() in ("12" if ended == -signal.SIGKILL else "2"), at

@@ -1,10 +1,8 @@
 """``tunesmith plan`` as a user gives it: real processes."""
 
 import json
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +12,19 @@ import yaml
 from tunesmith.model.processors import train_tokenizer
 
 ROOT = Path(__file__).parents[2]
+Plan = Callable[..., tuple[str, str]]
 SMOKE = ROOT / "recipes" / "smoke" / "causal-lm.yaml"
 
 
-def _plan(*arguments: str) -> tuple[int, str, str]:
-    """Status and both streams of a plan."""
-    environ = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [sys.executable, "-m", "tunesmith", "plan", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environ,
-        timeout=120,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+@pytest.fixture
+def plan(launcher: Any) -> Plan:
+    """Carry out a plan, and give both streams."""
+
+    def act(*arguments: str, status: int = 0) -> tuple[str, str]:
+        done = launcher.command("plan", *arguments, status=status, cwd=ROOT, CUDA_VISIBLE_DEVICES="")
+        return done.out, done.err
+
+    return act
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +69,8 @@ def seventy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_70b_model_is_planned_without_its_weights(seventy: Path) -> None:
-    status, out, err = _plan(str(seventy), "--on", "node_zero3")
-    assert status == 0, err
+def test_a_70b_model_is_planned_without_its_weights(plan: Plan, seventy: Path) -> None:
+    out, _ = plan(str(seventy), "--on", "node_zero3")
     assert "70,553,706,496 parameters (100.00%)" in out
     for stage in ("stage 0", "stage 1", "stage 2", "stage 3", "stage 3 offload", "FSDP2"):
         assert re.search(rf"^{stage} .*[KMGT]iB", out, re.M), out
@@ -86,9 +80,8 @@ def test_a_70b_model_is_planned_without_its_weights(seventy: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_cluster_that_is_not_here(seventy: Path) -> None:
-    status, out, err = _plan(str(seventy), "--cluster", "4x8xH100")
-    assert status == 0, err
+def test_a_cluster_that_is_not_here(plan: Plan, seventy: Path) -> None:
+    out, _ = plan(str(seventy), "--cluster", "4x8xH100")
     assert "32 devices of 80.0 GiB, 989 TFLOP/s" in out
     assert re.search(r"^choice     ZeRO-3", out, re.M)
     assert re.search(r"^speed +[\d,]+ tokens a second, [\d,]+ for each device; \d+% of the peak", out, re.M)
@@ -96,9 +89,8 @@ def test_a_cluster_that_is_not_here(seventy: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_table_has_a_row_for_1_to_512_devices_and_what_bounds_it(seventy: Path) -> None:
-    status, out, err = _plan(str(seventy), "tune.lora={rank: 16}", "--table")
-    assert status == 0, err
+def test_the_table_has_a_row_for_1_to_512_devices_and_what_bounds_it(plan: Plan, seventy: Path) -> None:
+    out, _ = plan(str(seventy), "tune.lora={rank: 16}", "--table")
     rows = [line.split() for line in out.splitlines() if re.match(r"\d+ ", line)]
     assert [row[0] for row in rows] == ["1", "2", "4", "8", "16", "32", "64", "128", "256", "512"]
     assert {row[-1] for row in rows[3:]} <= {"arithmetic", "memory", "network"}
@@ -106,9 +98,8 @@ def test_the_table_has_a_row_for_1_to_512_devices_and_what_bounds_it(seventy: Pa
 
 
 @pytest.mark.slow
-def test_two_processes_on_a_processor() -> None:
-    status, out, err = _plan(str(SMOKE.relative_to(ROOT)), "--on", "cpu_2proc")
-    assert status == 0, err
+def test_two_processes_on_a_processor(plan: Plan) -> None:
+    out, _ = plan(str(SMOKE.relative_to(ROOT)), "--on", "cpu_2proc")
     assert "batch      16 = 8 a pass x 1 accumulated x 2 processes" in out
     assert re.search(r"^stage 0 .*fits <-$", out, re.M)
     assert re.search(r"^choice     cpu_2proc: everything fits", out, re.M)
@@ -117,18 +108,16 @@ def test_two_processes_on_a_processor() -> None:
 
 
 @pytest.mark.slow
-def test_without_a_profile_it_is_this_machine() -> None:
-    status, out, err = _plan(str(SMOKE.relative_to(ROOT)))
-    assert status == 0, err
+def test_without_a_profile_it_is_this_machine(plan: Plan) -> None:
+    out, _ = plan(str(SMOKE.relative_to(ROOT)))
     assert "traffic    none: one process" in out
     assert out.rstrip().endswith("command    accelerate launch recipes/smoke/causal-lm.yaml")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sequence-classification", "regression", "image-classification"])
-def test_other_tasks_are_planned_too(kind: str) -> None:
-    status, out, err = _plan(f"recipes/smoke/{kind}.yaml", "--on", "cpu")
-    assert status == 0, err
+def test_other_tasks_are_planned_too(plan: Plan, kind: str) -> None:
+    out, _ = plan(f"recipes/smoke/{kind}.yaml", "--on", "cpu")
     row = re.search(r"^stage 0 +(.*)$", out, re.M)
     assert row is not None
     assert " 0 B" not in row[1].split("  ")[3]
@@ -144,9 +133,8 @@ def test_other_tasks_are_planned_too(kind: str) -> None:
         (["batch.size=7", "--on", "cpu_2proc"], "cannot be divided among 2 processes"),
     ],
 )
-def test_mistakes_are_told_with_the_way_out(arguments: list[str], said: str) -> None:
-    status, _, err = _plan(str(SMOKE.relative_to(ROOT)), *arguments)
-    assert status == 2
+def test_mistakes_are_told_with_the_way_out(plan: Plan, arguments: list[str], said: str) -> None:
+    _, err = plan(str(SMOKE.relative_to(ROOT)), *arguments, status=2)
     assert said in err
     assert "hint: " in err
     assert "Traceback" not in err

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import time
 from pathlib import Path
 
 import pytest
-
-_path = Path(__file__).parents[1] / "train" / "conftest.py"
-_spec = importlib.util.spec_from_file_location("train_conftest", _path)
-_module = importlib.util.module_from_spec(_spec)
-sys.modules["train_conftest"] = _module
-_spec.loader.exec_module(_module)
-launcher, read = _module.launcher, _module.read
 
 STEPS = 12
 SETTINGS = [

@@ -16,8 +16,6 @@ from tunesmith.infer.conversation import start
 from tunesmith.infer.open_run import open_run
 from tunesmith.terminal import printable
 
-pytestmark = pytest.mark.xdist_group("screen")
-
 PROGRAM = (
     "import sys, pathlib; from tunesmith.infer.chat import chat_loop; chat_loop(pathlib.Path(sys.argv[1]))"
 )

@@ -21,8 +21,6 @@ from tunesmith.live.follow import MOST_STEPS, follow_journal
 from tunesmith.live.plot import plot
 from tunesmith.live.watch import watch_run
 
-pytestmark = pytest.mark.xdist_group("screen")
-
 
 def shown(run_dir, *, width: int = 100, once: bool = True, **options) -> tuple[str, int]:
     out = io.StringIO()

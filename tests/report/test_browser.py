@@ -15,7 +15,7 @@ PROGRAM = next((found for name in NAMES if (found := shutil.which(name))), None)
 if PROGRAM is None:
     pytest.skip("no Chromium", allow_module_level=True)
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("screen")]
+pytestmark = pytest.mark.browser
 
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 FLAGS += " --disable-component-update --disable-sync"

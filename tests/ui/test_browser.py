@@ -17,7 +17,7 @@ PROGRAM = next((found for name in NAMES if (found := shutil.which(name))), None)
 if PROGRAM is None:
     pytest.skip("no Chromium", allow_module_level=True)
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("screen")]
+pytestmark = pytest.mark.browser
 sync_api.expect.set_options(timeout=20_000)
 
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"

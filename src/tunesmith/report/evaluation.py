@@ -41,7 +41,7 @@ def evaluation_page(content: Mapping[str, Any], scored: Sequence[Scored]) -> str
     found = content["confusion"]
     return str(
         environment()
-        .from_string(packaged("evaluation.html.j2"))
+        .get_template("evaluation.html.j2")
         .render(
             style=Markup(packaged("page.css")),
             policy=policy(),

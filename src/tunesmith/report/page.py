@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import lru_cache
 from importlib import resources as package_files
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def render_page(run_dir: Path) -> str:
     """
     run = read_run(run_dir)
     script = packaged("page.js")
-    template = environment().from_string(packaged("page.html.j2"))
+    template = environment().get_template("page.html.j2")
     return str(
         template.render(
             style=Markup(packaged("page.css")),
@@ -107,8 +108,9 @@ def policy() -> str:
     )
 
 
+@lru_cache(maxsize=1)
 def environment() -> Any:
-    """Jinja, with everything escaped; a page may include what stands beside it."""
+    """Jinja, with everything escaped: the templates that stand beside this file, each compiled once."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     return Environment(

@@ -32,7 +32,7 @@ class Block:
 
 def render_comparison(found: Comparison) -> str:
     """The page as text; it needs no network and has no script."""
-    template = environment().from_string(packaged("compare.html.j2"))
+    template = environment().get_template("compare.html.j2")
     return str(
         template.render(
             style=Markup(packaged("page.css")),

@@ -1,11 +1,12 @@
 """Starts runs as real processes without importing torch for each: it imports once, and forks.
 
-Reads one JSON object a line: ``argv`` (a recipe, or a script, first), ``env``, ``cwd`` and ``folder``. Each
-run gets a process of its own, in a process group of its own. Its output is in ``folder/out`` and
-``folder/err``, its number in ``folder/pid``, and, when it has ended, its status in ``folder/status``
-(negative: a signal).
+Reads one JSON object a line: ``argv`` (a recipe or a script first, or ``-m`` and a module), ``env``, ``cwd``
+and ``folder``. Each gets a process of its own, in a process group of its own. Its output is in
+``folder/out`` and ``folder/err``, its number in ``folder/pid``, and, when it has ended, its status in
+``folder/status`` (negative: a signal).
 """
 
+import gc
 import json
 import os
 import resource
@@ -16,7 +17,11 @@ from pathlib import Path
 
 
 def preload() -> None:
-    """Everything that a run of any task imports, and nothing that starts threads or computes."""
+    """Everything that a run of any task imports or compiles; nothing that starts threads or computes.
+
+    What is there now is never collected again: a run's collector would go through all of it, and so copy
+    every page that the fork shares.
+    """
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
     import accelerate  # noqa: F401
     import deepspeed  # noqa: F401
@@ -29,10 +34,17 @@ def preload() -> None:
         PreTrainedTokenizerFast,
         ResNetForImageClassification,
     )
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
     import tunesmith.metrics.modules
-    import tunesmith.report.page
+    import tunesmith.train.record.variants
     import tunesmith.train.run  # noqa: F401
+    from tunesmith.report.page import environment
+
+    get_checkpoint_conversion_mapping("llama")  # hundreds of regular expressions, of all architectures
+    environment().get_template("page.html.j2")
+    gc.collect()
+    gc.freeze()
 
 
 def run(order: dict) -> int:
@@ -51,6 +63,9 @@ def run(order: dict) -> int:
     try:
         if sys.argv[0].endswith(".py"):
             runpy.run_path(sys.argv[0], run_name="script")
+            return 0
+        if sys.argv[0] == "-m":
+            runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
             return 0
         tunesmith.main(sys.argv[0])
     except SystemExit as end:
