@@ -4,7 +4,7 @@ from itertools import chain
 import pytest
 
 from tunesmith.plan.batch import divide
-from tunesmith.train.batches import hash_of_samples, step_batches
+from tunesmith.train.batches import step_batches
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,3 @@ def test_it_begins_anywhere_as_if_it_had_begun_at_the_start():
 
 def test_nothing_to_serve():
     assert served(steps=range(5, 5)) == []
-
-
-def test_the_hash_names_the_samples_whatever_their_order():
-    assert hash_of_samples(["a", "b"]) == hash_of_samples(["b", "a"])
-    assert len({hash_of_samples(ids) for ids in (["a", "b"], ["a", "c"], ["ab"], ["a"], [])}) == 5

@@ -16,7 +16,7 @@ ALL = (*TASKS, "lora")
 FILES = {
     "recipe.yaml", "environment.json", "metrics.jsonl", "result.json", "report.html", "data.json",
     "samples.json", "preview.json", "plan.txt", "model", "checkpoints", "best", "owner.lock",
-    "scores.jsonl", "baseline_scores.jsonl", "scores_of.json",
+    "scores.jsonl", "baseline_scores.jsonl", "scores_of.json", "rows.jsonl",
 }  # fmt: skip
 
 pytestmark = pytest.mark.slow

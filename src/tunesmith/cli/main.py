@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tunesmith import __version__, main
-from tunesmith.cli import models, requests, views
+from tunesmith.cli import models, requests, rows, views
 from tunesmith.cli.jobs import jobs
 from tunesmith.cli.messages import guarded
 from tunesmith.errors import Exit, UserError
@@ -274,6 +274,7 @@ def report(run_dir: Run) -> None:
     typer.echo(str(write_report(run_dir)))
 
 
+app.command()(rows.rows)
 app.command()(requests.save)
 app.command()(requests.stop)
 app.command()(views.compare)

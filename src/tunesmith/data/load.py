@@ -89,7 +89,7 @@ def load_rows(
     check_weights(weights, "data.train")
     evaluation = evaluation or Eval()
     own, used = own_sources(data, evaluation), named_columns(data, evaluation)
-    labels = _labels([*data.train, *own.values()])
+    labels = row_labels([*data.train, *own.values()])
     sources = [
         _load_source(
             rows, labels[number], number, needs, used, folder=folder, where=_where(data, number), seed=seed
@@ -267,7 +267,7 @@ def _where(data: Data, number: int) -> str:
     return "data.train" if len(data.train) == 1 else f"data.train, source {number + 1}"
 
 
-def _labels(all_rows: Sequence[Rows]) -> list[str]:
-    """A beginning of row ids per source; empty, where the reader's own is unique."""
+def row_labels(all_rows: Sequence[Rows]) -> list[str]:
+    """The beginning of row ids per source; empty, where the reader's own is unique."""
     names = [rows.source.removeprefix("python:").rstrip("/").rpartition("/")[2] for rows in all_rows]
     return [f"{name}#{number + 1}" if names.count(name) > 1 else "" for number, name in enumerate(names)]

@@ -90,6 +90,30 @@ def mixed_index(mixture: Mixture, position: int, seed: int) -> int:
     raise AssertionError("a slot beyond the mixture")
 
 
+def mixed_rows(mixture: Mixture, positions: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The rows at positions, many at once: what ``mixed_index`` gives for each of them."""
+    epochs, slots = positions // mixture.size, _sample_indices(positions, mixture.size, seed)
+    if len(mixture.parts) == 1 and mixture.parts[0].count == len(mixture.parts[0].rows):
+        return np.asarray(mixture.parts[0].rows, dtype=np.int64)[slots]
+    found, start = np.empty_like(positions), 0
+    for number, part in enumerate(mixture.parts, 1):
+        mine = (slots >= start) & (slots < start + part.count)
+        within = epochs[mine] * part.count + slots[mine] - start
+        rows = np.asarray(part.rows, dtype=np.int64)
+        found[mine] = rows[_sample_indices(within, len(rows), seed + (number << 48))]
+        start += part.count
+    return found
+
+
+def _sample_indices(positions: NDArray[np.int64], size: int, seed: int) -> NDArray[np.int64]:
+    epochs, places = np.divmod(positions, size)
+    found = np.empty_like(positions)
+    for epoch in np.unique(epochs):
+        mine = epochs == epoch
+        found[mine] = permutation(size, int(epoch), seed)[places[mine]]
+    return found
+
+
 def mixed_step(mixture: Mixture, step: int, batch_size: int, seed: int) -> list[int]:
     """The rows of one optimiser step, from 0; batches run across the ends of epochs and are always full."""
     first = step * batch_size

@@ -76,7 +76,7 @@ def read_run(run_dir: Path) -> RunFiles:
     Raises:
         UserError: if ``run_dir`` is not a folder, or nothing in it comes from a run.
     """
-    _must_be_a_run(run_dir)
+    refuse_no_run(run_dir)
     facts = read_facts(run_dir)
     problems: list[str] = []
     train, evals = read_metrics(_text(run_dir / "metrics.jsonl", problems, MOST_JOURNAL), problems)
@@ -127,7 +127,12 @@ def _scores(path: Path, problems: list[str]) -> tuple[Scored, ...] | None:
     return None
 
 
-def _must_be_a_run(run_dir: Path) -> None:
+def refuse_no_run(run_dir: Path) -> None:
+    """Make sure that a folder is one that a run writes to.
+
+    Raises:
+        UserError: if there is no such folder, or nothing in it comes from a run.
+    """
     refuse_closed(run_dir)
     if not run_dir.is_dir():
         raise UserError(

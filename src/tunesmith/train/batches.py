@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -63,11 +62,6 @@ def step_batches(
         batches = iter(loader)
     while group := list(islice(batches, division.accumulation)):
         yield group
-
-
-def hash_of_samples(ids: Sequence[str]) -> str:
-    """Short hash of the samples of a step, whatever their order within it."""
-    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:16]
 
 
 def _begin_worker(worker: int, *, parent: int) -> None:

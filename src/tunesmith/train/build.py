@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
 from tunesmith.checkpoint.saver import Saver
-from tunesmith.data.mixture import mixed_step
+from tunesmith.data.row_order import RowOrder
 from tunesmith.errors import UserError
 from tunesmith.fault import fault
 from tunesmith.judge.check_rules import check_evidence, check_rules
@@ -96,7 +96,7 @@ def build(
         task=task,
         train=parts.train,
         eval=examples,
-        samples_of=partial(mixed_step_of, parts=parts),
+        order=RowOrder(mixture=parts.mixture, batch_size=recipe.batch.size, seed=recipe.run.seed),
         division=division,
         total_steps=steps_of(parts),
         metrics=metrics,
@@ -154,11 +154,6 @@ def _from_outside(recipe: Recipe, accelerator: Accelerator) -> Any:
     found: list[Any] = []
     on_main(accelerator, lambda: found.append(load_harness(recipe.eval)))
     return found[0] if found else None
-
-
-def mixed_step_of(step: int, parts: PreparedInputs) -> list[int]:
-    """Indices of the training examples of one step."""
-    return mixed_step(parts.mixture, step, parts.recipe.batch.size, parts.recipe.run.seed)
 
 
 def dtype_of(parts: PreparedInputs, place: ProcessContext) -> torch.dtype:

@@ -11,12 +11,12 @@ import torch
 from accelerate import Accelerator
 
 from tunesmith.checkpoint.saver import Saver
+from tunesmith.data.row_order import RowOrder
 from tunesmith.plan.batch import Division
 from tunesmith.prepare.eval_sets import EvalSets
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.task import Example, Scored, Task
 from tunesmith.train.async_eval.pending import Handover
-from tunesmith.train.batches import SamplesOf
 from tunesmith.train.engine.engine import Engine
 from tunesmith.train.resume.averaging import RunningMean
 from tunesmith.train.supervise.heartbeat import Pulse
@@ -38,7 +38,7 @@ class Setup:
         task: encodes, collates, forms the loss, scores.
         train: examples to learn from.
         eval: examples to evaluate on.
-        samples_of: samples of each step.
+        order: in which they are seen.
         division: of the global batch.
         total_steps: length of the schedule; ``None`` if only time bounds the run.
         metrics: to be measured at each evaluation.
@@ -64,7 +64,7 @@ class Setup:
     task: Task
     train: Sequence[Example]
     eval: Sequence[Example]
-    samples_of: SamplesOf
+    order: RowOrder
     division: Division
     total_steps: int | None
     metrics: tuple[str, ...]

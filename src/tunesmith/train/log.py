@@ -103,6 +103,7 @@ class Log:
             **({"joules": round(progress.joules, 3)} if progress.joules is not None else {}),
             "memory_bytes": memory_bytes(self._device),
             "samples": samples,
+            **({} if result.updated else {"updated": False}),
         }
         append_record(self._run_dir / "metrics.jsonl", record)
         facts = f"loss {result.loss:.4f}  {self._rate:,.0f} tokens/s"

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from tunesmith.data.row_order import hash_of_samples
 from tunesmith.fault import fault
 from tunesmith.judge.instability import after_step, bound_of
 from tunesmith.judge.measurement import Verdict
 from tunesmith.plan.schedule import closing_verdict, due, learning_rate
-from tunesmith.train.batches import hash_of_samples, step_batches
+from tunesmith.train.batches import step_batches
 from tunesmith.train.context import Setup
 from tunesmith.train.log import Log
 from tunesmith.train.measure import is_due, measure, take_scored
@@ -70,7 +71,7 @@ def train(  # noqa: PLR0912, PLR0915
         setup.train,
         setup.task,
         setup.division,
-        samples_of=setup.samples_of,
+        samples_of=setup.order.places,
         steps=steps,
         rank=setup.accelerator.process_index,
         workers=recipe.data.workers,
@@ -101,7 +102,7 @@ def train(  # noqa: PLR0912, PLR0915
             if not is_out_of_memory(error):
                 raise
             raise StepTooLarge(state) from error
-        samples = setup.samples_of(before.step)
+        samples = setup.order.places(before.step)
         state = replace(
             state,
             progress=advanced(

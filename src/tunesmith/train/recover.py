@@ -24,6 +24,7 @@ from tunesmith.train.async_eval.mailbox import drop_requests
 from tunesmith.train.context import Setup
 from tunesmith.train.deliver.reselect import judged_again
 from tunesmith.train.engine.process import ProcessContext
+from tunesmith.train.record.rows import record_order
 from tunesmith.train.resume.restore import load_checkpoint
 from tunesmith.train.resume.save import wait_for_saver
 from tunesmith.train.resume.state import State
@@ -186,6 +187,7 @@ def drop_newer_state(setup: Setup, wrong: RollbackRequested, state: State) -> No
         journal = setup.run_dir / "metrics.jsonl"
         truncate_after(journal, to)
         keep_evaluations(journal, {one.step for one in state.history})
+        record_order(setup, to)
         facts = {"from": wrong.state.progress.step, "reason": wrong.reason, "factor": state.trouble.factor}
         append_record(journal, {"kind": "back", "step": to, **facts}, durable=True)
     setup.accelerator.wait_for_everyone()

@@ -36,6 +36,7 @@ from tunesmith.train.log import SCORES_OF, Log, open_log
 from tunesmith.train.loop import save_state, train
 from tunesmith.train.measure import planned_evaluation_step
 from tunesmith.train.record.environment import describe_environment, remote_code
+from tunesmith.train.record.rows import record_order
 from tunesmith.train.record.trackers import refuse_missing_trackers, tracked
 from tunesmith.train.recover import (
     RollbackRequested,
@@ -226,6 +227,7 @@ def _continue(setup: Setup, place: ProcessContext, terms: ResumePolicy, changes:
         journal = setup.run_dir / "metrics.jsonl"
         truncate_after(journal, step if begun else -1)
         keep_evaluations(journal, {one.step for one in state.history})
+        record_order(setup, step if begun else 0)
         for problem in problems:
             print(f"passed over a damaged checkpoint: {problem}", flush=True)
         for sentence in left_out:

@@ -66,7 +66,7 @@ def read_rows(
             Rows that cannot be read are not an error here; they are in ``skips``.
     """
     try:
-        source = _open(rows, label, folder, where)
+        source = open_rows(rows, label, folder, where)
         found = gather(source.items, source.place, limit=rows.limit, first=rows.first, seed=seed)
     except MemoryError as error:
         raise too_much(rows.source, room_for_rows()) from error
@@ -83,7 +83,7 @@ def read_rows(
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class OpenSource:
     """A source that is open; the fields are those of ``RawRows``."""
 
     items: Iterable[Item]
@@ -93,7 +93,8 @@ class _Source:
     roots: tuple[Path, ...] | None = None
 
 
-def _open(rows: Rows, label: str | None, folder: Path | None, where: str) -> _Source:
+def open_rows(rows: Rows, label: str | None, folder: Path | None, where: str) -> OpenSource:
+    """Open one source; nothing is read yet. Arguments and errors are those of ``read_rows``."""
     matched = matching_files(rows.source, where)
     if matched is not None:
         if rows.sha256 is not None:
@@ -113,29 +114,29 @@ def _open(rows: Rows, label: str | None, folder: Path | None, where: str) -> _So
             where=where,
         )
         items = rows_of_dataset(made, name) if hasattr(made, "features") else rows_of_mappings(made, name)
-        return _Source(items, str(found), folder)
+        return OpenSource(items, str(found), folder)
     if isinstance(found, HubAddress):
         items = read_hub(found, label or found.name, rows.name, rows.split, where)
-        return _Source(items, str(found), None, roots=hub_caches())
+        return OpenSource(items, str(found), None, roots=hub_caches())
     if found.is_dir():
         return _open_folder(found, rows, label, where)
     _refuse_no_file(found, where)
-    return _Source(_read_file(found, kind, rows, label or found.name, where), str(found), found.parent)
+    return OpenSource(_read_file(found, kind, rows, label or found.name, where), str(found), found.parent)
 
 
-def _open_folder(folder: Path, rows: Rows, label: str | None, where: str) -> _Source:
+def _open_folder(folder: Path, rows: Rows, label: str | None, where: str) -> OpenSource:
     opened = open_folder(folder, rows.name, rows.split, where)
     name = f"{label or folder.name}[{opened.split}]" if opened.split else label or folder.name
     if opened.files:
         chosen = rows.model_copy(update={"name": None, "split": None})
         source = _open_files(opened.files, chosen, label, where, str(folder), opened.kind)
         return replace(source, roots=roots_of(folder))
-    return _Source(rows_of_dataset(opened.dataset, name), str(folder), folder, roots=roots_of(folder))
+    return OpenSource(rows_of_dataset(opened.dataset, name), str(folder), folder, roots=roots_of(folder))
 
 
 def _open_files(
     paths: Sequence[Path], rows: Rows, label: str | None, where: str, place: str, otherwise: str = ""
-) -> _Source:
+) -> OpenSource:
     """Several files as one source, each read as its name says."""
     top = Path(os.path.commonpath([path.parent for path in paths]))
     files = {
@@ -147,7 +148,7 @@ def _open_files(
     items = chain.from_iterable(
         _read_file(path, kinds[name], rows, name, where) for name, path in files.items()
     )
-    return _Source(items, place, top, files)
+    return OpenSource(items, place, top, files)
 
 
 def _format_of_file(rows: Rows, path: Path, where: str, otherwise: str) -> str:
