@@ -65,7 +65,7 @@ def preload() -> None:
 
     import tunesmith.cli.main
     import tunesmith.cli.plan
-    import tunesmith.metrics.modules
+    import tunesmith.metrics.statistics
     import tunesmith.report.page
     import tunesmith.train.run  # noqa: F401
 

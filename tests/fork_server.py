@@ -36,7 +36,7 @@ def preload() -> None:
     )
     from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
-    import tunesmith.metrics.modules
+    import tunesmith.metrics.statistics
     import tunesmith.train.record.variants
     import tunesmith.train.run  # noqa: F401
     from tunesmith.report.page import environment

@@ -34,11 +34,24 @@ def loaded(folder: Path, more: str):
         'plateau: {metric: "loss[kind=ham]"}',
         'guard: {metric: "accuracy[kind=ham]", max_drop: 0.1}',
         "target: {worst/macro_f1: 0.5}",
+        'target: {"f1[very bad]": 0.5}',
+        'guard: {metric: "recall[ham][topic=art]", max_drop: 0.1}',
+        "plateau: {metric: roc_auc}",
+        'target: {"worst/average_precision[a/b]": 0.5}',
     ],
 )
 def test_a_slice_can_stand_in_every_rule(tmp_path, rule) -> None:
     recipe = loaded(tmp_path, f"eval: {{slices: [topic, kind]}}\nstop: [{{{rule}}}]\n")
-    assert {"accuracy", "macro_f1", "loss"} & set(asked_metrics(recipe))
+    asked = {
+        "accuracy",
+        "macro_f1",
+        "loss",
+        "f1[very bad]",
+        "recall[ham]",
+        "roc_auc",
+        "average_precision[a/b]",
+    }
+    assert asked & set(asked_metrics(recipe))
 
 
 @pytest.mark.parametrize(
@@ -49,6 +62,10 @@ def test_a_slice_can_stand_in_every_rule(tmp_path, rule) -> None:
         ("topic, subset: auto", "accuracy[topic=art]", "needs every row"),
         ("topic", "acuracy[topic=art]", "did you mean `accuracy`?"),
         ("kind", "macro_f1[kind=ham]", "`accuracy[kind=VALUE]` is that label's recall"),
+        ("topic", "f1", '`"f1[LABEL]"`, or `macro_f1`, `micro_f1` or `weighted_f1`'),
+        ("topic", "recall[class=ham]", "of one class it is `recall[ham]`"),
+        ("topic", "accuracy[ham]", "unknown metric `accuracy[ham]`"),
+        ("kind", "f1[ham][kind=ham]", "means nothing"),
         ("kind", "worst/macro_f1", "means nothing: all rows of a slice by `kind` have the same label"),
     ],
 )

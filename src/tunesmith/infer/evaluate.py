@@ -12,12 +12,13 @@ from tunesmith.infer.evaluation_rows import Measurable, encode_samples, read_sam
 from tunesmith.infer.open_run import find_model, open_run
 from tunesmith.infer.progress import progress
 from tunesmith.judge.statistics.intervals import Interval
-from tunesmith.recipe.check.metric_names import GRADED, TASK_METRICS, asked_metrics, is_from_hub
+from tunesmith.metrics.compute import find_metric
+from tunesmith.metrics.names import class_part
+from tunesmith.recipe.check.metric_names import GRADED, TASK_METRICS, asked_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.suggest import did_you_mean
 from tunesmith.tasks.task import Scored
 
-SUMS = ("loss", "perplexity", "token_accuracy")
 AT_ONCE = 256
 """Rows between two movements of the progress bar."""
 
@@ -104,12 +105,11 @@ def metrics_for(recipe: Recipe, rows: Measurable) -> list[str]:
     expression or a judge, are the recipe's to ask for.
     """
     answered = all(example.get("reference", True) for example in rows.examples)
-    usual = [name for name in TASK_METRICS[recipe.task] if name not in GRADED]
-    asked = [name for name in asked_metrics(recipe) if name in GRADED or is_from_hub(name)]
-    names = [*usual, *asked]
+    usual = [name for name in TASK_METRICS[recipe.task] if name not in GRADED and class_part(name) is None]
+    names = list(dict.fromkeys((*usual, *asked_metrics(recipe))))
     if recipe.task == "regression":
         names.remove("loss")  # in training it is that of standardised numbers; here it would be the mse
-    return names if answered else [name for name in names if name in SUMS]
+    return names if answered else [name for name in names if not find_metric(name).needs_predictions]
 
 
 def _sliced(
@@ -141,7 +141,7 @@ def _sliced(
 def _scored(task: Any, model: Any, rows: Measurable, names: Sequence[str]) -> list[Scored]:
     import torch
 
-    predict = any(name not in SUMS for name in names)
+    predict = any(find_metric(name).needs_predictions for name in names)
     scored: list[Scored] = []
     order = sorted(range(len(rows.examples)), key=lambda index: rows.examples[index]["length"])
     with torch.no_grad(), progress("evaluating", len(order)) as advance:

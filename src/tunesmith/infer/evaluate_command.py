@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith.checkpoint.atomic import write_json, write_text
 from tunesmith.errors import UserError
 from tunesmith.infer.evaluate import Evaluated, evaluate_file
+from tunesmith.metrics.names import slice_of
 from tunesmith.numbers import show
 from tunesmith.report.evaluation import evaluation_page
 from tunesmith.report.score_files import write_scores
@@ -75,14 +76,14 @@ def in_words(content: dict[str, Any], target: Path) -> str:
     rows = f"{content['rows']:,} rows of {content['data']}"
     left = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in content["left_out"].items())
     metrics, intervals = content["metrics"], content["intervals"]
-    plain = [name for name in metrics if "[" not in name]
+    plain = [name for name in metrics if slice_of(name) is None]
     width = max((len(name) for name in plain), default=0)
     lines = [rows + (f"; left out: {left}" if left else "")]
     for name in plain:
         ends = intervals.get(name)
         between = f"  {show(ends[0])} to {show(ends[1])}" if ends else ""
         lines.append(f"  {name:<{width}}  {show(metrics[name])}{between}")
-    number = sum("[" in name for name in metrics)
+    number = len(metrics) - len(plain)
     lines += [f"  and {number} values of slices in the page"] if number else []
     lines += [f"note: {note}" for note in content["notes"]]
     return "\n".join([*lines, f"page    {target / PAGE}", f"scores  {target / 'scores.jsonl'}"])

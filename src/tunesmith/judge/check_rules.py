@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from tunesmith.judge.statistics.distributions import spend
 from tunesmith.metrics.names import WORST, bare_metric, slice_of, split_name
-from tunesmith.metrics.table import METRICS, direction
+from tunesmith.metrics.table import declared, direction
 from tunesmith.recipe.finding import Problem
 from tunesmith.recipe.schema.stop import Plateau, StopRule, paths
 from tunesmith.suggest import did_you_mean
@@ -59,8 +59,8 @@ def check_evidence(
         for metric, wanted in (rule.target or {}).items()
         if (rows := {"": examples, **apart}.get(split_name(metric).where)) is not None
         and rule.sure is not None
-        and bare_metric(metric) in METRICS
-        and METRICS[bare_metric(metric)].proportion
+        and (spec := declared(bare_metric(metric))) is not None
+        and spec.proportion
         and 0 < wanted < 1
         and wanted**rows > spend(1 - rule.sure, 1)
     ]
@@ -97,7 +97,7 @@ def _unmeasured(path: Path, metric: str, available_metrics: Sequence[str]) -> It
         hint = f"measured apart: {shown}; values of a column in too few rows are not, see `eval.slices`"
     elif split_name(metric).where == WORST and split_name(metric).metric in available_metrics:
         hint = "all rows of each slice have one label or target, over which it means nothing; name another"
-    elif metric in METRICS:
+    elif declared(metric) is not None:
         hint = (
             f"add it to `eval.metrics` if the task can give it; measured here: {', '.join(available_metrics)}"
         )
@@ -114,7 +114,7 @@ def _check_target(
 
 
 def _out_of_range(path: Path, metric: str, wanted: float) -> Iterator[Problem]:
-    spec = METRICS.get(bare_metric(metric))
+    spec = declared(bare_metric(metric))
     if spec is None:
         return
     side = "at least" if direction(metric) == "max" else "at most"
@@ -135,7 +135,7 @@ def _out_of_range(path: Path, metric: str, wanted: float) -> Iterator[Problem]:
 
 def _check_plateau(path: Path, rule: Plateau, available_metrics: Sequence[str]) -> Iterator[Problem]:
     yield from _unmeasured((*path, "metric"), rule.metric, available_metrics)
-    spec = METRICS.get(bare_metric(rule.metric))
+    spec = declared(bare_metric(rule.metric))
     if spec is not None and rule.min_gain > spec.high - spec.low:
         yield Problem(
             (*path, "min_gain"),

@@ -15,7 +15,7 @@ from tunesmith.judge.selection.best import best_index, primary_metric
 from tunesmith.judge.statistics.example_scores import Scores, scores_of, unpack
 from tunesmith.judge.statistics.intervals import bootstrap_interval, wilson_interval
 from tunesmith.judge.statistics.paired import pair_from_plain
-from tunesmith.metrics.table import METRICS, gain, metric_direction
+from tunesmith.metrics.table import declared, gain, metric_direction
 from tunesmith.recipe.schema.stop import StopRule, leaves
 
 Looks = Callable[[History, int], int]
@@ -141,11 +141,11 @@ def _curve(plain: Mapping[str, Any], run: Mapping[str, Any]) -> Curve:
 
 def _measurement(plain: Mapping[str, Any], look: Mapping[str, Any], scores: Scores) -> Measurement:
     metric, share = plain["metric"], look["step"] / plain["steps"]
-    if METRICS[metric].proportion:
+    if (found := declared(metric)) is not None and found.proportion:
         interval = wilson_interval(float(scores.totals.sum()), len(scores.totals))
     else:
-        found = bootstrap_interval(list(scores.totals), list(scores.counts), resamples=200)
-        interval = found if found is not None else (scores.value, scores.value)
+        drawn = bootstrap_interval(list(scores.totals), list(scores.counts), resamples=200)
+        interval = drawn if drawn is not None else (scores.value, scores.value)
     return Measurement(
         progress=Progress(
             step=look["step"], epoch=share * plain["epochs"], tokens=look["step"], seconds=float(look["step"])

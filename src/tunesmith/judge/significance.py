@@ -10,7 +10,7 @@ from tunesmith.judge.measurement import History, Measurement, known
 from tunesmith.judge.statistics.distributions import binomial_tail, normal_quantile, student_tail
 from tunesmith.judge.statistics.paired import Paired
 from tunesmith.metrics.names import HARNESS, WORST, split_name
-from tunesmith.metrics.table import METRICS, direction, gain
+from tunesmith.metrics.table import declared, direction, gain
 
 _HALF = NormalDist().inv_cdf(0.975)
 
@@ -58,7 +58,7 @@ def p_short(measurement: Measurement, metric: str, wanted: float) -> float | Non
     if value is None:
         return None
     where, bare = split_name(metric)
-    spec = METRICS.get(bare) if where not in (WORST, HARNESS) else None
+    spec = declared(bare) if where not in (WORST, HARNESS) else None
     if spec is not None and spec.proportion and measurement.clusters is None:
         rows = measurement.seen(metric)
         return binomial_tail(round(value * rows), rows, wanted)
@@ -85,7 +85,7 @@ def least_sure(measurement: Measurement, metric: str, wanted: float, chance: flo
         ``None`` if no value would do, or the interval is not known.
     """
     examples, rows = measurement.examples, measurement.of or measurement.examples
-    spec = METRICS.get(metric)
+    spec = declared(metric)
     if spec is not None and spec.proportion and measurement.clusters is None:
         hits = bisect_left(range(rows + 1), -chance, key=lambda hits: -binomial_tail(hits, rows, wanted))
         return hits / rows if hits <= rows else None

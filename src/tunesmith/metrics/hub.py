@@ -9,51 +9,75 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
+import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import UserError
-from tunesmith.metrics.table import METRICS
+from tunesmith.metrics.metric import Metric, ScoredRow
+from tunesmith.metrics.table import METRICS, metric_direction
 
 _NAME = re.compile(
     r"(?:(?P<owner>[A-Za-z0-9][\w.-]*)/)?(?P<name>[A-Za-z0-9][\w.-]*)@(?P<commit>[0-9a-f]{40})"
 )
 _OWNER = "evaluate-metric"
 """Whose the metrics without an owner are."""
+RESAMPLES = 100
+"""Of a hub metric, whose every value takes milliseconds."""
 
 
-def hub_compute(name: str, predictions: Sequence[Any], references: Sequence[Any], cache_dir: str) -> float:
-    """Load a hub metric and compute it.
+def hub_metric(name: str) -> Metric:
+    """The declaration of a hub metric, whose script is loaded when its first value is wanted.
 
-    Args:
-        name: with its prefix and commit.
-        predictions: what the model gave.
-        references: what it is compared with, in the same order.
-        cache_dir: folder for the metric's temporary files.
-
-    Returns:
-        The value under the metric's own name, or its only number.
-
-    Raises:
-        UserError: if no commit is named, it cannot be loaded, refuses the values, or gives several numbers.
+    Nothing is known of its range.
     """
-    found = _NAME.fullmatch(name.partition(":")[2])
-    if found is None:
-        raise UserError(
-            f"`{name}` is not a metric of the hub at a commit",
-            hint="it is code that runs here: read it, and write `hub:NAME@` with 40 hexadecimal digits",
-        )
-    module = _load(name, found, cache_dir)
-    try:
-        result = module.compute(predictions=list(predictions), references=list(references))
-    except Exception as problem:
-        raise UserError(
-            f"metric `{name}` refused the predictions: {problem}",
-            hint="it may want numbers, or lists of references; one of this project's own metrics may do: "
-            + ", ".join(METRICS),
-        ) from problem
-    return _only_number(name, found["name"], result)
+    return Metric(
+        name=name,
+        better=metric_direction(name),
+        low=-math.inf,
+        high=math.inf,
+        whole=_Script(name),
+        resamples=RESAMPLES,
+        meaning="a metric of the hub",
+    )
+
+
+class _Script:
+    """Computes a hub metric in memory and in a temporary folder of its own, so that nothing stays behind."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._module: Any = None
+
+    def __call__(self, rows: Sequence[ScoredRow]) -> float:
+        """The value under the metric's own name, or its only number.
+
+        Raises:
+            UserError: no commit is named, it cannot be loaded, refuses the values, or gives several numbers.
+        """
+        found = _NAME.fullmatch(self._name.partition(":")[2])
+        if found is None:
+            raise UserError(
+                f"`{self._name}` is not a metric of the hub at a commit",
+                hint="it is code that runs here: read it, and write `hub:NAME@` with 40 hexadecimal digits",
+            )
+        if self._module is None:
+            folder = tempfile.mkdtemp(prefix="tunesmith-metric-")
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._module = _load(self._name, found, folder)
+        predictions, references = [row.prediction for row in rows], [row.reference for row in rows]
+        try:
+            result = self._module.compute(predictions=predictions, references=references)
+        except Exception as problem:
+            raise UserError(
+                f"metric `{self._name}` refused the predictions: {problem}",
+                hint="it may want numbers, or lists of references; one of this project's own metrics may do: "
+                + ", ".join(METRICS),
+            ) from problem
+        return _only_number(self._name, found["name"], result)
 
 
 def _load(name: str, found: re.Match[str], cache_dir: str) -> Any:

@@ -11,11 +11,9 @@ Which normalisation each metric applies is a choice, and it is written here:
 
 from __future__ import annotations
 
-import math
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -76,14 +74,3 @@ def squared_error(prediction: float, reference: float) -> float:
     """Squared difference of two numbers, in the target's unit squared."""
     difference = float(prediction) - float(reference)
     return difference * difference  # `** 2` raises where this gives infinity
-
-
-def total(values: Sequence[float]) -> float:
-    """Sum, rounded once at the end, so that one process and several give the same number.
-
-    Non-finite terms, and sums beyond the range of a float, give what ordinary addition gives.
-    """
-    try:
-        return math.fsum(values)
-    except (OverflowError, ValueError):
-        return float(sum(values))

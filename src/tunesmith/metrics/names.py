@@ -1,4 +1,7 @@
-"""Names of metrics with what they are measured on: ``general/loss``, ``worst/f1``, ``f1[topic=art]``."""
+"""Names of metrics with what they are measured on: ``general/loss``, ``worst/f1``, ``f1[topic=art]``.
+
+A class in brackets belongs to the metric itself: ``f1[spam]``, of a slice ``f1[spam][topic=art]``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,12 @@ HARNESS = "harness"
 """Before a task of lm-evaluation-harness and its metric."""
 HUB_PREFIXES = ("hub:", "evaluate:")
 """``hub:NAME@COMMIT`` and ``evaluate:NAME@COMMIT`` mean the same."""
-_SLICE = re.compile(r"(?P<metric>[^\[\]]+)\[(?P<column>[^=\[\]]+)=(?P<value>.*)\]", re.DOTALL)
+USER_PREFIX = "python:"
+"""Before the module and the name of a user's own metric."""
+_SLICE = re.compile(
+    r"(?P<metric>[^\[\]]+(?:\[[^\[\]=]+\])?)\[(?P<column>[^=\[\]]+)=(?P<value>.*)\]", re.DOTALL
+)
+_OF_CLASS = re.compile(r"(?P<metric>[a-z0-9_]+)\[(?P<label>[^\[\]=]+)\]")
 
 
 class Measured(NamedTuple):
@@ -40,15 +48,22 @@ def slice_of(name: str) -> Slice | None:
     return None if match is None else Slice(match["metric"], match["column"], match["value"])
 
 
+def class_part(metric: str) -> tuple[str, str] | None:
+    """Take ``f1[spam]`` apart, a metric and a class's label; ``None`` if it is no such name."""
+    match = _OF_CLASS.fullmatch(metric)
+    return None if match is None else (match["metric"], match["label"])
+
+
 def split_name(name: str) -> Measured:
     """Take ``set/metric`` or ``metric[column=value]`` apart; names of the hub have strokes of their own."""
     part = slice_of(name)
     if part is not None:
         return Measured(slice_part(part.column, part.value), part.metric)
-    if name.startswith(HUB_PREFIXES) or "/" not in name:
+    head, bracket, label = name.partition("[")
+    if name.startswith(HUB_PREFIXES) or "/" not in head:
         return Measured("", name)
-    where, _, metric = name.partition("/")
-    return Measured(where, metric)
+    where, _, metric = head.partition("/")
+    return Measured(where, f"{metric}{bracket}{label}")
 
 
 def bare_metric(name: str) -> str:

@@ -1,27 +1,25 @@
-"""Per-example statistics whose *sums* are enough to compute a metric.
+"""What a metric gives on parts and resamples of its examples: the ground of intervals and paired tests.
 
-Every metric here is a function of sums over examples. So one bootstrap serves them all: draw
-examples, add up their statistics, combine. For a mean the statistics are the value and 1; for
-Pearson's r they are the moments; for macro-F1 the counts of each label; for BLEU its n-gram counts.
+Most metrics are functions of sums over examples. So one bootstrap serves them: draw examples, add up their
+rows, combine. For a mean the rows are the value and 1; for Pearson's r they are the moments; for macro-F1 the
+counts of each label; for BLEU its n-gram counts. The others are computed again on each resample.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.metrics.calibration import expected_calibration_error, gaps
-from tunesmith.metrics.compute import per_example
-from tunesmith.metrics.match import as_label
+from tunesmith.metrics.compute import each_value, find_metric
+from tunesmith.metrics.metric import Metric, ScoredRow, ratio
 
 Array = NDArray[np.float64]
-LARGEST = 20_000_000
-"""Statistics of more than this many numbers are not made (macro-F1 with very many labels)."""
+MOST_VISITS = 1_000_000
+"""Examples that a metric is computed on over all resamples together; 50 resamples are made in any case."""
+LEAST_RESAMPLES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,78 +35,54 @@ class Statistics:
     combine: Callable[[Array], Array]
 
 
-def statistics(name: str, predictions: Sequence[Any], references: Sequence[Any]) -> Statistics | None:
-    """Statistics of a metric over predictions; ``None`` where none are known (chrF, the hub's metrics)."""
-    values = per_example(name, predictions, references)
-    if values is not None:
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """A metric that is no function of sums, with its examples.
+
+    Attributes:
+        metric: with ``whole``.
+        rows: the examples.
+    """
+
+    metric: Metric
+    rows: Sequence[ScoredRow]
+
+    def resamples(self, most: int) -> int:
+        """How many are made, at most ``most``: fewer where there are many examples."""
+        bound = max(LEAST_RESAMPLES, MOST_VISITS // max(1, len(self.rows)))
+        return min(most, self.metric.resamples, bound)
+
+    def value(self, places: Sequence[int] | NDArray[np.int64]) -> float:
+        """The metric of the examples at these places; not a number where it has none, or fails."""
+        assert self.metric.whole is not None
+        try:
+            return float(self.metric.whole([self.rows[place] for place in places]))
+        except Exception:  # some resample may lack a class, or whatever a library needs
+            return float("nan")
+
+
+def statistics(name: str, rows: Sequence[ScoredRow]) -> Statistics | Recomputed:
+    """What a metric gives on parts of the examples, of which there is at least one."""
+    metric = find_metric(name)
+    stats = sums_of(metric, rows)
+    if stats is None:
+        return Recomputed(metric, rows)
+    link = metric.link
+    return stats if link is None else Statistics(stats.rows, lambda sums: link(stats.combine(sums)))
+
+
+def sums_of(metric: Metric, rows: Sequence[ScoredRow]) -> Statistics | None:
+    """Statistics before ``link``; ``None`` where the metric is no function of sums, or they are too large."""
+    if metric.each is not None:
+        values = each_value(metric, rows)
         return ratio_statistics(values, [1] * len(values))
-    if name == "pearson":
-        return _pearson(predictions, references)
-    if name == "macro_f1":
-        return _macro_f1(predictions, references)
-    if name == "ece":
-        return Statistics(gaps(predictions, references), expected_calibration_error)
-    if name == "bleu":
-        return _bleu(predictions, references)
-    return None
+    if metric.statistics is None or metric.combine is None:
+        return None
+    found = metric.statistics(rows)
+    return None if found is None else Statistics(np.asarray(found, np.float64), metric.combine)
 
 
 def ratio_statistics(totals: Sequence[float], counts: Sequence[float]) -> Statistics:
     """A ratio of sums: a loss per token, or with counts of 1 a mean. Both of shape ``[examples]``."""
     rows = np.stack([np.asarray(totals, np.float64), np.asarray(counts, np.float64)], axis=-1)
-    return Statistics(rows, _ratio)
-
-
-def _ratio(sums: Array) -> Array:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(sums[..., 0] / sums[..., 1])
-
-
-def _pearson(predictions: Sequence[Any], references: Sequence[Any]) -> Statistics:
-    x, y = np.asarray(predictions, np.float64), np.asarray(references, np.float64)
-    x, y = x - x.mean(), y - y.mean()  # r does not change, and the moments keep their digits
-    return Statistics(np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1), _correlation)
-
-
-def _correlation(sums: Array) -> Array:
-    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = (n * xy - x * y) / np.sqrt(np.maximum(n * xx - x * x, 0) * np.maximum(n * yy - y * y, 0))
-    return np.asarray(np.clip(r, -1.0, 1.0))
-
-
-def _macro_f1(predictions: Sequence[Any], references: Sequence[Any]) -> Statistics | None:
-    ours, theirs = [as_label(value) for value in predictions], [as_label(value) for value in references]
-    labels, codes = np.unique(np.asarray(ours + theirs), return_inverse=True)
-    if 3 * len(labels) * len(ours) > LARGEST:
-        return None
-    hot = np.eye(len(labels))
-    predicted, true = hot[codes[: len(ours)]], hot[codes[len(ours) :]]
-    return Statistics(np.concatenate([predicted * true, predicted, true], axis=-1), _mean_of_f1)
-
-
-def _mean_of_f1(sums: Array) -> Array:
-    hits, predicted, true = np.split(sums, 3, axis=-1)
-    seen = predicted + true
-    f1 = np.divide(2 * hits, seen, out=np.zeros_like(seen), where=seen > 0)
-    return np.asarray(f1.sum(axis=-1) / np.maximum((seen > 0).sum(axis=-1), 1))
-
-
-def _bleu(predictions: Sequence[Any], references: Sequence[Any]) -> Statistics:
-    from sacrebleu.metrics import BLEU
-
-    bleu = BLEU(force=True)
-    pairs = zip(predictions, references, strict=True)
-    scores = [bleu.corpus_score([str(ours)], [[str(theirs)]]) for ours, theirs in pairs]
-    rows = [[*score.counts, *score.totals, score.sys_len, score.ref_len] for score in scores]
-    return Statistics(np.asarray(rows, np.float64), partial(_bleu_of_counts, bleu.compute_bleu))
-
-
-def _bleu_of_counts(compute_bleu: Callable[..., Any], sums: Array) -> Array:
-    def value(row: Array) -> float:
-        whole = [int(number) for number in np.rint(row)]
-        return (
-            float(compute_bleu(whole[0:4], whole[4:8], whole[8], whole[9], smooth_method="exp").score) / 100
-        )
-
-    return np.apply_along_axis(value, -1, sums)
+    return Statistics(rows, ratio)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from tunesmith.errors import UserError
 from tunesmith.judge.budget import step_limit, total_steps
 from tunesmith.judge.explain import rules_in_words
 from tunesmith.judge.schedule.planned_evaluations import Length, planned_evaluations, silent_rules
 from tunesmith.judge.selection.deciding_metric import choice_words, choosing, few_rows_words
-from tunesmith.metrics.names import WORST, split_name
+from tunesmith.metrics.families.ranking import MOST_CLASSES
+from tunesmith.metrics.names import WORST, class_part, split_name
+from tunesmith.metrics.table import declared
 from tunesmith.plan.arithmetic import Arithmetic, grouped
 from tunesmith.plan.batch import Division, divide
 from tunesmith.plan.sanity import unusual_batch, unusual_rate
@@ -16,8 +19,9 @@ from tunesmith.plan.schedule import warmup_steps
 from tunesmith.prepare.eval_sets import make_eval_sets
 from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.prepare.trivial_baselines import PARTS, baseline_words, counts_words, easy_targets
-from tunesmith.recipe.check.metric_names import OVER_CLASSES, asked_metrics
+from tunesmith.recipe.check.metric_names import asked_metrics, contrasts, set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.suggest import did_you_mean
 from tunesmith.tasks.task import Task
 
 Size = tuple[int, bool]
@@ -125,9 +129,35 @@ def steps_of(parts: PreparedInputs) -> int | None:
 
 
 def measured_metrics(recipe: Recipe, task: Task) -> tuple[str, ...]:
-    """What is measured: the recipe's metrics, those that its rules need, and what comes for nothing."""
+    """What is measured: the recipe's metrics, those that its rules need, and what comes for nothing.
+
+    Raises:
+        UserError: a metric is of a class that there is not, or of too many.
+    """
     free = ("perplexity", "token_accuracy") if recipe.task == "causal-lm" else task.metrics()
-    return tuple(dict.fromkeys((*asked_metrics(recipe), *free)))
+    names = dict.fromkeys((*asked_metrics(recipe), *free))
+    further = [name for each in recipe.eval.sets for name in set_metrics(recipe, each)]
+    refuse_classes([*names, *further], getattr(task, "labels", ()))
+    return tuple(names)
+
+
+def refuse_classes(names: Sequence[str], labels: Sequence[str]) -> None:
+    """Make sure that metrics of one class name one that there is, and that probabilities are not too many.
+
+    Raises:
+        UserError: for the first that does not.
+    """
+    for name in names:
+        part, found = class_part(name), declared(name)
+        if part is not None and part[1] not in labels:
+            hint = did_you_mean(part[1], labels, "classes of the training rows")
+            raise UserError(f"`{name}`: no class is called `{part[1]}`", "eval.metrics", hint)
+        if found is not None and found.needs == "values" and len(labels) > MOST_CLASSES:
+            raise UserError(
+                f"`{name}` needs the probability of each of {len(labels):,} classes for every row",
+                "eval.metrics",
+                f"it is measured for {MOST_CLASSES} classes at most; `macro_f1` or `mcc` needs none",
+            )
 
 
 BESIDE = {
@@ -145,8 +175,9 @@ def _evaluation_words(parts: PreparedInputs) -> str:
     words += ["as many rows as the decision needs"] if section.subset == "auto" else []
     words += [f"rows with the same {section.cluster} together"] if section.cluster is not None else []
     words += [f"by {', '.join(section.columns)}"] if section.columns else []
+    idle = ", ".join(filter(contrasts, measured_metrics(recipe, parts.task)))
     words += [
-        f"rows of one {column} have one label, so that {', '.join(OVER_CLASSES)} mean nothing there"
+        f"rows of one {column} have one label, so that {idle} mean nothing there"
         for column in sorted(make_eval_sets(parts)[1].telling if section.columns else ())
     ]
     words += [f"{name}: {len(rows):,} rows" for name, rows in parts.sets.items()]

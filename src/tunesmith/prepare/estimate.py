@@ -9,7 +9,7 @@ from math import sqrt
 from pathlib import Path
 
 from tunesmith.data.passes import picture_length
-from tunesmith.metrics.table import METRICS
+from tunesmith.metrics.compute import find_metric
 from tunesmith.model.light_config import PlainConfig, plain_config
 from tunesmith.model.load import load_config
 from tunesmith.model.tune.select import is_head
@@ -203,4 +203,4 @@ def _eval_length(example: Example) -> int:
 
 
 def _needs_predictions(metric: str) -> bool:
-    return metric not in METRICS or METRICS[metric].needs_predictions
+    return find_metric(metric).needs_predictions

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tunesmith.data.report import Counts, WithoutModel
-from tunesmith.metrics.statistics import statistics
-from tunesmith.metrics.table import METRICS, at_least_as_good
+from tunesmith.metrics.metric import answered
+from tunesmith.metrics.statistics import Statistics, statistics
+from tunesmith.metrics.table import at_least_as_good, declared
 from tunesmith.numbers import show
 from tunesmith.recipe.check.metric_names import asked_metrics
 from tunesmith.recipe.schema.recipe import Recipe
@@ -86,14 +87,16 @@ def _scored(
 ) -> WithoutModel:
     values = {}
     for metric in names:
-        spec = METRICS.get(metric)
-        if spec is None or spec.kind not in ("text", "label", "number"):
+        spec = declared(metric)
+        if spec is None or spec.needs not in ("text", "label", "number"):
             continue
         ours, theirs = predictions, references
-        if spec.kind == "text":
+        if spec.needs == "text":
             ours, theirs = ([text[:MOST_CHARACTERS] for text in texts] for texts in (predictions, references))
-        found = statistics(metric, ours, theirs)
-        value = math.nan if found is None else float(found.combine(found.rows.sum(axis=0)[None, :])[0])
+        found = statistics(metric, answered(ours, theirs))
+        value = math.nan
+        if isinstance(found, Statistics):
+            value = float(found.combine(found.rows.sum(axis=0)[None, :])[0])
         if math.isfinite(value):
             values[metric] = value
     return WithoutModel(name=name, metrics=values)

@@ -10,11 +10,12 @@ from typing import Any
 from markupsafe import Markup
 
 from tunesmith import numbers
+from tunesmith.metrics.names import slice_of
 from tunesmith.metrics.table import direction
 from tunesmith.report.errors.remaining import remaining
 from tunesmith.report.page import environment, packaged, policy
 from tunesmith.report.sections.confusion import confusion_table
-from tunesmith.report.sections.slices import NAME
+from tunesmith.report.sections.slices import is_slice
 from tunesmith.tasks.task import Scored
 
 
@@ -51,7 +52,7 @@ def evaluation_page(content: Mapping[str, Any], scored: Sequence[Scored]) -> str
             rows=numbers.number(content["rows"]),
             left_out=left,
             notes=content["notes"],
-            values=[_value(name, metrics, intervals) for name in metrics if NAME.fullmatch(name) is None],
+            values=[_value(name, metrics, intervals) for name in metrics if not is_slice(name)],
             slices=_slices(metrics, intervals),
             confusion=confusion_table(found) if found else None,
             remaining=remaining(scored),
@@ -69,11 +70,11 @@ def _slices(metrics: Mapping[str, float], intervals: Mapping[str, Any]) -> list[
     """A table for each column and metric, the worst part first."""
     tables: dict[tuple[str, str], list[tuple[float, str, str]]] = {}
     for name, value in metrics.items():
-        match = NAME.fullmatch(name)
-        if match is not None:
-            sign = 1 if direction(match["metric"]) == "max" else -1
+        part = slice_of(name)
+        if part is not None:
+            sign = 1 if direction(part.metric) == "max" else -1
             order = math.inf if math.isnan(value) else sign * value
-            tables.setdefault((match["metric"], match["column"]), []).append((order, match["value"], name))
+            tables.setdefault((part.metric, part.column), []).append((order, part.value, name))
     return [
         (
             f"{metric} by {column}",

@@ -7,7 +7,8 @@ before the first step. One JSON object a line, in the order of the evaluation se
 
 ``loss`` is summed over the example's ``count`` supervised tokens (or is the sample's own), ``correct`` of
 which were the model's first choice. A loss that is not finite is ``null``. ``given``, where it stands, holds
-what else is known by name: confidences, and values that a metric had of its own.
+what else is known by name: confidences, and values that a metric had of its own; ``values``, where a metric
+needs them, the log-probability of each class.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def _line(one: Scored) -> str:
         "reference": one.reference,
         "input": one.input[:MOST_INPUT],
         **({"given": dict(one.given)} if one.given else {}),
+        **({"values": {name: float(f"{x:.7g}") for name, x in one.values.items()}} if one.values else {}),
     }
     return json.dumps(finite(redact_deep(record)), ensure_ascii=True, allow_nan=False, default=str)
 
@@ -92,10 +94,12 @@ def _score(line: str) -> Scored | None:
             prediction=found["prediction"],
             reference=found["reference"],
             input=str(found.get("input") or ""),
-            given={
-                str(name): math.nan if value is None else float(value)
-                for name, value in (found.get("given") or {}).items()
-            },
+            given=_numbers(found.get("given")),
+            values=_numbers(found.get("values")),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return None
+
+
+def _numbers(found: Any) -> dict[str, float]:
+    return {str(name): math.nan if value is None else float(value) for name, value in (found or {}).items()}

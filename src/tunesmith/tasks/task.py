@@ -5,13 +5,9 @@ Adding a task means adding one file like ``regression.py``, a line in ``TASKS``,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
-
-from tunesmith.metrics.match import label_match
-from tunesmith.metrics.table import METRICS
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +51,7 @@ class Scored:
         input: the sample as a person would read it.
         given: what else is known by name: the values of metrics that are not made of prediction and
             reference alone, a classifier's confidence, losses by position.
+        values: of classes, each label's log-probability, where a metric needs them.
     """
 
     id: str
@@ -65,6 +62,7 @@ class Scored:
     reference: Any
     input: str
     given: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
 
 
 class Task(Protocol):
@@ -100,18 +98,3 @@ class Task(Protocol):
     def metrics(self) -> tuple[str, ...]:
         """Names of metrics over predictions that make sense here, the default first."""
         ...
-
-
-def compared(metric: str, scored: Sequence[Scored]) -> tuple[list[Any], list[Any]]:
-    """The two sides that ``metrics.compute`` and ``metrics.statistics`` take for a metric.
-
-    For metrics of kind ``given`` the first side is each example's own value, not a number where it has none;
-    calibration compares confidences with hits.
-    """
-    spec = METRICS.get(metric)
-    if spec is None or spec.kind != "given":
-        return [one.prediction for one in scored], [one.reference for one in scored]
-    if metric == "ece":
-        hits = [label_match(one.prediction, one.reference) for one in scored]
-        return [one.given.get("confidence", math.nan) for one in scored], hits
-    return [one.given.get(metric, math.nan) for one in scored], [None] * len(scored)

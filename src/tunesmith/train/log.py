@@ -20,6 +20,7 @@ from tunesmith.checkpoint.journal import append_record
 from tunesmith.judge.instability import StepOutcome
 from tunesmith.judge.measurement import Measurement, Progress, Verdict, measurement_to_plain
 from tunesmith.metrics.compute import confusion_matrix
+from tunesmith.metrics.names import slice_of
 from tunesmith.report.score_files import write_scores
 from tunesmith.terminal import drawing, printable
 from tunesmith.train.context import Setup
@@ -211,7 +212,7 @@ def _in_words(measured: Measurement, *, is_best: bool) -> str:
     seen = f", {measured.examples:,} of {measured.of:,} rows" if measured.of is not None else ""
     parts = [f"evaluation at step {measured.progress.step}{seen}:"]
     for name, value in measured.metrics.items():
-        if "[" in name:  # one slice of many: its place is the report
+        if slice_of(name) is not None:  # one slice of many: its place is the report
             continue
         ends = measured.intervals.get(name)
         parts.append(f"{name} {value:.4f}" + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else ""))

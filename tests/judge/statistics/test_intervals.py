@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tunesmith.judge.statistics.intervals import (
     bootstrap_interval,
     metric_interval,
-    sums_interval,
     wilson_interval,
 )
 from tunesmith.metrics.compute import compute
+from tunesmith.metrics.metric import AnsweredRow, answered
 from tunesmith.metrics.statistics import statistics
 
 
@@ -103,8 +103,14 @@ SAMPLES = {
     "f1": texts(120),
     "rouge_l": texts(60),
     "bleu": texts(60),
+    "chrf": texts(60),
     "accuracy": LABELS,
     "macro_f1": LABELS,
+    "weighted_precision": LABELS,
+    "micro_recall": LABELS,
+    "balanced_accuracy": LABELS,
+    "mcc": LABELS,
+    "f1[b]": LABELS,
     "mse": NUMBERS,
     "pearson": NUMBERS,
 }
@@ -112,7 +118,7 @@ SAMPLES = {
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_statistics_of_a_metric_add_up_to_the_metric(name) -> None:
-    stats = statistics(name, *SAMPLES[name])
+    stats = statistics(name, answered(*SAMPLES[name]))
     assert stats is not None
     assert float(stats.combine(stats.rows.sum(axis=0))) == pytest.approx(
         compute(name, *SAMPLES[name]), abs=1e-12
@@ -121,14 +127,14 @@ def test_the_statistics_of_a_metric_add_up_to_the_metric(name) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_interval_of_a_metric_holds_its_value(name) -> None:
-    low, high = metric_interval(name, *SAMPLES[name])
+    low, high = metric_interval(name, answered(*SAMPLES[name]))
     assert low < compute(name, *SAMPLES[name]) < high
 
 
-@pytest.mark.parametrize("name", ["pearson", "macro_f1"])
+@pytest.mark.parametrize("name", ["pearson", "macro_f1", "mcc", "chrf", "f1[b]"])
 def test_the_sums_of_a_resample_give_what_the_metric_gives_on_it(name) -> None:
     predictions, references = SAMPLES[name]
-    stats = statistics(name, predictions, references)
+    stats = statistics(name, answered(predictions, references))
     drawn = np.random.default_rng(9).integers(0, len(references), len(references))
     ours = float(stats.combine(stats.rows[drawn].sum(axis=0)))
     assert ours == pytest.approx(
@@ -138,23 +144,28 @@ def test_the_sums_of_a_resample_give_what_the_metric_gives_on_it(name) -> None:
 
 def test_the_interval_of_pearson_does_not_depend_on_where_zero_is() -> None:
     far = [1e9 + number for number in NUMBERS[0]]
-    there, here = metric_interval("pearson", far, NUMBERS[1]), metric_interval("pearson", *NUMBERS)
+    there = metric_interval("pearson", answered(far, NUMBERS[1]))
+    here = metric_interval("pearson", answered(*NUMBERS))
     assert there == pytest.approx(here, abs=1e-6)
 
 
-def test_metrics_without_statistics_have_no_interval() -> None:
-    assert metric_interval("chrf", *texts(5)) is None
-    assert metric_interval("hub:something", *texts(5)) is None
-    assert metric_interval("accuracy", ["a"], ["a"]) is None
-    assert metric_interval("pearson", [1.0] * 9, [1.0] * 9) is None
+def test_where_there_is_no_value_there_is_no_interval() -> None:
+    assert metric_interval("accuracy", answered(["a"], ["a"])) is None
+    assert metric_interval("pearson", answered([1.0] * 9, [1.0] * 9)) is None
+    assert metric_interval("recall[z]", answered(*LABELS)) is None
+
+
+def sums(losses, counts, correct) -> list[AnsweredRow]:
+    columns = zip(losses, counts, correct, strict=True)
+    return [AnsweredRow(None, None, loss=loss, count=n, correct=hits) for loss, n, hits in columns]
 
 
 def test_intervals_of_sums() -> None:
-    losses, counts, correct = [2.0, 6.0, 1.0, 9.0], [2, 4, 1, 3], [1, 2, 1, 0]
-    loss = sums_interval("loss", losses, counts, correct)
+    rows = sums([2.0, 6.0, 1.0, 9.0], [2, 4, 1, 3], [1, 2, 1, 0])
+    loss = metric_interval("loss", rows)
     assert loss[0] < 18 / 10 < loss[1]
-    assert sums_interval("perplexity", losses, counts, correct) == pytest.approx(tuple(np.exp(loss)))
-    low, high = sums_interval("token_accuracy", losses, counts, correct)
+    assert metric_interval("perplexity", rows) == tuple(np.exp(loss))
+    low, high = metric_interval("token_accuracy", rows)
     assert low < 4 / 10 < high
 
 
@@ -181,14 +192,14 @@ def test_rows_that_belong_together_widen_the_interval() -> None:
 def test_proportions_and_losses_take_clusters_too() -> None:
     right = ["a"] * 30 + ["b"] * 30
     clusters = [0] * 10 + [1] * 20 + [2] * 30
-    wide = metric_interval("accuracy", right, ["a"] * 60, clusters=clusters)
-    narrow = metric_interval("accuracy", right, ["a"] * 60)
+    wide = metric_interval("accuracy", answered(right, ["a"] * 60), clusters=clusters)
+    narrow = metric_interval("accuracy", answered(right, ["a"] * 60))
     assert wide[0] <= narrow[0]
     assert wide[1] >= narrow[1]
-    losses, counts = [float(n) for n in range(1, 61)], [2] * 60
+    rows = sums([float(n) for n in range(1, 61)], [2] * 60, [1] * 60)
     for name in ("loss", "perplexity", "token_accuracy"):
-        assert sums_interval(name, losses, counts, [1] * 60, clusters=clusters) is not None
-        assert sums_interval(name, losses, counts, [1] * 60, clusters=[0] * 60) is None
+        assert metric_interval(name, rows, clusters=clusters) is not None
+        assert metric_interval(name, rows, clusters=[0] * 60) is None
 
 
 def test_intervals_over_clusters_cover_the_truth() -> None:

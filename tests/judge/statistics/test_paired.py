@@ -18,6 +18,7 @@ from tunesmith.judge.statistics.paired import (
     paired_test,
 )
 from tunesmith.metrics.compute import compute
+from tunesmith.metrics.metric import AnsweredRow, answered
 from tunesmith.metrics.statistics import ratio_statistics, statistics
 
 DRAW = np.random.default_rng(7)
@@ -132,38 +133,31 @@ GUESSES = [label if DRAW.random() < 0.7 else "0" for label in LABELS]
 
 
 def test_pseudo_values_of_a_mean_are_the_values() -> None:
-    stats = statistics("accuracy", GUESSES, LABELS)
+    stats = statistics("accuracy", answered(GUESSES, LABELS))
     assert pseudo_values(stats) == pytest.approx(
         [float(a == b) for a, b in zip(GUESSES, LABELS, strict=True)]
     )
 
 
-@pytest.mark.parametrize("metric", ["macro_f1", "pearson"])
+@pytest.mark.parametrize("metric", ["macro_f1", "mcc", "f1[2]", "pearson"])
 def test_pseudo_values_carry_any_metric_of_sums(metric) -> None:
-    references = LABELS if metric == "macro_f1" else list(DRAW.normal(size=200))
+    references = LABELS if metric != "pearson" else list(DRAW.normal(size=200))
     noise = DRAW.normal(size=200)
-    ours = GUESSES if metric == "macro_f1" else [a + 0.5 * b for a, b in zip(references, noise, strict=True)]
+    ours = GUESSES if metric != "pearson" else [a + 0.5 * b for a, b in zip(references, noise, strict=True)]
     worse = (
         [guess if DRAW.random() < 0.9 else "1" for guess in ours]
-        if metric == "macro_f1"
+        if metric != "pearson"
         else [a + 0.3 * b for a, b in zip(ours, DRAW.normal(size=200), strict=True)]
     )
-    scores = [
-        example_scores(
-            metric, step, losses=[], counts=[], correct=[], predictions=given, references=references
-        )
-        for step, given in ((1, worse), (2, ours))
-    ]
+    newer, older = answered(ours, references), answered(worse, references)
+    scores = [example_scores(metric, step, rows) for step, rows in ((1, older), (2, newer))]
     assert scores[1].value == pytest.approx(compute(metric, ours, references), abs=0.01)
     pair = paired_test(metric, scores[1], scores[0])
-    other, _ = paired_bootstrap(
-        metric, statistics(metric, ours, references), statistics(metric, worse, references), against=1
-    )
+    other, _ = paired_bootstrap(metric, statistics(metric, newer), statistics(metric, older), against=1)
     assert pair.gain == pytest.approx(other.gain, abs=0.01)
     assert pair.error == pytest.approx(other.error, rel=0.25)
 
 
-def test_a_metric_without_statistics_has_no_scores() -> None:
-    given = {"losses": [1.0], "counts": [1], "correct": [1], "predictions": ["a"], "references": ["a"]}
-    assert example_scores("chrf", 1, **given) is None
-    assert example_scores("loss", 1, **given).value == 1.0
+def test_a_loss_is_a_ratio_as_it_stands() -> None:
+    scores = example_scores("loss", 1, [AnsweredRow("a", "a", loss=3.0, count=3)])
+    assert (scores.value, scores.counts.tolist()) == (1.0, [3.0])

@@ -287,7 +287,7 @@ def test_every_task_has_a_recipe_that_is_good(write: Callable[..., Path], task: 
     pinned = f"'hub:wer@{40 * 'a'}'"
     needed = ", regex: a+, json_schema: {type: object}, judge: {url: 'http://x/v1', model: m}"
     needed = needed if task == "causal-lm" else ""
-    more = f"eval: {{metrics: [{', '.join(TASK_METRICS[task])}, {pinned}]{needed}}}"
+    more = f"eval: {{metrics: [{', '.join(map(repr, TASK_METRICS[task]))}, {pinned}]{needed}}}"
     recipe = load_recipe(write(recipe_for(task, more=more)))
     assert recipe.task == task
 
@@ -318,6 +318,7 @@ def test_metric_names_are_those_that_can_be_computed():
     assert {name for names in TASK_METRICS.values() for name in names} == set(METRICS)
     for name, spec in METRICS.items():
         assert metric_limits(name) == (spec.low, spec.high), name
+    assert metric_limits("general/mcc") == metric_limits("mcc[lang=de]") == (-1.0, 1.0)
 
 
 def test_stop_metrics_lists_each_once(write: Callable[..., Path]):

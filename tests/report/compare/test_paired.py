@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.metrics.compute import compute, from_sums
+from tunesmith.metrics.compute import compute
+from tunesmith.metrics.families.likelihood import from_sums
 from tunesmith.report.compare.paired import compare_rows, holm, mcnemar, randomisation, statistics_of
 from tunesmith.tasks.task import Scored
 
@@ -127,3 +128,39 @@ def test_where_nothing_differs_five_of_a_hundred_seem_to(metric: str) -> None:
             p = compare_rows(metric, *runs).p_value
         wrong += p < 0.05
     assert wrong <= 20, "5 % of 200 are 10; 20 or more would be a chance of 1 in 500"
+
+
+def labelled(guesses: list[str], truth: list[str], sure: float = 0.9) -> list[Scored]:
+    """Answers of a classifier of a and b that gives its guess a probability."""
+    return [
+        Scored(f"{n}", 0.5, 1, guess == right, guess, right, "", values={guess: math.log(sure - n / 1000)}
+               | {label: math.log(1 - sure + n / 1000) for label in "ab" if label != guess})
+        for n, (guess, right) in enumerate(zip(guesses, truth, strict=True))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "mcc", "balanced_accuracy", "weighted_precision"])
+def test_a_label_that_only_one_run_gives_compares_the_same_labels(metric: str) -> None:
+    truth = ["a", "b"] * 20
+    first, second = ["a" if n % 5 else "c" for n in range(40)], ["a", "b"] * 19 + ["b", "a"]
+    found = compare_rows(metric, labelled(first, truth), labelled(second, truth))
+    assert found.first == pytest.approx(compute(metric, first, truth))
+    assert found.second == pytest.approx(compute(metric, second, truth))
+    assert found.p_value < 0.01
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision[a]"])
+def test_a_metric_that_is_no_function_of_sums_is_computed_again(metric: str) -> None:
+    truth = ["a", "b"] * 20
+    worse = labelled(["a" if n % 3 else "b" for n in range(40)], truth)
+    better = labelled([*truth[:38], "b", "a"], truth)
+    found, same = compare_rows(metric, worse, better), compare_rows(metric, worse, worse)
+    assert found.interval[0] < found.difference < found.interval[1]
+    assert found.p_value < 0.01
+    assert (same.difference, same.interval, same.p_value) == (0.0, (0.0, 0.0), 1.0)
+
+
+def test_without_probabilities_there_is_no_comparison() -> None:
+    truth = ["a", "b"] * 20
+    with pytest.raises(ValueError, match="roc_auc cannot be made"):
+        compare_rows("roc_auc", *([Scored("1", 0.5, 1, 1, "a", one, "") for one in truth],) * 2)

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.metrics.statistics import Statistics, ratio_statistics, statistics
+from tunesmith.metrics.compute import find_metric
+from tunesmith.metrics.metric import ScoredRow, ratio
+from tunesmith.metrics.statistics import MOST_VISITS, Recomputed, Statistics, statistics, sums_of
 
 Array = NDArray[np.float64]
 _LARGEST = 50_000_000  # numbers; a text that claims more is not ours
@@ -125,36 +127,38 @@ def unpack(text: str) -> Array:
     return stored.view(_TYPES[kind]).reshape(count).astype(np.float64)
 
 
-def example_scores(
-    metric: str,
-    step: int,
-    *,
-    losses: Sequence[float],
-    counts: Sequence[int],
-    correct: Sequence[int],
-    predictions: Sequence[Any],
-    references: Sequence[Any],
-) -> Scores | None:
-    """Scores of one metric; arguments as in ``metrics.compute.from_sums`` and ``compute``.
+def example_scores(name: str, step: int, rows: Sequence[ScoredRow]) -> Scores | None:
+    """Scores of one metric over scored examples.
 
     Losses and token accuracy are ratios of sums as they stand, and so are means over examples. Every other
-    metric (macro-F1, Pearson's r, BLEU, perplexity) gives its pseudo-values.
+    metric (macro-F1, Pearson's r, BLEU, perplexity) gives its pseudo-values, ROC AUC its examples' shares.
 
     Returns:
-        ``None`` where no statistics are known (chrF, metrics of the hub).
+        ``None`` where the metric has no value, or would have to be computed again for too many examples.
     """
-    weights = [float(count) for count in counts]
-    if metric == "loss":
-        return scores_of(step, losses, weights)
-    if metric == "token_accuracy":
-        return scores_of(step, [float(hits) for hits in correct], weights)
-    if metric == "perplexity":
-        ratio = ratio_statistics(losses, weights)
-        return scores_of(
-            step, list(pseudo_values(Statistics(ratio.rows, lambda s: np.exp(ratio.combine(s)))))
-        )
-    found = statistics(metric, predictions, references)
-    return None if found is None else scores_of(step, list(pseudo_values(found)))
+    metric = find_metric(name)
+    if metric.influence is not None:
+        shares = metric.influence(rows) if rows else None
+        return None if shares is None else scores_of(step, list(shares))
+    if metric.combine is ratio and metric.link is None:
+        stats = sums_of(metric, rows)
+        return None if stats is None else scores_of(step, list(stats.rows[:, 0]), list(stats.rows[:, 1]))
+    found = statistics(name, rows)
+    if isinstance(found, Statistics):
+        return scores_of(step, list(pseudo_values(found)))
+    dear = len(rows) ** 2 > MOST_VISITS or len(rows) > metric.resamples
+    return None if dear else scores_of(step, list(_recomputed_values(found)))
+
+
+def _recomputed_values(found: Recomputed) -> Array:
+    """Pseudo-values of a metric that is computed again without each example."""
+    examples = len(found.rows)
+    if examples < 2:
+        return np.full(examples, np.nan)
+    places = np.arange(examples)
+    without = np.array([found.value(np.delete(places, place)) for place in places])
+    values: Array = examples * found.value(places) - (examples - 1) * without
+    return values
 
 
 def pseudo_values(stats: Statistics) -> Array:

@@ -7,16 +7,16 @@ Examples are drawn whole, so that the tokens of one example stay together.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tunesmith.metrics.compute import per_example
-from tunesmith.metrics.statistics import Statistics, ratio_statistics, statistics
-from tunesmith.metrics.table import METRICS
+from tunesmith.metrics.compute import each_value, find_metric
+from tunesmith.metrics.metric import ScoredRow
+from tunesmith.metrics.statistics import Recomputed, Statistics, ratio_statistics, sums_of
 
 Interval = tuple[float, float]
 Clusters = Sequence[int] | NDArray[np.int64]
@@ -118,47 +118,78 @@ def _resampled_sums(
 
 
 def metric_interval(
-    name: str,
-    predictions: Sequence[Any],
-    references: Sequence[Any],
-    *,
-    seed: int = 0,
-    clusters: Clusters | None = None,
+    name: str, rows: Sequence[ScoredRow], *, seed: int = 0, clusters: Clusters | None = None
 ) -> Interval | None:
-    """95 % interval of a metric over predictions.
+    """95 % interval of a metric over scored examples.
 
-    Wilson's for proportions (exact match, accuracy) over examples that stand alone, else the bootstrap;
-    ``None`` where neither applies (chrF, metrics of the hub, fewer than two examples or clusters).
+    Wilson's for proportions (exact match, accuracy) over examples that stand alone; where examples have their
+    shares in the metric (ROC AUC) one on the scale of log-odds; else the bootstrap. ``None`` where there is
+    no value, or fewer than two examples or clusters.
     """
-    if len(references) < 2:
+    if len(rows) < 2:
         return None
-    spec = METRICS.get(name)
-    if spec is not None and spec.proportion and clusters is None:
-        hits = per_example(name, predictions, references) or []
+    metric = find_metric(name)
+    if metric.proportion and metric.each is not None and clusters is None:
+        hits = each_value(metric, rows)
         if not all(map(math.isfinite, hits)):
             return None
         return wilson_interval(sum(hits), len(hits))
-    stats = statistics(name, predictions, references)
-    return None if stats is None else bootstrap(stats, seed=seed, clusters=clusters)
-
-
-def sums_interval(
-    name: str,
-    losses: Sequence[float],
-    counts: Sequence[int],
-    correct: Sequence[int],
-    *,
-    seed: int = 0,
-    clusters: Clusters | None = None,
-) -> Interval | None:
-    """95 % interval of ``loss``, ``perplexity`` or ``token_accuracy``; arguments as in ``from_sums``."""
-    weights = [float(n) for n in counts]
-    if name == "token_accuracy":
-        hits = [float(one) for one in correct]
-        return bootstrap_interval(hits, weights, seed=seed, clusters=clusters)
-    interval = bootstrap_interval(losses, weights, seed=seed, clusters=clusters)
-    if interval is None or name == "loss":
+    if metric.influence is not None:
+        rarest = min(Counter(str(row.reference) for row in rows).values())
+        return _log_odds_interval(metric.influence(rows), clusters, rarest)
+    stats = sums_of(metric, rows)
+    if stats is None:
+        return recomputed_interval(Recomputed(metric, rows), seed=seed, clusters=clusters)
+    interval = bootstrap(stats, seed=seed, clusters=clusters)
+    if interval is None or metric.link is None:
         return interval
-    assert name == "perplexity", f"{name} is not made of sums"
-    low, high = np.exp(np.minimum(interval, 700.0))  # exp is monotone, so it keeps percentiles
+    low, high = metric.link(np.asarray(interval))  # it keeps percentiles
     return float(low), float(high)
+
+
+def recomputed_interval(
+    found: Recomputed, *, seed: int = 0, resamples: int = RESAMPLES, clusters: Clusters | None = None
+) -> Interval | None:
+    """Percentile bootstrap of a metric that is computed again on each resample; see ``bootstrap``.
+
+    ``None`` if it has no value on half of the resamples.
+    """
+    codes = np.arange(len(found.rows)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+    if len(members) < 2:
+        return None
+    generator, values = np.random.default_rng(seed), []
+    for _ in range(found.resamples(resamples)):
+        drawn = generator.integers(0, len(members), len(members))
+        values.append(found.value(np.concatenate([members[place] for place in drawn])))
+    known = np.asarray(values)[np.isfinite(values)]
+    if 2 * len(known) < len(values):
+        return None
+    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def _log_odds_interval(
+    shares: NDArray[np.float64] | None, clusters: Clusters | None, rarest: int
+) -> Interval | None:
+    """Of a value v between 0 and 1 that is the mean of examples' shares, whose spread gives its error e.
+
+    ``logit(v) ± z e / (v (1 - v))``, taken back: it stays between 0 and 1, and is not symmetric near them
+    (Pepe 2003, section 5.2.1). With clusters the shares are summed within each. At 0 and 1, where no share
+    differs, it is Wilson's interval over as many examples as the rarest class has.
+    """
+    if shares is None:
+        return None
+    value, rest = float(shares.mean()), (shares - shares.mean()) / len(shares)
+    if clusters is not None:
+        rest = within_clusters(rest[:, None], clusters)[:, 0]
+    if len(rest) < 2:
+        return None
+    error = math.sqrt(len(rest) / (len(rest) - 1) * float(rest @ rest))
+    if not 0 < value < 1:
+        units = min(len(rest), rarest)
+        return wilson_interval(units if value > 0.5 else 0, units)
+    middle = math.log(value / (1 - value))
+    half = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * error / (value * (1 - value))
+    low, high = (1 / (1 + math.exp(-max(-700.0, min(700.0, middle + way * half)))) for way in (-1, 1))
+    return low, high

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from tunesmith.metrics.names import HARNESS, WORST, Slice, slice_name, slice_of, split_name
+from tunesmith.metrics.names import HARNESS, WORST, Slice, class_part, slice_name, slice_of, split_name
 from tunesmith.recipe.check.metric_names import (
     GENERATION,
     GRADED,
-    OVER_CLASSES,
     TASK_METRICS,
+    contrasts,
     is_from_hub,
     is_pinned,
     is_position,
@@ -40,7 +40,7 @@ def check_rule_metric(
     elif where == WORST and recipe.eval.subset == "auto":
         what = f"`{shorten(name)}` needs every row, and `eval.subset: auto` measures on few of them"
         yield Problem(path, what, "take `eval.subset` away", at)
-    elif where == WORST and metric in OVER_CLASSES and set(recipe.eval.columns) <= label_columns(recipe):
+    elif where == WORST and contrasts(metric) and set(recipe.eval.columns) <= label_columns(recipe):
         yield _of_one_label(name, metric, recipe.eval.columns[0], path, at)
     elif where == HARNESS:
         if not recipe.eval.harness:
@@ -65,11 +65,13 @@ def _slice(
         near = nearest(part.column, columns)
         what = f"`{shorten(name)}` needs `{shorten(part.column)}` among `eval.slices`, the columns told apart"
         guess = f"did you mean `{slice_name(part.metric, near, part.value)}`?" if near else ""
+        if f"{part.metric}[CLASS]" in TASK_METRICS[recipe.task] and part.column in ("class", "label"):
+            guess = f"of one class it is `{part.metric}[{part.value}]`"
         yield Problem(path, what, guess or f"add `eval: {{slices: {shorten(part.column)}}}`", at)
     elif recipe.eval.subset == "auto":
         what = f"`{shorten(name)}` needs every row, and `eval.subset: auto` measures on few of them"
         yield Problem(path, what, "take `eval.subset` away", at)
-    elif part.metric in OVER_CLASSES and part.column in label_columns(recipe):
+    elif contrasts(part.metric) and part.column in label_columns(recipe):
         yield _of_one_label(name, part.metric, part.column, path, at)
     else:
         yield from check_metric(part.metric, path, recipe.task, at)
@@ -80,7 +82,7 @@ def _of_one_label(name: str, metric: str, column: str, path: Path, at: Literal["
         f"`{shorten(name)}` means nothing: all rows of a slice by `{shorten(column)}` have the same label or "
         f"target, and {metric} is made of how well different ones are told apart"
     )
-    instead = f"`accuracy[{column}=VALUE]` is that label's recall" if metric == "macro_f1" else "`mse` can be"
+    instead = f"`accuracy[{column}=VALUE]` is that label's recall" if metric != "pearson" else "`mse` can be"
     return Problem(path, what, f"slice by another column, or ask for another metric: {instead}", at)
 
 
@@ -98,7 +100,13 @@ def check_metric(
 ) -> Iterator[Problem]:
     """Yield why ``task`` cannot give the metric that stands at ``path``, if it cannot."""
     given = TASK_METRICS[task]
-    if name in given or is_pinned(name):
+    part = class_part(name)
+    if (f"{part[0]}[CLASS]" if part else name) in given or is_pinned(name):
+        return
+    if f"{name}[CLASS]" in given:
+        averages = [one for one in given if one.endswith(f"_{name}")]
+        what = f"metric `{name}` is of one class here, and none is named"
+        yield Problem(path, what, f'write `"{name}[LABEL]"`, or {any_of(averages)}', at)
         return
     if is_from_hub(name):
         what = f"metric `{shorten(name)}` is code from the hub and runs here, so that it needs its commit"

@@ -1,6 +1,6 @@
 """Which metrics each task can give and what range each has: names alone, so that a recipe can be checked.
 
-How they are computed stands in ``metrics``; a test holds the two tables to the same names and ranges.
+What each is, its range and how it is computed stand in ``metrics``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,17 @@ import math
 import re
 from collections.abc import Mapping
 
-from tunesmith.metrics.names import HARNESS, WORST, bare_metric, slice_name, slice_of, split_name
+from tunesmith.metrics.names import (
+    HARNESS,
+    HUB_PREFIXES,
+    USER_PREFIX,
+    WORST,
+    bare_metric,
+    slice_name,
+    slice_of,
+    split_name,
+)
+from tunesmith.metrics.table import METRICS, declared
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.stop import leaves, metrics_in
 
@@ -19,29 +29,23 @@ GENERATION = ("exact_match", "f1", "rouge_l", "bleu", "chrf")
 GRADED = ("json_valid", "json_schema", "regex", "code", "judge")
 """Metrics over generated text that look at it by other means."""
 
+_USUAL_OF_CLASSES = ("loss", "accuracy", "macro_f1", "ece", "brier")
+_MORE_OF_CLASSES = [name for name, metric in METRICS.items() if metric.needs in ("label", "values")]
+_OF_CLASSES = tuple(dict.fromkeys((*_USUAL_OF_CLASSES, *_MORE_OF_CLASSES)))
+
 TASK_METRICS: dict[str, tuple[str, ...]] = {
     "causal-lm": ("loss", "perplexity", "token_accuracy", *GENERATION, *GRADED),
-    "sequence-classification": ("loss", "accuracy", "macro_f1", "ece", "brier"),
+    "sequence-classification": _OF_CLASSES,
     "regression": ("loss", "mse", "pearson"),
-    "image-classification": ("loss", "accuracy", "macro_f1", "ece", "brier"),
+    "image-classification": _OF_CLASSES,
 }
-
-OVER_CLASSES = ("macro_f1", "pearson")
-"""Metrics that mean nothing over rows of one label, or of one target: each is made of their differences."""
 
 _PINNED = re.compile(r"(?:hub|evaluate):(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*@[0-9a-f]{40}")
-_LIMITS = {
-    "loss": (0.0, math.inf),
-    "perplexity": (1.0, math.inf),
-    "mse": (0.0, math.inf),
-    "brier": (0.0, 2.0),
-    "pearson": (-1.0, 1.0),
-}
 
 
 def is_from_hub(name: str) -> bool:
     """Whether a metric is one of the hub's, such as ``hub:wer@…``; nothing is known of its range."""
-    return name.startswith(("hub:", "evaluate:"))
+    return name.startswith(HUB_PREFIXES)
 
 
 def is_pinned(name: str) -> bool:
@@ -51,9 +55,11 @@ def is_pinned(name: str) -> bool:
 
 def metric_limits(name: str) -> tuple[float, float]:
     """Smallest and largest value that a metric can have, whatever it is measured on."""
-    unbounded = is_from_hub(bare_metric(name)) or split_name(name).where == HARNESS
-    name = bare_metric(name)
-    return (-math.inf, math.inf) if unbounded else _LIMITS.get(name, (0.0, 1.0))
+    bare = bare_metric(name)
+    if bare.startswith((*HUB_PREFIXES, USER_PREFIX)) or split_name(name).where == HARNESS:
+        return -math.inf, math.inf
+    found = declared(bare)
+    return (0.0, 1.0) if found is None else (found.low, found.high)
 
 
 def stop_metrics(recipe: Recipe) -> tuple[str, ...]:
@@ -94,15 +100,17 @@ def all_metrics(
     """
     sets = [f"{name}/{metric}" for name in recipe.eval.sets for metric in set_metrics(recipe, name)]
     asked = dict.fromkeys(("loss", *asked_metrics(recipe)))
-    parts = [(name, *part) for part, one in slices.items() for name in asked if not one or _tells(name)]
+    parts = [(name, *part) for part, one in slices.items() for name in asked if not (one and contrasts(name))]
     worst = [f"{WORST}/{name}" for name in dict.fromkeys(name for name, _, _ in parts)]
     known = [name for name in stop_metrics(recipe) if split_name(name).where == HARNESS]
     known += [name for name in stop_metrics(recipe) if recipe.eval.positions and is_position(name)]
     return (*own, *sets, *worst, *(slice_name(*part) for part in parts), *known)
 
 
-def _tells(name: str) -> bool:
-    return name not in OVER_CLASSES
+def contrasts(name: str) -> bool:
+    """Whether a metric means nothing over rows of one label or target: it is made of their differences."""
+    found = declared(name)
+    return found is not None and found.contrasts
 
 
 def is_position(name: str) -> bool:

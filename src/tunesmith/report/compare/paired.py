@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.judge.statistics.intervals import bootstrap
-from tunesmith.metrics.compute import per_example
-from tunesmith.metrics.statistics import Statistics, ratio_statistics, statistics
-from tunesmith.metrics.table import METRICS, direction
-from tunesmith.tasks.task import Scored, compared
+from tunesmith.metrics.compute import each_value
+from tunesmith.metrics.families.graded import value_given
+from tunesmith.metrics.metric import Metric
+from tunesmith.metrics.names import USER_PREFIX
+from tunesmith.metrics.statistics import Recomputed, Statistics, statistics, sums_of
+from tunesmith.metrics.table import declared, direction
+from tunesmith.tasks.task import Scored
 
 RESAMPLES = 5000
 SHUFFLES = 9999
@@ -71,10 +74,13 @@ def compare_rows(
     Raises:
         ValueError: if the metric is none that examples' scores can give.
     """
-    stats = [statistics_of(metric, scored) for scored in (first, second)]
-    ours, theirs = stats[0], stats[1]
-    if ours is None or theirs is None:
+    # of both together, so that labels and means are those of both, and answers can change places
+    found, size = statistics_of(metric, [*first, *second]), len(first)
+    if found is None:
         raise ValueError(f"{metric} cannot be made of the scores of examples")
+    if isinstance(found, Recomputed):
+        return _recomputed(metric, found, size, seed)
+    ours, theirs = (Statistics(rows, found.combine) for rows in (found.rows[:size], found.rows[size:]))
     values = [float(one.combine(one.rows.sum(axis=0))) for one in (ours, theirs)]
     singles = [read_example_scores(metric, scored) for scored in (first, second)]
     p_value, test = _p_value(metric, ours, theirs, singles, seed)
@@ -96,31 +102,66 @@ def compare_rows(
     )
 
 
-def statistics_of(metric: str, scored: Sequence[Scored]) -> Statistics | None:
-    """Sums that make the metric, ``None`` where it has none or examples were not predicted."""
-    counts = [one.count for one in scored]
-    if metric in ("loss", "perplexity"):
-        loss = ratio_statistics([one.loss for one in scored], counts)
-        return loss if metric == "loss" else Statistics(loss.rows, lambda sums: _exp(loss.combine(sums)))
-    if metric == "token_accuracy":
-        return ratio_statistics([one.correct for one in scored], counts)
-    if metric not in METRICS or any(one.prediction is None for one in scored):
+def _recomputed(metric: str, found: Recomputed, size: int, seed: int) -> PairedRows:
+    """The same for a metric that is no function of sums, of as many resamples and shuffles as it allows."""
+    generator, places = np.random.default_rng(seed), np.arange(size)
+    first, second = found.value(places), found.value(places + size)
+    draws = [generator.integers(0, size, size) for _ in range(found.resamples(RESAMPLES))]
+    gains = np.array([found.value(drawn + size) - found.value(drawn) for drawn in draws])
+    gains = gains[np.isfinite(gains)]
+    coins = [size * generator.integers(0, 2, size) for _ in range(found.resamples(SHUFFLES))]
+    swapped = [found.value(places + size - coin) - found.value(places + coin) for coin in coins]
+    extreme = int((np.abs(swapped) >= abs(second - first) * (1 - 1e-9)).sum())
+    tested = math.isfinite(second - first) and bool(np.isfinite(swapped).all())
+    ends = np.quantile(gains, [0.025, 0.975]) if 2 * len(gains) > len(draws) else None
+    return PairedRows(
+        metric=metric,
+        first=first,
+        second=second,
+        difference=second - first,
+        interval=None if ends is None else (float(ends[0]), float(ends[1])),
+        p_value=(1 + extreme) / (1 + len(coins)) if tested else None,
+        test="randomisation" if tested else "",
+        better=None,
+        worse=None,
+        effect=None,
+        effect_name="",
+        examples=size,
+    )
+
+
+def statistics_of(metric: str, scored: Sequence[Scored]) -> Statistics | Recomputed | None:
+    """What makes the metric on any of these examples; ``None`` where they do not hold what it needs.
+
+    A metric that is code from elsewhere is not run again: a user's own that is a mean of examples' values has
+    them with the examples.
+    """
+    found = known_metric(metric, scored)
+    if found is None or not scored:
         return None
-    found = statistics(metric, *compared(metric, scored))
-    return found if METRICS[metric].kind != "given" or (found and np.isfinite(found.rows).all()) else None
+    if found.needs_predictions and any(one.prediction is None for one in scored):
+        return None
+    if found.needs == "values" and not all(one.values for one in scored):
+        return None
+    stats = sums_of(found, scored) if found.link is None else statistics(metric, scored)
+    if not isinstance(stats, Statistics):
+        return Recomputed(found, scored)
+    return stats if found.needs != "given" or np.isfinite(stats.rows).all() else None
 
 
-def _exp(values: Array) -> Array:
-    return np.asarray(np.exp(np.minimum(values, 700.0)))
+def known_metric(name: str, scored: Sequence[Scored]) -> Metric | None:
+    """The declaration of a metric that can be made of scores alone."""
+    if name.startswith(USER_PREFIX) and all(name in one.given for one in scored):
+        return Metric(name=name, needs="given", better=direction(name), each=value_given(name))
+    return declared(name)
 
 
 def read_example_scores(metric: str, scored: Sequence[Scored]) -> Array | None:
     """Each example's own score, shape ``[examples]``; ``None`` where it has none (BLEU, macro-F1)."""
-    if metric in ("loss", "perplexity", "token_accuracy"):
-        totals = [one.correct if metric == "token_accuracy" else one.loss for one in scored]
-        return np.asarray([total / max(one.count, 1) for total, one in zip(totals, scored, strict=True)])
-    found = per_example(metric, *compared(metric, scored))
-    return None if found is None else np.asarray(found)
+    found = known_metric(metric, scored)
+    if found is not None and found.needs == "loss" and (stats := sums_of(found, scored)) is not None:
+        return np.asarray(stats.rows[:, 0] / np.maximum(stats.rows[:, 1], 1))
+    return None if found is None or found.each is None else np.asarray(each_value(found, scored))
 
 
 def difference_interval(
@@ -202,7 +243,8 @@ def randomisation(
 
 
 def _is_proportion(metric: str) -> bool:
-    return metric in METRICS and METRICS[metric].proportion
+    found = declared(metric)
+    return found is not None and found.proportion
 
 
 def _gains(metric: str, first: Array, second: Array) -> Array:

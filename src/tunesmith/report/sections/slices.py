@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tunesmith import numbers
+from tunesmith.metrics.names import slice_of
 from tunesmith.metrics.table import direction
 from tunesmith.report.run_files import Record, RunFiles
 from tunesmith.report.summary import baseline, best, metrics_of
 
-NAME = re.compile(r"(?P<metric>[^\[\]]+)\[(?P<column>[^=\[\]]+)=(?P<value>.*)\]", re.DOTALL)
 MOST_ROWS = 60
 
 
@@ -57,7 +56,7 @@ class SliceTable:
 
 def is_slice(name: str) -> bool:
     """Whether a metric's name is that of a part of the evaluation set."""
-    return NAME.fullmatch(name) is not None
+    return slice_of(name) is not None
 
 
 def slices(run: RunFiles) -> list[SliceTable]:
@@ -65,9 +64,9 @@ def slices(run: RunFiles) -> list[SliceTable]:
     before, after = baseline(run), best(run)
     parts: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for name in metrics_of(after):
-        match = NAME.fullmatch(name)
-        if match is not None:
-            parts.setdefault((match["metric"], match["column"]), []).append((match["value"], name))
+        part = slice_of(name)
+        if part is not None:
+            parts.setdefault((part.metric, part.column), []).append((part.value, name))
     return [
         _table(metric, column, found, before or {}, after or {}) for (metric, column), found in parts.items()
     ]

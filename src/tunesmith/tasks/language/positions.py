@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tunesmith.judge.statistics.intervals import sums_interval
-from tunesmith.metrics.compute import from_sums
+from tunesmith.judge.statistics.intervals import metric_interval
+from tunesmith.metrics.compute import metric_value
+from tunesmith.metrics.metric import AnsweredRow
 from tunesmith.metrics.names import slice_name
 from tunesmith.tasks.task import Scored
 
@@ -38,17 +39,16 @@ def by_position(scored: Sequence[Scored]) -> tuple[dict[str, float], dict[str, t
     intervals: dict[str, tuple[float, float]] = {}
     reached = range(max((_depth(one.given) for one in scored), default=0))
     for power in reached:
-        sums = [
-            (one.given[f"loss@{power}"], int(one.given[f"count@{power}"]))
+        rows = [
+            AnsweredRow(None, None, loss=one.given[f"loss@{power}"], count=int(one.given[f"count@{power}"]))
             for one in scored
             if f"count@{power}" in one.given
         ]
-        if len(sums) < LEAST:
+        if len(rows) < LEAST:
             break
         name = slice_name("perplexity", "position", label_of(power))
-        losses, counts = [loss for loss, _ in sums], [count for _, count in sums]
-        values[name] = from_sums("perplexity", losses, counts, [0] * len(sums))
-        interval = sums_interval("perplexity", losses, counts, [0] * len(sums))
+        values[name] = metric_value("perplexity", rows)
+        interval = metric_interval("perplexity", rows)
         if interval is not None:
             intervals[name] = interval
     return values, intervals

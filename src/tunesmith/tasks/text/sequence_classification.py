@@ -11,7 +11,8 @@ import torch.nn.functional as F
 
 from tunesmith.data.passes import split_passes, tokens_per_pass
 from tunesmith.data.row import Row, Skip
-from tunesmith.metrics.calibration import brier
+from tunesmith.metrics.families.calibration import brier
+from tunesmith.metrics.families.ranking import MOST_CLASSES
 from tunesmith.tasks.labels import label_index
 from tunesmith.tasks.task import Batch, Example, Scored, Sums
 from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, without_cache
@@ -76,7 +77,9 @@ def score_classes(task: Any, model: Any, examples: Sequence[Example], lengths: S
         logits = model(**batch, **without_cache(model)).logits.float()
         losses = F.cross_entropy(logits, truth, reduction="none").tolist()
         shares = logits.double().softmax(-1).tolist()
-        for index, loss, guess, share in zip(chosen, losses, logits.argmax(-1).tolist(), shares, strict=True):
+        chances = logits.double().log_softmax(-1).tolist()
+        guesses = logits.argmax(-1).tolist()
+        for index, loss, guess, share, chance in zip(chosen, losses, guesses, shares, chances, strict=True):
             example = examples[index]
             scored[index] = Scored(
                 id=example["id"],
@@ -87,5 +90,6 @@ def score_classes(task: Any, model: Any, examples: Sequence[Example], lengths: S
                 reference=labels[example["label"]],
                 input=example["input"],
                 given={"confidence": share[guess], "brier": brier(share, example["label"])},
+                values=dict(zip(labels, chance, strict=True)) if len(labels) <= MOST_CLASSES else {},
             )
     return [scored[index] for index in range(len(examples))]

@@ -19,6 +19,7 @@ from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.selection.best import without_choice
 from tunesmith.judge.selection.deciding_metric import choosing, few_rows_words
 from tunesmith.judge.selection.delivered import Delivered
+from tunesmith.metrics.names import slice_of
 from tunesmith.model.export.save import export_model, fold_target_scale
 from tunesmith.prepare.adapter_settings import merges
 from tunesmith.prepare.base_model import read_object
@@ -226,7 +227,7 @@ def _metrics(measurement: Measurement) -> dict[str, Any]:
 def _card(recipe: Recipe, state: State, chosen: FinalWeights) -> str:
     given = chosen.delivered
     measured = given.measurement.metrics if given is not None else {}
-    values = {name: value for name, value in measured.items() if "[" not in name}
+    values = {name: value for name, value in measured.items() if slice_of(name) is None}
     rows = [f"| {name} | {value:.4f} |" for name, value in values.items()]
     tested = chosen.test.metrics if chosen.test is not None else {}
     rows += [f"| {name}, on a test split | {value:.4f} |" for name, value in tested.items()]

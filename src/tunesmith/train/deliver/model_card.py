@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from tunesmith.metrics.names import slice_of
 from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.recipe import Recipe
@@ -65,7 +66,7 @@ def _baseline(state: State) -> str:
     first = state.history[0] if state.history and state.history[0].step == 0 else None
     if first is None:
         return ""
-    values = [f"{name} {value:.4f}" for name, value in first.metrics.items() if "[" not in name]
+    values = [f"{name} {value:.4f}" for name, value in first.metrics.items() if slice_of(name) is None]
     return f"The same rows, before the first step: {', '.join(values)}."
 
 

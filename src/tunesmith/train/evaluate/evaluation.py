@@ -11,10 +11,11 @@ from tunesmith.judge.measurement import History, Measurement, Progress
 from tunesmith.judge.schedule.subset import next_size, sizes
 from tunesmith.judge.statistics.example_scores import Scores
 from tunesmith.judge.statistics.paired import Paired
+from tunesmith.metrics.compute import find_metric
 from tunesmith.metrics.names import WORST, slice_name, slice_part, split_name
 from tunesmith.metrics.table import metric_direction
 from tunesmith.prepare.eval_sets import EvalSets
-from tunesmith.recipe.check.metric_names import OVER_CLASSES, asked_metrics, set_metrics, stop_metrics
+from tunesmith.recipe.check.metric_names import asked_metrics, contrasts, set_metrics, stop_metrics
 from tunesmith.tasks.language.positions import by_position
 from tunesmith.tasks.task import Example, Scored
 from tunesmith.train.context import Setup
@@ -92,6 +93,8 @@ def score_with(setup: Setup, examples: Sequence[Example], metrics: Sequence[str]
         pulse=setup.pulse,
         only_equal=ids - shown,
     )
+    if not any(find_metric(name).needs in ("values", "any") for name in metrics):
+        scored = [replace(one, values={}) for one in scored]  # files need not hold what nothing is made of
     return graded(setup, scored, metrics)
 
 
@@ -152,7 +155,7 @@ def of_slices(scored: Sequence[Scored], metrics: Sequence[str], aside: EvalSets)
     worst: dict[str, tuple[float, str]] = {}
     for (column, value), places in aside.slices.items():
         clusters = aside.clusters[places] if aside.clusters is not None else None
-        own = [name for name in metrics if column not in aside.telling or name not in OVER_CLASSES]
+        own = [name for name in metrics if not (column in aside.telling and contrasts(name))]
         part, bounds = summarise_scores([scored[place] for place in places], own, clusters)
         for metric, number in part.items():
             name = slice_name(metric, column, value)

@@ -9,7 +9,7 @@ from tunesmith.judge.statistics.example_scores import Scores, example_scores
 from tunesmith.metrics.names import WORST, split_name
 from tunesmith.recipe.check.metric_names import stop_metrics
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.tasks.task import Scored, compared
+from tunesmith.tasks.task import Scored
 
 
 def scores_by_metric(
@@ -44,13 +44,4 @@ def whole_set_metric(name: str) -> str:
 
 def scores_of_metric(metric: str, scored: Sequence[Scored], step: int) -> Scores | None:
     """What each example gave by one metric; ``None`` where that has no such scores."""
-    predictions, references = compared(metric, scored)
-    return example_scores(
-        metric,
-        step,
-        losses=[one.loss for one in scored],
-        counts=[one.count for one in scored],
-        correct=[one.correct for one in scored],
-        predictions=predictions,
-        references=references,
-    )
+    return example_scores(metric, step, scored)

@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 
 from tunesmith.fault import fault
 from tunesmith.judge.measurement import Measurement, Progress
-from tunesmith.judge.statistics.intervals import metric_interval, sums_interval
-from tunesmith.metrics.compute import compute, from_sums
-from tunesmith.metrics.table import METRICS
-from tunesmith.tasks.task import Example, Scored, Task, compared
+from tunesmith.judge.statistics.intervals import metric_interval
+from tunesmith.metrics.compute import find_metric, metric_value
+from tunesmith.tasks.task import Example, Scored, Task
 from tunesmith.train.evaluate.lockstep import in_lockstep
 from tunesmith.train.supervise.heartbeat import Pulse, all_gather_objects, with_heartbeat
 from tunesmith.world.signals import Leaving
-
-SUMS = ("loss", "perplexity", "token_accuracy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +83,13 @@ def evaluate_rows(
 
 def predicts(metrics: Sequence[str]) -> bool:
     """Whether any of the metrics needs predictions: generation, for language models."""
-    return any(name not in SUMS for name in metrics)
+    return any(find_metric(name).needs_predictions for name in metrics)
 
 
 def only_equality(metrics: Sequence[str]) -> bool:
     """Whether all that the metrics want of a prediction is whether it equals the reference."""
-    return all(name in SUMS or (name in METRICS and METRICS[name].equality) for name in metrics)
+    found = [find_metric(name) for name in metrics]
+    return all(metric.equality or not metric.needs_predictions for metric in found)
 
 
 def score(
@@ -180,18 +178,11 @@ def summarise_scores(
         metrics: names.
         clusters: number of each example's cluster, where examples belong together.
     """
-    losses, counts = [one.loss for one in scored], [one.count for one in scored]
-    correct = [one.correct for one in scored]
     values: dict[str, float] = {}
     intervals: dict[str, tuple[float, float]] = {}
     for name in dict.fromkeys(("loss", *metrics)):
-        if name in SUMS:
-            values[name] = from_sums(name, losses, counts, correct)
-            interval = sums_interval(name, losses, counts, correct, clusters=clusters)
-        else:
-            predictions, references = compared(name, scored)
-            values[name] = compute(name, predictions, references)
-            interval = metric_interval(name, predictions, references, clusters=clusters)
+        values[name] = metric_value(name, scored)
+        interval = metric_interval(name, scored, clusters=clusters)
         if interval is not None:
             intervals[name] = interval
     return values, intervals
