@@ -21,8 +21,12 @@ from tunesmith.checkpoint.manifest import checkpoints, newest_valid, verify
 from tunesmith.checkpoint.run_dir import recover
 from tunesmith.checkpoint.saver import Saver
 from tunesmith.judge.measurement import Progress
+from tunesmith.train.engine.learner import Learner
+from tunesmith.train.engine.process import Process
+from tunesmith.train.resume.checkpointer import Checkpointer
 from tunesmith.train.resume.save import keep_best, save_checkpoint, wait_for_saver
 from tunesmith.train.resume.state import State
+from tunesmith.world.environment import World
 
 _spec = importlib.util.spec_from_file_location("crash_points", Path(__file__).with_name("crash_points.py"))
 crash_points = importlib.util.module_from_spec(_spec)
@@ -38,8 +42,8 @@ class Bench:
     """Saves a model with one number, whose value tells the step."""
 
     def __init__(self, one_number) -> None:
-        self.accelerator = Accelerator(cpu=True)
-        self.engine = one_number(self.accelerator)
+        self.process = Process(Accelerator(cpu=True), World(), 1, "no")
+        self.engine = one_number(self.process.accelerator)
         self.model = self.engine.bare
 
     def measure_and_save(self, run_dir: Path, step: int, *, keep: int, best: int) -> None:
@@ -47,12 +51,18 @@ class Bench:
         with torch.no_grad():
             self.model.weight.fill_(step)
         state = State(progress=Progress(step=step, epoch=0.0, tokens=step, seconds=0.0), best_step=best)
-        writer = Saver(rank=0, processes=1, tell=lambda _: None)
-        parts = (writer, run_dir, self.accelerator, self.engine, self.model)
+        checkpointer = Checkpointer(
+            process=self.process,
+            learner=Learner(engine=self.engine, model=self.model, task=None, dtype=torch.float32),
+            saver=Saver(rank=0, processes=1, tell=lambda _: None),
+            run_dir=run_dir,
+            keep=keep,
+            recipe_hash="abc",
+        )
         if best == step:
-            keep_best(*parts, step)
-        save_checkpoint(*parts, state, keep=keep, about={"recipe": "abc"})
-        wait_for_saver(writer, self.accelerator)
+            keep_best(checkpointer, step)
+        save_checkpoint(checkpointer, state)
+        wait_for_saver(checkpointer)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import math
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -17,14 +18,16 @@ from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunesmith.data.row import Row
-from tunesmith.judge.measurement import Progress
 from tunesmith.model.processors import train_tokenizer
 from tunesmith.plan.batch import assign_micro_batches, divide
 from tunesmith.tasks.language.causal_lm import CausalLM
+from tunesmith.train.engine.learner import Learner
+from tunesmith.train.engine.process import Process
 from tunesmith.train.engine.wrap import wrap_model
-from tunesmith.train.evaluate.score import evaluate_rows
+from tunesmith.train.evaluate.score import predicts, score, summarise_scores
 from tunesmith.train.step import StepResult, train_step
 from tunesmith.train.supervise.interrupts import Interrupts
+from tunesmith.world.environment import World
 
 ROWS = [
     ("one word", "yes"),
@@ -83,14 +86,15 @@ def step(
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
     optimizer = torch.optim.SGD(model.parameters(), lr=123.0)
     engine = wrap_model(accelerator, model, optimizer, clip=None, dtype=torch.float32)
+    poisoned: Any = Poisoned(task, accelerator.process_index, poison)
+    learner = Learner(engine=engine, model=model, task=poisoned, dtype=torch.float32)
     division = divide(8, micro, accelerator.num_processes, typical_tokens=30)
     lengths = [example["length"] for example in examples]
     hands = assign_micro_batches(range(8), lengths, division, accelerator.process_index)
-    settings: dict[str, Any] = {"learning_rate": 1.0, "clip": None, "autocast": None, "asked": Interrupts()}
+    settings: dict[str, Any] = {"learning_rate": 1.0, "clip": None, "asked": Interrupts()}
     result = train_step(
         accelerator,
-        engine,
-        Poisoned(task, accelerator.process_index, poison),  # type: ignore[arg-type]
+        learner,
         [task.collate([examples[i] for i in hand]) for hand in hands],
         **{"clock": lambda: 10.0 + accelerator.process_index, **settings, **options},
     )
@@ -106,14 +110,16 @@ def measured(accelerator: Accelerator) -> dict[str, Any]:
     model.stray.running_mean += accelerator.process_index
     model.train()
     model.lm_head.eval()
-    start = Progress(step=3, epoch=0.5, tokens=7, seconds=1.0)
     metrics = ("perplexity", "token_accuracy", "exact_match", "chrf")
-    found = evaluate_rows(accelerator, model, task, examples, metrics=metrics, progress=start, autocast=None)
+    engine: Any = SimpleNamespace(stage=0)
+    learner = Learner(engine=engine, model=model, task=task, dtype=torch.float32)
+    scored = score(Process(accelerator, World(), 1, "no"), learner, examples, predict=predicts(metrics))
+    values, intervals = summarise_scores(scored, metrics)
     return {
-        "metrics": dict(found.measurement.metrics),
-        "intervals": {name: list(ends) for name, ends in found.measurement.intervals.items()},
-        "examples": found.measurement.examples,
-        "ids": [one.id for one in found.scored],
+        "metrics": values,
+        "intervals": {name: list(ends) for name, ends in intervals.items()},
+        "examples": len(scored),
+        "ids": [one.id for one in scored],
         "modes": [model.training, model.lm_head.training, model.model.layers[0].training],
         "mean": model.stray.running_mean.tolist(),
     }

@@ -222,3 +222,12 @@ def _sync_tree(folder: Path) -> None:
                 os.close(descriptor)
         os.chmod(root, FOLDER_MODE)
         sync_folder(Path(root))
+
+
+def link_or_copy(source: str, target: str) -> str:
+    """Give a file a second name, or a copy where the file system cannot; gives the target."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target

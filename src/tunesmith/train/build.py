@@ -1,4 +1,4 @@
-"""Parts and a place to a ``Setup``: load the model, choose what learns, divide the batch."""
+"""Rows and a process to a ``Setup``: load the model, choose what learns, divide the batch."""
 
 from __future__ import annotations
 
@@ -33,46 +33,39 @@ from tunesmith.recipe.check.metric_names import all_metrics, set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.task import Task
 from tunesmith.tasks.text.regression import Regression
+from tunesmith.train.async_eval.mailbox import drop_collected
 from tunesmith.train.context import Setup
+from tunesmith.train.engine.averaging import start_mean
+from tunesmith.train.engine.learner import Learner
 from tunesmith.train.engine.optimizer import make_optimizer
-from tunesmith.train.engine.process import ProcessContext, on_main, seed_everything
+from tunesmith.train.engine.process import Process, on_main, seed_everything
 from tunesmith.train.engine.wrap import wrap_model, zero_stage
 from tunesmith.train.engine.zero import keep_transformers_out
+from tunesmith.train.evaluate.evaluator import Evaluator
 from tunesmith.train.evaluate.graders import make_graders, refuse_judge
 from tunesmith.train.evaluate.harness import load_harness
 from tunesmith.train.record.environment import facts_of
-from tunesmith.train.resume.averaging import start_mean
-from tunesmith.train.supervise.heartbeat import Pulse
+from tunesmith.train.resume.checkpointer import Checkpointer
 from tunesmith.world.memory import resident_bytes
 
 
-def build(
-    parts: PreparedInputs,
-    place: ProcessContext,
-    run_dir: Path,
-    recipe_hash: str,
-    *,
-    saver: Saver,
-    pulse: Pulse,
-) -> Setup:
+def build(parts: PreparedInputs, process: Process, run_dir: Path, recipe_hash: str, *, saver: Saver) -> Setup:
     """Everything that the loop needs, on its device.
 
     Args:
         parts: of the recipe.
-        place: where this process computes.
+        process: where it is computed.
         run_dir: ours.
         recipe_hash: of what shapes learning.
         saver: writes there.
-        pulse: of this process.
     """
-    recipe, accelerator = parts.recipe, place.accelerator
-    dtype = dtype_of(parts, place)
+    recipe, accelerator = parts.recipe, process.accelerator
     deepspeed = accelerator.distributed_type == DistributedType.DEEPSPEED
     if deepspeed:
         keep_transformers_out()
     metrics = measured_metrics(recipe, parts.task)
-    examples, aside = make_eval_sets(parts)
-    refuse_rules(recipe, metrics, len(parts.eval), aside, deepspeed=deepspeed)
+    examples, eval_sets = make_eval_sets(parts)
+    refuse_rules(recipe, metrics, len(parts.eval), eval_sets, deepspeed=deepspeed)
     load_metrics([*metrics, *(each for name in recipe.eval.sets for each in set_metrics(recipe, name))])
     harness = _from_outside(recipe, accelerator)
     # Every process must begin with the same weights, also where they are made up.
@@ -80,36 +73,55 @@ def build(
     refuse_sharded(recipe.model.quantize or stored_bits(parts.config), zero_stage(accelerator))
     baseline = resident_bytes()
     fault("load")
-    model, task = _tuned(parts, accelerator, dtype)
-    autocast = dtype if needs_autocast(model, dtype) else None
-    optimizer = make_optimizer(model, recipe.optimizer)
-    engine = wrap_model(accelerator, model, optimizer, clip=recipe.optimizer.clip, dtype=dtype)
-    seed_everything(recipe.run.seed, place.world.rank)
+    learner = _learner(parts, process)
+    seed_everything(recipe.run.seed, process.world.rank)
     division = division_of(parts, accelerator.num_processes)
     return Setup(
         recipe=recipe,
-        recipe_hash=recipe_hash,
-        run_dir=run_dir,
-        accelerator=accelerator,
-        engine=engine,
-        bare=model,
-        task=task,
+        process=process,
+        learner=learner,
+        evaluator=Evaluator(
+            process=process,
+            learner=learner,
+            recipe=recipe,
+            examples=examples,
+            eval_sets=eval_sets,
+            metrics=metrics,
+            graders=make_graders(recipe.eval, parts.marks, run_dir, process.pulse.look),
+            harness=harness,
+        ),
+        checkpointer=Checkpointer(
+            process=process,
+            learner=learner,
+            saver=saver,
+            run_dir=run_dir,
+            keep=recipe.run.keep,
+            recipe_hash=recipe_hash,
+            facts=facts_of(process, learner.engine, division),
+            tidy=partial(drop_collected, run_dir),
+        ),
         train=parts.train,
-        eval=examples,
         order=RowOrder(mixture=parts.mixture, batch_size=recipe.batch.size, seed=recipe.run.seed),
         division=division,
         total_steps=steps_of(parts),
-        metrics=metrics,
-        autocast=autocast,
-        dtype=dtype,
-        saver=saver,
-        facts=facts_of(place, engine, division),
-        pulse=pulse,
-        aside=aside,
-        harness=harness,
-        graders=make_graders(recipe.eval, parts.marks, run_dir, pulse.look),
-        mean=start_mean(model, recipe.run.average, stage=engine.stage),
         baseline_bytes=baseline,
+    )
+
+
+def _learner(parts: PreparedInputs, process: Process) -> Learner:
+    """The model and its task, given to the engine that the profile asks for."""
+    recipe, dtype = parts.recipe, dtype_of(parts, process)
+    model, task = _tuned(parts, process.accelerator, dtype)
+    autocast = dtype if needs_autocast(model, dtype) else None
+    optimizer = make_optimizer(model, recipe.optimizer)
+    engine = wrap_model(process.accelerator, model, optimizer, clip=recipe.optimizer.clip, dtype=dtype)
+    return Learner(
+        engine=engine,
+        model=model,
+        task=task,
+        dtype=dtype,
+        autocast=autocast,
+        mean=start_mean(model, recipe.run.average, stage=engine.stage),
     )
 
 
@@ -156,9 +168,9 @@ def _from_outside(recipe: Recipe, accelerator: Accelerator) -> Any:
     return found[0] if found else None
 
 
-def dtype_of(parts: PreparedInputs, place: ProcessContext) -> torch.dtype:
+def dtype_of(parts: PreparedInputs, process: Process) -> torch.dtype:
     """Type of the arithmetic and of frozen weights."""
-    return choose_dtype(parts.recipe.model.dtype, place.profile, place.accelerator.device)
+    return choose_dtype(parts.recipe.model.dtype, process.profile, process.accelerator.device)
 
 
 def recompute_activations(model: Any) -> None:
@@ -206,7 +218,7 @@ def outline(parts: PreparedInputs, dtype: torch.dtype) -> Tuned:
     return apply_tune(model, parts.recipe.tune, auto_model=parts.head.auto_model, fresh=fresh, dtype=dtype)
 
 
-def arithmetic_of(parts: PreparedInputs, place: ProcessContext, model: Any) -> Arithmetic:
+def arithmetic_of(parts: PreparedInputs, process: Process, model: Any) -> Arithmetic:
     """The arithmetic of a run, from its parts and its model (with or without weights)."""
     return describe(
         parts,
@@ -214,10 +226,10 @@ def arithmetic_of(parts: PreparedInputs, place: ProcessContext, model: Any) -> A
             name: (true_size(parameter), parameter.requires_grad)
             for name, parameter in model.named_parameters()
         },
-        processes=place.accelerator.num_processes,
-        dtype=str(dtype_of(parts, place)).removeprefix("torch."),
-        threads=place.threads,
-        device=str(place.accelerator.device),
+        processes=process.accelerator.num_processes,
+        dtype=str(dtype_of(parts, process)).removeprefix("torch."),
+        threads=process.threads,
+        device=str(process.accelerator.device),
     )
 
 

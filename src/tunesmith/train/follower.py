@@ -33,10 +33,10 @@ from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.train.async_eval import mailbox
 from tunesmith.train.async_eval.liveness import TrainerLiveness, has_ended
 from tunesmith.train.build import build
-from tunesmith.train.context import Setup
 from tunesmith.train.deliver.select_weights import score_test_baseline
-from tunesmith.train.engine.process import ProcessContext, join_processes, on_main
+from tunesmith.train.engine.process import Process, join_processes, on_main
 from tunesmith.train.evaluate.evaluation import evaluate
+from tunesmith.train.evaluate.evaluator import Evaluator
 from tunesmith.train.evaluate.score import Evaluation
 from tunesmith.train.resume.save import open_saver
 from tunesmith.train.resume.snapshot import restore_tensors
@@ -81,13 +81,13 @@ def follow_run(run_dir: Path, *, threads: int | None = None, child_of: int | Non
                 return Exit.FINISHED
             recipe = _recipe_of(run_dir, about, threads)
             flag.waiting = True
-            place = join_processes(recipe.run)
+            process = join_processes(recipe.run, pulse)
             with (
-                _alone(run_dir, place, patience=0.0 if child_of is None else TAKE),
-                _signs(run_dir, pulse, place),
+                _alone(run_dir, process, patience=0.0 if child_of is None else TAKE),
+                _signs(run_dir, process),
             ):
                 flag.waiting = False
-                _score_all(run_dir, _setup_of(run_dir, recipe, about, place, pulse), pulse)
+                _score_all(run_dir, _evaluator_of(run_dir, recipe, about, process))
         except Leaving:
             return Exit.PREEMPTED
     return Exit.FINISHED
@@ -129,11 +129,11 @@ def _recipe_of(run_dir: Path, about: Mapping[str, Any], threads: int | None) -> 
 
 
 @contextmanager
-def _alone(run_dir: Path, place: ProcessContext, *, patience: float) -> Iterator[None]:
+def _alone(run_dir: Path, process: Process, *, patience: float) -> Iterator[None]:
     """Be the only one who scores this run."""
     folder = run_dir / mailbox.FOLDER
     with ExitStack() as stack:
-        on_main(place.accelerator, lambda: _take(stack, folder, patience))
+        on_main(process.accelerator, lambda: _take(stack, folder, patience))
         yield
 
 
@@ -149,9 +149,9 @@ def _take(stack: ExitStack, folder: Path, patience: float) -> None:
 
 
 @contextmanager
-def _signs(run_dir: Path, pulse: Pulse, place: ProcessContext) -> Iterator[None]:
+def _signs(run_dir: Path, process: Process) -> Iterator[None]:
     """Tell once in a while, from a thread, what this process is doing: those who train wait for it."""
-    over = threading.Event()
+    over, pulse = threading.Event(), process.pulse
     path = run_dir / mailbox.FOLDER / mailbox.SIGN
 
     def tell() -> None:
@@ -165,7 +165,7 @@ def _signs(run_dir: Path, pulse: Pulse, place: ProcessContext) -> Iterator[None]
                 temporary.replace(path)
 
     thread = threading.Thread(target=tell, name="signs", daemon=True)
-    if place.world.is_main:
+    if process.is_main:
         thread.start()
     try:
         yield
@@ -173,46 +173,44 @@ def _signs(run_dir: Path, pulse: Pulse, place: ProcessContext) -> Iterator[None]
         over.set()
 
 
-def _setup_of(
-    run_dir: Path, recipe: Recipe, about: Mapping[str, Any], place: ProcessContext, pulse: Pulse
-) -> Setup:
-    parts = pulse.together(
-        place.accelerator, "prepare", lambda: prepare(recipe, Path(str(about["folder"])), look=pulse.look)
-    )
+def _evaluator_of(run_dir: Path, recipe: Recipe, about: Mapping[str, Any], process: Process) -> Evaluator:
+    look = process.pulse.look
+    parts = process.together("prepare", lambda: prepare(recipe, Path(str(about["folder"])), look=look))
     if parts.report.fingerprint != about["data_fingerprint"]:
         raise UserError(
             "the rows are not those that the run has",
             str(run_dir),
             "bring back the files that it read; what it evaluates on must be the same here",
         )
-    base = on_main(place.accelerator, partial(base_digest, recipe.model))
+    base = on_main(process.accelerator, partial(base_digest, recipe.model))
     if base != about.get("base_digest", base):
         raise UserError(
             "the base model is not the one that the run has",
             str(run_dir),
             f"bring the same `{recipe.model.source}` to this machine; what is scored here hangs on it",
         )
-    saver = open_saver(place.accelerator, recipe.run, lambda: None)
-    make = partial(build, parts, place, run_dir, str(about["recipe_hash"]), saver=saver, pulse=pulse)
-    return pulse.together(place.accelerator, "load", make)
+    saver = open_saver(process.accelerator, recipe.run, lambda: None)
+    make = partial(build, parts, process, run_dir, str(about["recipe_hash"]), saver=saver)
+    return process.together("load", make).evaluator
 
 
-def _score_all(run_dir: Path, setup: Setup, pulse: Pulse) -> None:
+def _score_all(run_dir: Path, evaluator: Evaluator) -> None:
     """Score what is there, oldest first, until the run has ended.
 
     Raises:
         Leaving: in all processes, if one was asked to leave.
     """
-    alone = TrainerLiveness(run_dir, setup.recipe.run.deadline)
+    alone = TrainerLiveness(run_dir, evaluator.recipe.run.deadline)
+    accelerator, pulse = evaluator.process.accelerator, evaluator.process.pulse
     while True:
         pulse.enter("wait")
-        if any(all_gather_objects(setup.accelerator, [pulse.flag.asked])):
+        if any(all_gather_objects(accelerator, [pulse.flag.asked])):
             raise Leaving
-        step = on_main(setup.accelerator, partial(_next_step, run_dir, alone))
+        step = on_main(accelerator, partial(_next_step, run_dir, alone))
         if step is None:
             return
         if step >= 0:
-            _score(run_dir, setup, step)
+            _score(run_dir, evaluator, step)
         else:
             time.sleep(PAUSE)
 
@@ -229,38 +227,38 @@ def _next_step(run_dir: Path, alone: TrainerLiveness) -> int | None:
     return steps[0] if steps else NOTHING
 
 
-def _score(run_dir: Path, setup: Setup, step: int) -> None:
+def _score(run_dir: Path, evaluator: Evaluator, step: int) -> None:
     """Score the weights of one step; nothing if the run has given them up meanwhile."""
-    main, accelerator = setup.accelerator.is_main_process, setup.accelerator
-    taken = on_main(accelerator, partial(_taken, run_dir, step))
+    process = evaluator.process
+    taken = on_main(process.accelerator, partial(_taken, run_dir, step))
     if taken is None:
         return
-    setup.pulse.enter("evaluate", step)
+    process.pulse.enter("evaluate", step)
     fault("score")
-    if not _put_in(setup, taken):
+    if not _put_in(evaluator, taken):
         return
-    evaluation, newest = evaluate(setup, taken.progress)
+    evaluation, newest = evaluate(evaluator, taken.progress)
     measured = mailbox.as_requested(evaluation.measurement, taken)
     test = run_dir / mailbox.FOLDER / mailbox.TEST_SCORES
-    tested = step == 0 and bool(setup.aside.test)
+    tested = step == 0 and bool(evaluator.eval_sets.test)
     if tested:
-        score_test_baseline(setup, test)
-    if not main:
+        score_test_baseline(evaluator, test)
+    if not process.is_main:
         return
     move: Callable[[Path], object] | None = test.replace if tested else None
     written = mailbox.write_result(run_dir, taken, Evaluation(measured, evaluation.scored), newest, move)
     print(f"step {step}: {'scored' if written else 'given up by the run'}", flush=True)
 
 
-def _put_in(setup: Setup, taken: mailbox.EvalRequest) -> bool:
+def _put_in(evaluator: Evaluator, taken: mailbox.EvalRequest) -> bool:
     """Give the model a look's weights; ``False`` in all processes if the run has given them up meanwhile."""
     try:
         saved = read_shards(taken.folder, "weights")
     except OSError:
         saved = {}
-    if not all(all_gather_objects(setup.accelerator, [bool(saved)])):
+    if not all(all_gather_objects(evaluator.process.accelerator, [bool(saved)])):
         return False
-    restore_tensors(saved, setup.engine, setup.bare)
+    restore_tensors(saved, evaluator.learner.engine, evaluator.learner.model)
     return True
 
 

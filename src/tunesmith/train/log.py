@@ -24,7 +24,6 @@ from tunesmith.metrics.names import slice_of
 from tunesmith.report.score_files import write_scores
 from tunesmith.terminal import drawing, printable
 from tunesmith.train.context import Setup
-from tunesmith.train.engine.process import ProcessContext
 from tunesmith.train.evaluate.score import Evaluation
 from tunesmith.train.record.cost import memory_bytes
 from tunesmith.train.step import StepResult
@@ -195,15 +194,15 @@ class Log:
             write_json(self._run_dir / SCORES_OF, {"weights": best}, check=self._still_ours)
 
 
-def open_log(setup: Setup, place: ProcessContext, still_ours: Callable[[], None]) -> Log:
+def open_log(setup: Setup, still_ours: Callable[[], None]) -> Log:
     """The log of a run; nothing is written once the run directory is another's."""
     return Log(
-        setup.run_dir,
-        main=place.world.is_main,
+        setup.checkpointer.run_dir,
+        main=setup.process.is_main,
         total_steps=setup.total_steps,
         samples=setup.recipe.eval.samples,
-        labels=getattr(setup.task, "labels", ()),
-        device=place.accelerator.device,
+        labels=getattr(setup.learner.task, "labels", ()),
+        device=setup.process.accelerator.device,
         still_ours=still_ours,
     )
 

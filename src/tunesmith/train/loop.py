@@ -13,11 +13,11 @@ from tunesmith.judge.measurement import Verdict
 from tunesmith.plan.schedule import closing_verdict, due, learning_rate
 from tunesmith.train.batches import step_batches
 from tunesmith.train.context import Setup
+from tunesmith.train.engine.averaging import update_average
 from tunesmith.train.log import Log
 from tunesmith.train.measure import is_due, measure, take_scored
 from tunesmith.train.record.cost import advanced, open_energy
 from tunesmith.train.recover import RollbackRequested, StepTooLarge, is_out_of_memory, stop_as_failed
-from tunesmith.train.resume.averaging import update_average
 from tunesmith.train.resume.save import save_checkpoint, wait_for_saver
 from tunesmith.train.resume.state import State
 from tunesmith.train.step import train_step
@@ -51,10 +51,10 @@ def train(  # noqa: PLR0912, PLR0915
     def clock() -> float:
         return time.monotonic() - started
 
-    total_steps = setup.total_steps
+    process, learner, total_steps = setup.process, setup.learner, setup.total_steps
     lengths = [int(example["length"]) for example in setup.train]
-    energy = open_energy(setup.accelerator)
-    setup.engine.model.train()
+    energy = open_energy(process.accelerator)
+    learner.engine.model.train()
 
     # 0. The baseline: what the model can do before it learns anything; or what a signal cut short.
     if state.unmeasured or (not state.history and not state.awaited and recipe.eval.baseline):
@@ -69,17 +69,17 @@ def train(  # noqa: PLR0912, PLR0915
     steps = range(state.progress.step, total_steps or NO_END)
     for batches in step_batches(
         setup.train,
-        setup.task,
+        learner.task,
         setup.division,
         samples_of=setup.order.places,
         steps=steps,
-        rank=setup.accelerator.process_index,
+        rank=process.accelerator.process_index,
         workers=recipe.data.workers,
         seed=recipe.run.seed,
     ):
         if state.verdict.stop:
             break
-        setup.pulse.enter("train", state.progress.step + 1)
+        process.pulse.enter("train", state.progress.step + 1)
         fault("data")
 
         # 1. Learn from one global batch.
@@ -87,13 +87,11 @@ def train(  # noqa: PLR0912, PLR0915
         rate = learning_rate(before.step, total_steps, recipe.optimizer) * state.trouble.factor
         try:
             result = train_step(
-                setup.accelerator,
-                setup.engine,
-                setup.task,
+                process.accelerator,
+                learner,
                 batches,
                 learning_rate=rate,
                 clip=recipe.optimizer.clip,
-                autocast=setup.autocast,
                 clock=clock,
                 asked=asked(),
                 loss_bound=bound_of(state.trouble, safety),
@@ -106,11 +104,12 @@ def train(  # noqa: PLR0912, PLR0915
         state = replace(
             state,
             progress=advanced(
-                setup,
                 before,
+                epoch=(before.step + 1) * setup.division.size / len(setup.train),
                 tokens=sum(lengths[index] for index in samples),
                 seconds=result.seconds,
                 joules=energy(),
+                devices=process.accelerator.num_processes,
             ),
             losses=state.losses + (result.loss if result.updated else 0.0),
             losses_of=state.losses_of + int(result.updated),
@@ -118,7 +117,7 @@ def train(  # noqa: PLR0912, PLR0915
         fault("log")
         log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
 
-        update_average(setup.mean, setup.bare, state.progress.step, updated=result.updated)
+        update_average(learner.mean, learner.model, state.progress.step, updated=result.updated)
 
         # 2. Numbers that went wrong: the weights were left as they were, and the recipe says what next.
         outcome = after_step(
@@ -156,7 +155,7 @@ def train(  # noqa: PLR0912, PLR0915
             save_state(setup, state, asked_for=result.asked.save)
         if state.preempted:
             break
-    wait_for_saver(setup.saver, setup.accelerator)
+    wait_for_saver(setup.checkpointer)
     return state
 
 
@@ -178,16 +177,5 @@ def measure_and_decide(setup: Setup, state: State, log: Log, closing: Verdict | 
 
 def save_state(setup: Setup, state: State, *, asked_for: bool = False) -> None:
     """Hand a checkpoint to those who write it."""
-    setup.pulse.enter("save", state.progress.step)
-    save_checkpoint(
-        setup.saver,
-        setup.run_dir,
-        setup.accelerator,
-        setup.engine,
-        setup.bare,
-        state,
-        keep=setup.recipe.run.keep,
-        about={"recipe": setup.recipe_hash, "facts": setup.facts},
-        asked_for=asked_for,
-        mean=setup.mean,
-    )
+    setup.process.pulse.enter("save", state.progress.step)
+    save_checkpoint(setup.checkpointer, state, asked_for=asked_for)

@@ -42,12 +42,12 @@ def measure(setup: Setup, state: State, log: Log, *, last: bool) -> State:
         log: takes the measurement.
         last: whether the run ends after this one, so that nothing may be left under way.
     """
-    setup.pulse.enter("evaluate", state.progress.step)
+    setup.process.pulse.enter("evaluate", state.progress.step)
     state = replace(state, unmeasured=False)
     if setup.handover is not None:
-        state = request_evaluation(setup, setup.handover, state)
+        state = request_evaluation(setup.checkpointer, setup.handover, state)
         most = 0 if last else setup.handover.ahead
-        return wait(setup, setup.handover, state, _judge_of(setup, log), most=most)
+        return wait(setup.process, setup.handover, state, _judge_of(setup, log), most=most)
     try:
         return _measured(setup, state, log)
     except Leaving:
@@ -57,22 +57,24 @@ def measure(setup: Setup, state: State, log: Log, *, last: bool) -> State:
 def take_scored(setup: Setup, state: State, log: Log) -> State:
     """Judge what has been scored beside training."""
     assert setup.handover is not None, "nothing is scored beside training"
-    return collect_results(setup, setup.handover, state, _judge_of(setup, log))
+    return collect_results(setup.process, setup.handover, state, _judge_of(setup, log))
 
 
 def _judge_of(setup: Setup, log: Log) -> Callable[[State, EvalResult], State]:
+    sets, checkpointer = setup.evaluator.eval_sets, setup.checkpointer
+
     def judge(state: State, result: EvalResult) -> State:
         evaluation = result.evaluation
-        measurement = replace(evaluation.measurement, paired=paired(state.kept, result.newest, setup.aside))
-        if result.test_scores is not None and setup.accelerator.is_main_process:
-            write_scores(setup.run_dir / TEST_BASELINE, read_scores(result.test_scores))
+        measurement = replace(evaluation.measurement, paired=paired(state.kept, result.newest, sets))
+        if result.test_scores is not None and setup.process.is_main:
+            write_scores(checkpointer.run_dir / TEST_BASELINE, read_scores(result.test_scores))
         return _judged(
             setup,
             state,
             replace(evaluation, measurement=measurement),
             result.newest,
             log,
-            keep_as_best=partial(keep_request, setup),
+            keep_as_best=partial(keep_request, checkpointer),
         )
 
     return judge
@@ -80,14 +82,15 @@ def _judge_of(setup: Setup, log: Log) -> Callable[[State, EvalResult], State]:
 
 def _measured(setup: Setup, state: State, log: Log) -> State:
     first = not state.history and state.progress.step == 0
+    evaluator, checkpointer = setup.evaluator, setup.checkpointer
     with log.evaluating():
-        beside = score_test_baseline(setup, setup.run_dir / TEST_BASELINE) if first else 0.0
-        evaluation, newest = evaluate(setup, state.progress, state.history, state.kept)
+        beside = score_test_baseline(evaluator, checkpointer.run_dir / TEST_BASELINE) if first else 0.0
+        evaluation, newest = evaluate(evaluator, state.progress, state.history, state.kept)
     seconds = evaluation.measurement.seconds + beside
     measurement = replace(evaluation.measurement, train_loss=state.train_loss, seconds=seconds)
     evaluation = replace(evaluation, measurement=measurement)
-    place = (setup.saver, setup.run_dir, setup.accelerator, setup.engine, setup.bare)
-    return _judged(setup, state.looked(), evaluation, newest, log, keep_as_best=partial(keep_best, *place))
+    keep_as_best = partial(keep_best, checkpointer)
+    return _judged(setup, state.looked(), evaluation, newest, log, keep_as_best=keep_as_best)
 
 
 def _judged(
@@ -129,4 +132,5 @@ def planned_evaluation_step(setup: Setup, state: State) -> int | None:
     if not setup.recipe.eval.every.auto:
         return None
     warmup = warmup_steps(setup.total_steps, setup.recipe.optimizer.warmup)
-    return int(from_main(setup.accelerator, next_eval_step(state.history, setup.total_steps, warmup=warmup)))
+    planned = next_eval_step(state.history, setup.total_steps, warmup=warmup)
+    return int(from_main(setup.process.accelerator, planned))

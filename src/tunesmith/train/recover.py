@@ -23,7 +23,6 @@ from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.train.async_eval.mailbox import drop_requests
 from tunesmith.train.context import Setup
 from tunesmith.train.deliver.reselect import judged_again
-from tunesmith.train.engine.process import ProcessContext
 from tunesmith.train.record.rows import record_order
 from tunesmith.train.resume.restore import load_checkpoint
 from tunesmith.train.resume.save import wait_for_saver
@@ -57,12 +56,11 @@ def with_micro(setup: Setup, micro: int | None) -> Setup:
     division = Division(
         size=old.size, micro=micro, accumulation=old.size // old.processes // micro, processes=old.processes
     )
-    return replace(setup, division=division, facts={**setup.facts, "micro_batch_size": micro})
+    facts = {**setup.checkpointer.facts, "micro_batch_size": micro}
+    return replace(setup, division=division, checkpointer=replace(setup.checkpointer, facts=facts))
 
 
-def halve_micro_batch(
-    setup: Setup, large: StepTooLarge, parts: PreparedInputs, place: ProcessContext
-) -> State:
+def halve_micro_batch(setup: Setup, large: StepTooLarge, parts: PreparedInputs) -> State:
     """The state with half the samples a pass, if the recipe says `auto` and one process decides.
 
     Raises:
@@ -72,13 +70,13 @@ def halve_micro_batch(
     ours = parts.recipe.batch.micro == "auto" and division.micro > 1 and division.processes == 1
     if not ours:
         raise UserError(
-            f"{large}: {_advice(setup, parts, place)}",
+            f"{large}: {_advice(setup, parts)}",
             "batch.micro",
             "make that change and give the same command again: it goes on from the last checkpoint",
         ) from large
-    setup.saver.wait()  # what it holds is memory, too
+    setup.checkpointer.saver.wait()  # what it holds is memory, too
     large.__traceback__ = large.__cause__ = None  # they hold the activations
-    setup.engine.model.zero_grad(set_to_none=True)
+    setup.learner.engine.model.zero_grad(set_to_none=True)
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -86,15 +84,16 @@ def halve_micro_batch(
     return replace(large.state, micro=micro)
 
 
-def _advice(setup: Setup, parts: PreparedInputs, place: ProcessContext) -> str:
+def _advice(setup: Setup, parts: PreparedInputs) -> str:
+    process, learner = setup.process, setup.learner
     return explain_out_of_memory(
         parts,
-        dtype=str(setup.dtype).removeprefix("torch."),
-        device="gpu" if place.accelerator.device.type == "cuda" else "cpu",
-        processes=place.world.world_size,
-        local=place.world.local_world_size,
-        stage=setup.engine.stage,
-        engine=setup.engine.name,
+        dtype=str(learner.dtype).removeprefix("torch."),
+        device="gpu" if process.accelerator.device.type == "cuda" else "cpu",
+        processes=process.world.world_size,
+        local=process.world.local_world_size,
+        stage=learner.engine.stage,
+        engine=learner.engine.name,
     )
 
 
@@ -157,18 +156,19 @@ def roll_back(setup: Setup, wrong: RollbackRequested) -> State:
 
     Where there is none, the state says stop. Whoever calls this saves the state before going on.
     """
-    wait_for_saver(setup.saver, setup.accelerator)
+    checkpointer = setup.checkpointer
+    wait_for_saver(checkpointer)
     trouble, at = wrong.state.trouble, wrong.state.progress.step
-    place = (setup.run_dir, setup.accelerator, setup.engine, setup.bare, setup.mean)
     earlier = min(trouble.returns, default=None)
-    state, _ = load_checkpoint(*place, before=earlier)
+    state, _ = load_checkpoint(checkpointer, before=earlier)
     if earlier is not None and not _is_saved(state):
-        state, _ = load_checkpoint(*place)
+        state, _ = load_checkpoint(checkpointer)
     if not _is_saved(state):
         return replace(
             wrong.state, verdict=stop_as_failed(f"{wrong.reason}; there is no checkpoint to go back to")
         )
-    state, _ = judged_again(setup, state)  # other rules may have written the checkpoint
+    # other rules may have written the checkpoint
+    state, _ = judged_again(checkpointer, setup.recipe.stop, state)
     to = state.progress.step
     return replace(state, trouble=returned(state.trouble, trouble, setup.recipe.safety, to=to, at=at))
 
@@ -178,19 +178,20 @@ def drop_newer_state(setup: Setup, wrong: RollbackRequested, state: State) -> No
 
     Before that a kill would bring the old learning rate back, and after it a checkpoint that was given up.
     """
-    if setup.accelerator.is_main_process:
+    run_dir = setup.checkpointer.run_dir
+    if setup.process.is_main:
         to = state.progress.step
-        for folder in checkpoints(setup.run_dir / "checkpoints"):
+        for folder in checkpoints(run_dir / "checkpoints"):
             if (checkpoint_step(folder) or 0) > to:
                 remove_folder(folder)
-        drop_requests(setup.run_dir, state.awaited)
-        journal = setup.run_dir / "metrics.jsonl"
+        drop_requests(run_dir, state.awaited)
+        journal = run_dir / "metrics.jsonl"
         truncate_after(journal, to)
         keep_evaluations(journal, {one.step for one in state.history})
-        record_order(setup, to)
+        record_order(run_dir, setup.ids, setup.order, to)
         facts = {"from": wrong.state.progress.step, "reason": wrong.reason, "factor": state.trouble.factor}
         append_record(journal, {"kind": "back", "step": to, **facts}, durable=True)
-    setup.accelerator.wait_for_everyone()
+    setup.process.accelerator.wait_for_everyone()
 
 
 def _is_saved(state: State) -> bool:

@@ -12,8 +12,8 @@ import torch
 from accelerate import Accelerator
 
 from tunesmith.fault import fault
-from tunesmith.tasks.task import Batch, Task
-from tunesmith.train.engine.engine import Engine
+from tunesmith.tasks.task import Batch
+from tunesmith.train.engine.learner import Learner
 from tunesmith.train.supervise.interrupts import Interrupts
 
 
@@ -47,13 +47,11 @@ class StepResult:
 
 def train_step(
     accelerator: Accelerator,
-    engine: Engine,
-    task: Task,
+    learner: Learner,
     batches: Sequence[Batch],
     *,
     learning_rate: float,
     clip: float | None,
-    autocast: torch.dtype | None,
     clock: Callable[[], float],
     asked: Interrupts,
     loss_bound: float = math.inf,
@@ -66,17 +64,15 @@ def train_step(
 
     Args:
         accelerator: knows the other processes.
-        engine: holds the model and the optimiser, its gradients at zero; leaves them at zero.
-        task: forms the loss.
+        learner: the engine's gradients are at zero, and left at zero.
         batches: this process's micro-batches.
         learning_rate: of this step.
         clip: largest gradient norm, or ``None``.
-        autocast: type of the arithmetic, if the weights have another.
         clock: tells the seconds since the run began, as this process sees it.
         asked: what this process was asked for.
         loss_bound: a larger loss is not learnt from, where the engine lets its gradient be dropped.
     """
-    device = accelerator.device
+    device, engine, task = accelerator.device, learner.engine, learner.task
     counts = [sum(len(batch["labels"]) for batch in batches), *asked.counts()]
     supervised, *wishes = _sum_over_processes(accelerator, counts)
     loss_total = torch.zeros((), device=device, dtype=torch.float64)
@@ -84,7 +80,7 @@ def train_step(
         inputs = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
         with engine.passing(last=index == len(batches) - 1):
             fault("forward")
-            with _autocast(device, autocast):
+            with _autocast(device, learner.autocast):
                 sums = task.loss(engine.model, inputs)
             fault("backward")
             # Data parallelism averages gradients over processes: times their number, it is the sum.

@@ -16,14 +16,15 @@ def scored(name: str, loss: float) -> Scored:
 
 
 @pytest.fixture
-def setup(tmp_path, monkeypatch):
+def evaluator(tmp_path, monkeypatch):
     """Two rows, of which the run measured a loss of 1.5 a token."""
     write_scores(tmp_path / "scores.jsonl", [scored("a", 2.0), scored("b", 4.0)])
     model = torch.nn.Linear(2, 2)
     monkeypatch.setattr(verify_export, "reopen", lambda *_, **__: model)
     task = SimpleNamespace(auto_model="AutoModelForCausalLM")
     rows = [{"id": "a", "length": 3}, {"id": "b", "length": 2}]
-    return SimpleNamespace(run_dir=tmp_path, eval=rows, bare=model, task=task)
+    learner = SimpleNamespace(model=model, task=task, dtype=torch.float32)
+    return SimpleNamespace(examples=rows, learner=learner)
 
 
 @pytest.mark.parametrize(
@@ -36,22 +37,25 @@ def setup(tmp_path, monkeypatch):
         (torch.float32, float("nan"), False),
     ],
 )
-def test_another_model_is_told_from_the_measured_one(setup, tmp_path, dtype, off, agrees) -> None:
-    setup.task.score = lambda model, rows, predict: [scored(row["id"], 3.0 + 2 * off) for row in rows]
-    found = prove(setup, tmp_path / "model", SimpleNamespace(), dtype)
+def test_another_model_is_told_from_the_measured_one(evaluator, tmp_path, dtype, off, agrees) -> None:
+    evaluator.learner.dtype = dtype
+    evaluator.learner.task.score = lambda model, rows, predict: [
+        scored(row["id"], 3.0 + 2 * off) for row in rows
+    ]
+    found = prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace())
     assert (found.measured, found.agrees) == (1.5, agrees)
     assert bool(found.trouble) != agrees
 
 
-def test_a_folder_that_does_not_open_is_told(setup, tmp_path) -> None:
+def test_a_folder_that_does_not_open_is_told(evaluator, tmp_path) -> None:
     def broken(*_arguments, **_options):
         raise OSError("no such file")
 
-    setup.task.score = broken
-    found = prove(setup, tmp_path / "model", SimpleNamespace(), torch.float32)
+    evaluator.learner.task.score = broken
+    found = prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace())
     assert (found.agrees, found.trouble) == (False, "it does not open: OSError: no such file")
 
 
-def test_nothing_measured_is_nothing_compared(setup, tmp_path) -> None:
+def test_nothing_measured_is_nothing_compared(evaluator, tmp_path) -> None:
     (tmp_path / "scores.jsonl").unlink()
-    assert prove(setup, tmp_path / "model", SimpleNamespace(), torch.float32).agrees is None
+    assert prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace()).agrees is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
@@ -23,7 +22,7 @@ def count(rows: int) -> str:
 def going_on_with(run_dir, rows: int):
     """As much of a run's parts as the account needs."""
     order = RowOrder(mixture=make_mixture([0] * rows, [None]), batch_size=2, seed=0)
-    return SimpleNamespace(run_dir=run_dir, train=[{"id": f"a:{row}"} for row in range(rows)], order=order)
+    return run_dir, [f"a:{row}" for row in range(rows)], order
 
 
 def test_it_is_written_where_the_order_changes_and_cut_where_steps_are_given_up(tmp_path) -> None:
@@ -32,22 +31,22 @@ def test_it_is_written_where_the_order_changes_and_cut_where_steps_are_given_up(
         return [(line["begins"], len(order_from_plain(line).ids)) for line in lines]
 
     three, four = going_on_with(tmp_path, 3), going_on_with(tmp_path, 4)
-    record_order(three, 0)
+    record_order(*three, 0)
     inode = (tmp_path / "rows.jsonl").stat().st_ino
-    record_order(three, 7)
+    record_order(*three, 7)
     assert begins() == [(0, 3)]
     assert (tmp_path / "rows.jsonl").stat().st_ino == inode, "nothing new is not written"
-    record_order(four, 10)
-    record_order(four, 20)
+    record_order(*four, 10)
+    record_order(*four, 20)
     assert begins() == [(0, 3), (10, 4)]
-    record_order(three, 30)
-    record_order(three, 20)
+    record_order(*three, 30)
+    record_order(*three, 20)
     assert begins() == [(0, 3), (10, 4), (20, 3)]
-    record_order(four, 10)
+    record_order(*four, 10)
     assert begins() == [(0, 3), (10, 4)]
-    record_order(three, 10)
+    record_order(*three, 10)
     assert begins() == [(0, 3)], "it went back to before the change, with the rows of then"
-    record_order(four, 0)
+    record_order(*four, 0)
     assert begins() == [(0, 4)]
 
 

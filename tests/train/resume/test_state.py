@@ -10,19 +10,30 @@ from tunesmith.checkpoint.manifest import verify
 from tunesmith.checkpoint.saver import Saver
 from tunesmith.errors import UserError
 from tunesmith.judge.measurement import Measurement, Progress, Verdict
+from tunesmith.train.engine.learner import Learner
+from tunesmith.train.engine.process import Process
+from tunesmith.train.resume.checkpointer import Checkpointer
 from tunesmith.train.resume.restore import load_checkpoint, restore_best
 from tunesmith.train.resume.save import keep_best, save_checkpoint, wait_for_saver
 from tunesmith.train.resume.state import START, State
+from tunesmith.world.environment import World
 
 
 class Bench:
     """A model with one number, whose value tells the step."""
 
     def __init__(self, run_dir, one_number) -> None:
-        self.run_dir, self.accelerator = run_dir, Accelerator(cpu=True)
-        self.saver = Saver(rank=0, processes=1)
-        self.engine = one_number(self.accelerator)
-        self.model = self.engine.bare
+        self.run_dir, process = run_dir, Process(Accelerator(cpu=True), World(), 1, "no")
+        engine = one_number(process.accelerator)
+        self.model = engine.bare
+        self.checkpointer = Checkpointer(
+            process=process,
+            learner=Learner(engine=engine, model=self.model, task=None, dtype=torch.float32),
+            saver=Saver(rank=0, processes=1),
+            run_dir=run_dir,
+            keep=2,
+            recipe_hash="abc",
+        )
 
     def at(self, step: int, best: int | None) -> State:
         with torch.no_grad():
@@ -31,25 +42,16 @@ class Bench:
         return State(progress=progress, best_step=best)
 
     def save(self, state: State, keep: int = 2) -> None:
-        save_checkpoint(
-            self.saver,
-            self.run_dir,
-            self.accelerator,
-            self.engine,
-            self.model,
-            state,
-            keep=keep,
-            about={"recipe": "abc"},
-        )
-        wait_for_saver(self.saver, self.accelerator)
+        save_checkpoint(replace(self.checkpointer, keep=keep), state)
+        wait_for_saver(self.checkpointer)
 
     def best(self, step: int) -> None:
         self.at(step, step)
-        keep_best(self.saver, self.run_dir, self.accelerator, self.engine, self.model, step)
-        wait_for_saver(self.saver, self.accelerator)
+        keep_best(self.checkpointer, step)
+        wait_for_saver(self.checkpointer)
 
     def load(self):
-        return load_checkpoint(self.run_dir, self.accelerator, self.engine, self.model)
+        return load_checkpoint(self.checkpointer)
 
     def kept(self, folder: str) -> list[int]:
         return sorted(int(path.name[5:]) for path in (self.run_dir / folder).iterdir())
@@ -131,7 +133,7 @@ def test_best_weights_of_which_a_checkpoint_speaks_stay(bench):
     damage(bench.run_dir / "checkpoints" / "step-00000005")
     state = bench.load()[0]
     assert state.best_step == 1
-    restore_best(bench.run_dir, bench.engine, bench.model, 1)
+    restore_best(bench.checkpointer, 1)
     assert float(bench.model.weight.detach()) == 1.0
 
 
@@ -139,7 +141,7 @@ def test_damaged_best_weights_are_not_taken_for_good_ones(bench):
     bench.best(3)
     damage(bench.run_dir / "best" / "step-00000003")
     with pytest.raises(UserError, match="those of step 3, are damaged"):
-        restore_best(bench.run_dir, bench.engine, bench.model, 3)
+        restore_best(bench.checkpointer, 3)
 
 
 def test_the_best_of_the_same_step_is_replaced(bench):

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ import torch
 
 from tunesmith.checkpoint.atomic import make_folder
 from tunesmith.errors import UserError
+from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.train.async_eval import mailbox
 from tunesmith.train.async_eval.pending import Handover, Scorer
-from tunesmith.train.context import Setup
-from tunesmith.train.engine.process import ProcessContext
+from tunesmith.train.engine.process import Process
 
 STARTS = 3
 """How often a scorer is started in a row that ends without having scored anything."""
@@ -168,38 +168,38 @@ class NullScorer:
 
 
 @contextmanager
-def with_scorer(setup: Setup, place: ProcessContext) -> Iterator[Setup]:
-    """The setup with what it takes to be evaluated beside training, if the recipe says so."""
-    mode = setup.recipe.eval.mode
+def with_scorer(process: Process, run_dir: Path, recipe: Recipe) -> Iterator[Handover | None]:
+    """What it takes to be evaluated beside training; ``None`` if the recipe does not say so."""
+    mode = recipe.eval.mode
     if mode == "inline":
-        yield setup
+        yield None
         return
     scorer: Scorer = NullScorer()
     child: SubprocessScorer | None = None
-    if place.world.is_main:
-        signs = ScorerHeartbeat(setup.run_dir / mailbox.FOLDER / mailbox.SIGN, setup.recipe.run.deadline)
-        make_folder(setup.run_dir / mailbox.FOLDER)
-        scorer = ExternalScorer(setup.run_dir, signs)
+    if process.is_main:
+        signs = ScorerHeartbeat(run_dir / mailbox.FOLDER / mailbox.SIGN, recipe.run.deadline)
+        make_folder(run_dir / mailbox.FOLDER)
+        scorer = ExternalScorer(run_dir, signs)
         if mode == "async":
-            scorer = child = _child_of(setup, place, signs)
+            scorer = child = _child_of(process, run_dir, signs)
             child.start()
     try:
-        yield replace(setup, handover=Handover(setup.run_dir, scorer, setup.recipe.eval.ahead))
+        yield Handover(run_dir, scorer, recipe.eval.ahead)
     finally:
         if child is not None:
             child.end()
 
 
-def _child_of(setup: Setup, place: ProcessContext, signs: ScorerHeartbeat) -> SubprocessScorer:
+def _child_of(process: Process, run_dir: Path, signs: ScorerHeartbeat) -> SubprocessScorer:
     # -P: a file `evaluate.py` where the run was started is not the library of that name
-    words = [sys.executable, "-P", "-m", "tunesmith", "follow", str(setup.run_dir)]
+    words = [sys.executable, "-P", "-m", "tunesmith", "follow", str(run_dir)]
     words += ["--child-of", str(os.getpid())]
-    if place.accelerator.device.type == "cpu":
-        words += ["--threads", str(place.threads)]
+    if process.accelerator.device.type == "cpu":
+        words += ["--threads", str(process.threads)]
     environment = single_process_environment(
-        os.environ, place.world.local_world_size, torch.cuda.device_count()
+        os.environ, process.world.local_world_size, torch.cuda.device_count()
     )
-    return SubprocessScorer(words, environment, setup.run_dir / mailbox.FOLDER / "scorer.log", signs)
+    return SubprocessScorer(words, environment, run_dir / mailbox.FOLDER / "scorer.log", signs)
 
 
 def single_process_environment(environ: Mapping[str, str], processes: int, devices: int) -> dict[str, str]:

@@ -28,35 +28,38 @@ from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.stop import StopRule
 from tunesmith.tasks.text.regression import Regression
 from tunesmith.train.build import outline
-from tunesmith.train.context import Setup
 from tunesmith.train.deliver.model_card import front_matter, more_of_card
 from tunesmith.train.deliver.remarks import afterwords, left_behind, steps_beyond
 from tunesmith.train.deliver.select_weights import FinalWeights, plain_chosen, select_weights
 from tunesmith.train.deliver.verify_export import prove
-from tunesmith.train.engine.process import ProcessContext
+from tunesmith.train.engine.learner import Learner
+from tunesmith.train.engine.process import Process
+from tunesmith.train.evaluate.evaluator import Evaluator
 from tunesmith.train.log import Log
+from tunesmith.train.resume.checkpointer import Checkpointer
 from tunesmith.train.resume.state import State
 
 Status = Literal["completed", "stopped", "preempted", "failed"]
 
 
 def finish(
-    setup: Setup,
+    evaluator: Evaluator,
+    checkpointer: Checkpointer,
     state: State,
     parts: PreparedInputs,
     log: Log,
-    dtype: torch.dtype,
     *,
     still_ours: Callable[[], None],
 ) -> FinalWeights:
     """Choose the weights, and write them as the finished model, if the directory is still ours."""
-    chosen = select_weights(setup, state, log)
-    model = whole_model(setup, parts, dtype)
-    if setup.accelerator.is_main_process:
-        if isinstance(setup.task, Regression):
-            fold_target_scale(model, setup.task.mean, setup.task.scale)
-        folder, card = setup.run_dir / "model", _card(setup.recipe, state, chosen)
-        adapter = setup.recipe.tune.lora is not None and not merges(setup.recipe)
+    chosen = select_weights(evaluator, checkpointer, state, log)
+    process, recipe, task = evaluator.process, evaluator.recipe, evaluator.learner.task
+    model = whole_model(process, evaluator.learner, parts)
+    if process.is_main:
+        if isinstance(task, Regression):
+            fold_target_scale(model, task.mean, task.scale)
+        folder, card = checkpointer.run_dir / "model", _card(recipe, state, chosen)
+        adapter = recipe.tune.lora is not None and not merges(recipe)
         card += "\n" + more_of_card(parts, state, adapter=adapter)
         fault("export")
         with writing(folder):
@@ -65,31 +68,30 @@ def finish(
                 parts.processor,
                 folder,
                 card=card,
-                dtype=dtype,
-                merge=merges(setup.recipe),
+                dtype=evaluator.learner.dtype,
+                merge=merges(recipe),
                 still_ours=still_ours,
             )
-        chosen = replace(chosen, proof=prove(setup, folder, parts.processor, dtype))
-    setup.accelerator.wait_for_everyone()
+        chosen = replace(chosen, proof=prove(evaluator, checkpointer.run_dir, folder, parts.processor))
+    process.accelerator.wait_for_everyone()
     return chosen
 
 
-def whole_model(setup: Setup, parts: PreparedInputs, dtype: torch.dtype) -> Any:
+def whole_model(process: Process, learner: Learner, parts: PreparedInputs) -> Any:
     """The model with all its weights; if they are sharded, a copy on the CPU of the first process."""
-    if setup.engine.stage < 3:
-        return setup.bare
-    main = setup.accelerator.is_main_process
+    if not learner.sharded:
+        return learner.model
     values = {}
-    for name, value in setup.engine.weights(frozen=True):
-        if main:
+    for name, value in learner.engine.weights(frozen=True):
+        if process.is_main:
             values[name] = value.detach().cpu()
-    if not main:
+    if not process.is_main:
         return None
-    model = outline(parts, dtype).model
-    values |= {name: buffer.detach().cpu() for name, buffer in setup.bare.named_buffers()}
+    model = outline(parts, learner.dtype).model
+    values |= {name: buffer.detach().cpu() for name, buffer in learner.model.named_buffers()}
     for name, value in values.items():
         _assign(model, name, value)
-    inner, bare = (m.get_base_model() if hasattr(m, "get_base_model") else m for m in (model, setup.bare))
+    inner, bare = (m.get_base_model() if hasattr(m, "get_base_model") else m for m in (model, learner.model))
     inner.config = bare.config
     if hasattr(bare, "generation_config"):
         inner.generation_config = bare.generation_config
@@ -120,9 +122,11 @@ def status_of(state: State, rules: Sequence[StopRule]) -> Status:
     return "completed" if state.verdict.rule == "budget" else "stopped"
 
 
-def result_of(setup: Setup, state: State, place: ProcessContext, chosen: FinalWeights) -> dict[str, Any]:
+def result_of(
+    process: Process, run_dir: Path, rules: Sequence[StopRule], state: State, chosen: FinalWeights
+) -> dict[str, Any]:
     """The content of ``result.json``."""
-    history, rules = state.history, setup.recipe.stop
+    history = state.history
     kept = next((m for m in history if m.step == state.best_step), None)
     delivered = chosen.delivered or (Delivered(measurement=kept) if kept is not None else None)
     best = chosen.best or kept
@@ -131,7 +135,7 @@ def result_of(setup: Setup, state: State, place: ProcessContext, chosen: FinalWe
     lacking = None if state.preempted else without_choice(history, rules)
     words += [f"The run failed: {lacking}."] if lacking is not None else []
     training, evaluating = seconds_of(state)
-    resumed = [r for r in read_journal(setup.run_dir / "metrics.jsonl") if r["kind"] == "resume"]
+    resumed = [r for r in read_journal(run_dir / "metrics.jsonl") if r["kind"] == "resume"]
     return {
         "status": status_of(state, rules),
         **({"error": lacking} if lacking is not None else {}),
@@ -140,8 +144,8 @@ def result_of(setup: Setup, state: State, place: ProcessContext, chosen: FinalWe
         "unknown": unjudged(history, rules),
         "baseline": _metrics(history[0]) if history and history[0].progress.step == 0 else None,
         "best": _metrics(best) if best else None,
-        "chosen_by": _chosen_by(setup, best),
-        "without_model": _read_list(setup.run_dir / "data.json", "without_model"),
+        "chosen_by": _chosen_by(rules, best),
+        "without_model": _read_list(run_dir / "data.json", "without_model"),
         "delivered": _delivered(chosen),
         "final": _metrics(history[-1]) if history else None,
         **plain_chosen(chosen),
@@ -152,24 +156,24 @@ def result_of(setup: Setup, state: State, place: ProcessContext, chosen: FinalWe
             "device_seconds": state.progress.device_seconds,
             "joules": state.progress.joules,
         },
-        "world": {"processes": place.world.world_size, "machines": place.world.machines},
+        "world": {"processes": process.world.world_size, "machines": process.world.machines},
         "resumed_from": [r["step"] for r in resumed],
         "continuations": [{name: r[name] for name in ("step", "level", "why")} for r in resumed],
         "model": None if state.preempted else "model",
     }
 
 
-def resources_of(setup: Setup, state: State, place: ProcessContext) -> dict[str, Any]:
+def resources_of(process: Process, state: State, *, baseline_bytes: int) -> dict[str, Any]:
     """What the run took, for the report."""
     training, evaluating = seconds_of(state)
     return {
-        "baseline_rss_bytes": setup.baseline_bytes,
+        "baseline_rss_bytes": baseline_bytes,
         "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "seconds_training": training,
         "seconds_evaluating": evaluating,
         "tokens_per_second": state.progress.tokens / training,
-        "threads": place.threads,
-        "device": str(place.accelerator.device),
+        "threads": process.threads,
+        "device": str(process.accelerator.device),
     }
 
 
@@ -198,9 +202,9 @@ def _read_list(path: Path, key: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _chosen_by(setup: Setup, best: Measurement | None) -> dict[str, Any]:
+def _chosen_by(rules: Sequence[StopRule], best: Measurement | None) -> dict[str, Any]:
     """The metric that chose the weights, the rule that names it, and on how many rows it rests."""
-    choice = choosing(setup.recipe.stop)
+    choice = choosing(rules)
     rows = best.seen(choice.metric) if best is not None else None
     warning = few_rows_words(choice.metric, rows)
     said = {"metric": choice.metric, "rule": choice.rule or None, "where": choice.where or None, "rows": rows}

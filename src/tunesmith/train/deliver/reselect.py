@@ -7,57 +7,57 @@ where none does, the measurement is marked, and the best of the others is kept.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tunesmith.checkpoint.atomic import make_folder, publish_folder, writing
+from tunesmith.checkpoint.atomic import link_or_copy, make_folder, publish_folder, writing
 from tunesmith.checkpoint.manifest import checkpoint_name, verify, write_manifest
 from tunesmith.checkpoint.names import temporary_path
 from tunesmith.judge.decide import decide
 from tunesmith.judge.measurement import Measurement, known
 from tunesmith.judge.selection.best import best_index, primary_metric
 from tunesmith.numbers import show
-from tunesmith.recipe.schema.stop import leaves
-from tunesmith.train.context import Setup
+from tunesmith.recipe.schema.stop import StopRule, leaves
 from tunesmith.train.engine.process import on_main
+from tunesmith.train.resume.checkpointer import Checkpointer
 from tunesmith.train.resume.state import State
 
 
-def judged_again(setup: Setup, state: State) -> tuple[State, list[str]]:
+def judged_again(
+    checkpointer: Checkpointer, rules: Sequence[StopRule], state: State
+) -> tuple[State, list[str]]:
     """A checkpoint's state as the rules of now judge it, and what has changed; the same on every process."""
     if not state.history:
         return state, []
-    rules, before = setup.recipe.stop, state.best_step
-    single = leaves(rules)
+    single, before = leaves(rules), state.best_step
+    metric = primary_metric(single)
+    accelerator, run_dir = checkpointer.process.accelerator, checkpointer.run_dir
     state = replace(state, verdict=decide(state.history, rules))
     wanted = state.history[best_index(state.history, single)]
     if wanted.step == before:
         return state, []
     steps = [one.step for one in state.history]
-    held = on_main(setup.accelerator, partial(_held, setup.run_dir, steps))
+    held = on_main(accelerator, partial(_held, run_dir, steps))
     if not held:
         return state, []  # whoever asks for the weights says what is damaged
     history = tuple(replace(one, lost=one.lost or one.step not in held) for one in state.history)
     chosen = history[best_index(history, single)]
     state = replace(state, history=history, best_step=chosen.step)
     told: list[str] = []
-    if chosen.step != wanted.step and known(wanted, primary_metric(rules)) is not None:
-        told.append(f"the rules choose {_words(setup, wanted)}, whose weights are gone")
+    if chosen.step != wanted.step and known(wanted, metric) is not None:
+        told.append(f"the rules choose {_words(metric, wanted)}, whose weights are gone")
     if chosen.step != before:
-        on_main(setup.accelerator, partial(_bring, setup.run_dir, chosen.step))
+        on_main(accelerator, partial(_bring, run_dir, chosen.step))
         instead = "" if before is None else f" instead of those of step {before}"
         told.append(
-            f"the weights kept are now those of {_words(setup, chosen)}{instead}, by the rules of now"
+            f"the weights kept are now those of {_words(metric, chosen)}{instead}, by the rules of now"
         )
     return state, told
 
 
-def _words(setup: Setup, chosen: Measurement) -> str:
-    metric = primary_metric(setup.recipe.stop)
+def _words(metric: str, chosen: Measurement) -> str:
     value = known(chosen, metric)
     return f"step {chosen.step}" + ("" if value is None else f" ({metric} {show(value)})")
 
@@ -89,12 +89,3 @@ def _bring(run_dir: Path, step: int) -> None:
             link_or_copy(str(shard), str(folder / shard.name))
         write_manifest(folder, {"step": step})
         publish_folder(folder, final, replace=True)
-
-
-def link_or_copy(source: str, target: str) -> str:
-    """Give a file a second name, or a copy where the file system cannot; gives the target."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target

@@ -22,14 +22,16 @@ from tunesmith.recipe.check.metric_names import asked_metrics
 from tunesmith.recipe.schema.stop import leaves
 from tunesmith.report.score_files import read_scores, write_scores
 from tunesmith.tasks.task import Scored
-from tunesmith.train.context import Setup
 from tunesmith.train.deliver.verify_export import Proof
+from tunesmith.train.engine.averaging import soup
+from tunesmith.train.engine.learner import Learner
 from tunesmith.train.engine.process import from_main
 from tunesmith.train.evaluate.evaluation import evaluate, score_with
+from tunesmith.train.evaluate.evaluator import Evaluator
 from tunesmith.train.evaluate.example_scores import scores_of_metric, whole_set_metric
 from tunesmith.train.evaluate.score import Evaluation, summarise_scores
 from tunesmith.train.log import SCORES_OF, Log
-from tunesmith.train.resume.averaging import soup
+from tunesmith.train.resume.checkpointer import Checkpointer
 from tunesmith.train.resume.restore import restore_best
 from tunesmith.train.resume.state import State
 
@@ -89,42 +91,42 @@ class FinalWeights:
         return None if self.best is None else Delivered(measurement=self.best)
 
 
-def select_weights(setup: Setup, state: State, log: Log) -> FinalWeights:
+def select_weights(evaluator: Evaluator, checkpointer: Checkpointer, state: State, log: Log) -> FinalWeights:
     """Put the weights into the model that it shall be finished with, and measure them.
 
     The best measured ones, unless an average is better on the same examples by a paired test. If they were
     measured on a part of the evaluation set, they are measured on all of it first.
     """
-    before = from_main(
-        setup.accelerator, test_scored_steps(setup.run_dir, setup.recipe_hash, state.progress.step)
-    )
+    accelerator, run_dir = checkpointer.process.accelerator, checkpointer.run_dir
+    identity, rules = checkpointer.recipe_hash, evaluator.recipe.stop
+    before = from_main(accelerator, test_scored_steps(run_dir, identity, state.progress.step))
     best = next((one for one in state.history if one.step == state.best_step), None)
     if best is None:
-        return FinalWeights(test=_test(setup, state, log), test_before=before)
+        return FinalWeights(test=_test(evaluator, run_dir, state, log), test_before=before)
 
     def put_best() -> None:
         if state.best_step is not None:
-            restore_best(setup.run_dir, setup.engine, setup.bare, state.best_step)
+            restore_best(checkpointer, state.best_step)
 
     if best.step != state.progress.step:
         put_best()
-    tried = bool(setup.recipe.run.average)
-    scores = _known_scores(setup, state)
+    tried = bool(evaluator.recipe.run.average)
+    scores = _known_scores(evaluator, state)
     named = Delivered(measurement=best).weights
-    stale = from_main(setup.accelerator, _scores_of(setup.run_dir) != named)
+    stale = from_main(accelerator, _scores_of(run_dir) != named)
     if not best.whole or stale or (tried and scores is None):
-        evaluation, newest = evaluate(setup, best.progress, whole=True)
+        evaluation, newest = evaluate(evaluator, best.progress, whole=True)
         best, scores = (
             _as_measured(best, evaluation),
-            newest.get(whole_set_metric(primary_metric(setup.recipe.stop))),
+            newest.get(whole_set_metric(primary_metric(rules))),
         )
         log.kept(evaluation, named)
-    averages = _try_averages(setup, state, scores, log, put_best) if tried else ()
-    chosen = FinalWeights(best=best, tried=averages)
-    test = _test(setup, state, log)
+    averages = dict(_averages(evaluator.learner, run_dir, state)) if tried else {}
+    chosen = FinalWeights(best=best, tried=_try_averages(evaluator, averages, state, scores, log, put_best))
+    test = _test(evaluator, run_dir, state, log)
     if test is None:
         return chosen
-    baseline, paired = _against_baseline(setup, test)
+    baseline, paired = _against_baseline(evaluator, run_dir, test)
     return replace(chosen, test=test, test_baseline=baseline, test_paired=paired, test_before=before)
 
 
@@ -141,23 +143,23 @@ def tell_test(run_dir: Path, recipe_hash: str, chosen: FinalWeights, step: int) 
         append_record(run_dir / TEST_TOLD, record, durable=True)
 
 
-def score_test_baseline(setup: Setup, path: Path) -> float:
+def score_test_baseline(evaluator: Evaluator, path: Path) -> float:
     """Keep what the model reaches on the test split before the first step; nothing is decided by it.
 
     Args:
-        setup: the parts.
+        evaluator: measures it.
         path: of the file that keeps it.
 
     Returns:
         Seconds that it took.
     """
-    if not setup.aside.test:
+    if not evaluator.eval_sets.test:
         return 0.0
     started = time.monotonic()
-    scored = score_with(setup, setup.aside.test, setup.metrics)
-    if setup.accelerator.is_main_process:
+    scored = score_with(evaluator, evaluator.eval_sets.test, evaluator.metrics)
+    if evaluator.process.is_main:
         write_scores(path, scored)
-    return float(from_main(setup.accelerator, time.monotonic() - started))
+    return float(from_main(evaluator.process.accelerator, time.monotonic() - started))
 
 
 def _as_measured(before: Measurement, evaluation: Evaluation) -> Measurement:
@@ -171,34 +173,38 @@ def _scores_of(run_dir: Path) -> str | None:
     return str(read_object(path).get("weights")) if path.exists() else None
 
 
-def _known_scores(setup: Setup, state: State) -> Scores | None:
-    kept = state.kept.get(whole_set_metric(primary_metric(setup.recipe.stop)), ())
+def _known_scores(evaluator: Evaluator, state: State) -> Scores | None:
+    kept = state.kept.get(whole_set_metric(primary_metric(evaluator.recipe.stop)), ())
     found = next((one for one in kept if one.step == state.best_step), None)
-    return found if found is not None and len(found.totals) == len(setup.eval) else None
+    return found if found is not None and len(found.totals) == len(evaluator.examples) else None
 
 
-def _averages(setup: Setup, state: State) -> Iterator[tuple[str, Values]]:
-    if setup.mean is not None:
-        yield "ema", setup.mean.values
-    members = soup(setup.run_dir, state.soup) if state.soup else None
+def _averages(learner: Learner, run_dir: Path, state: State) -> Iterator[tuple[str, Values]]:
+    if learner.mean is not None:
+        yield "ema", learner.mean.values
+    members = soup(run_dir, state.soup) if state.soup else None
     if members is not None:
         values, count = members
         yield f"soup of {count}", values
 
 
 def _try_averages(
-    setup: Setup, state: State, best: Scores | None, log: Log, put_best: Callable[[], None]
+    evaluator: Evaluator,
+    candidates: Mapping[str, Values],
+    state: State,
+    best: Scores | None,
+    log: Log,
+    put_best: Callable[[], None],
 ) -> tuple[AverageTrial, ...]:
     """Measure every average; the surest gain, if there is one, stays in the model."""
-    metric, first = whole_set_metric(primary_metric(setup.recipe.stop)), state.history[0]
-    single = leaves(setup.recipe.stop)
-    candidates = dict(_averages(setup, state))
+    learner, single, first = evaluator.learner, leaves(evaluator.recipe.stop), state.history[0]
+    metric = whole_set_metric(primary_metric(single))
     tried: list[AverageTrial] = []
     evaluations: list[Evaluation] = []
     for name, values in candidates.items():
-        setup.engine.put_weights(values)
-        evaluation, newest = evaluate(setup, state.progress, whole=True)
-        clusters = setup.aside.clusters_of(split_name(metric).where)
+        learner.engine.put_weights(values)
+        evaluation, newest = evaluate(evaluator, state.progress, whole=True)
+        clusters = evaluator.eval_sets.clusters_of(split_name(metric).where)
         known = metric in newest and best is not None
         pair = paired_test(metric, newest[metric], best, clusters) if known and best is not None else None
         tried.append(AverageTrial(name=name, measurement=evaluation.measurement, pair=pair))
@@ -216,35 +222,37 @@ def _try_averages(
         return tuple(tried)
     _, winner = min(sure)
     used = Delivered(measurement=tried[winner].measurement, average=tried[winner].name)
-    setup.engine.put_weights(candidates[tried[winner].name])
+    learner.engine.put_weights(candidates[tried[winner].name])
     log.kept(evaluations[winner], used.weights)
     return tuple(replace(one, used=index == winner) for index, one in enumerate(tried))
 
 
-def _test(setup: Setup, state: State, log: Log) -> Measurement | None:
-    if not setup.aside.test:
+def _test(evaluator: Evaluator, run_dir: Path, state: State, log: Log) -> Measurement | None:
+    if not evaluator.eval_sets.test:
         return None
     with log.evaluating():
-        scored = score_with(setup, setup.aside.test, setup.metrics)
-    if setup.accelerator.is_main_process:
-        write_scores(setup.run_dir / TEST_SCORES, scored)
-    values, intervals = summarise_scores(scored, setup.metrics)
+        scored = score_with(evaluator, evaluator.eval_sets.test, evaluator.metrics)
+    if evaluator.process.is_main:
+        write_scores(run_dir / TEST_SCORES, scored)
+    values, intervals = summarise_scores(scored, evaluator.metrics)
     return Measurement(
         progress=state.progress, metrics=values, intervals=intervals, examples=len(scored), seconds=0.0
     )
 
 
-def _against_baseline(setup: Setup, test: Measurement) -> tuple[Mapping[str, float], tuple[Paired, ...]]:
+def _against_baseline(
+    evaluator: Evaluator, run_dir: Path, test: Measurement
+) -> tuple[Mapping[str, float], tuple[Paired, ...]]:
     """What the baseline reached on the test split, and the gains over it; only the first process knows."""
-    path = setup.run_dir / TEST_BASELINE
-    if not setup.accelerator.is_main_process or not path.exists():
+    path = run_dir / TEST_BASELINE
+    if not evaluator.process.is_main or not path.exists():
         return {}, ()
-    before, after = read_scores(path), read_scores(setup.run_dir / TEST_SCORES)
+    before, after = read_scores(path), read_scores(run_dir / TEST_SCORES)
     if [one.id for one in before] != [one.id for one in after]:
         return {}, ()
-    names = dict.fromkeys(("loss", *asked_metrics(setup.recipe)))
+    names = dict.fromkeys(("loss", *asked_metrics(evaluator.recipe)))
     pairs = [_pair(name, before, after, test.step) for name in names]
-    return summarise_scores(before, setup.metrics)[0], tuple(pair for pair in pairs if pair is not None)
+    return summarise_scores(before, evaluator.metrics)[0], tuple(pair for pair in pairs if pair is not None)
 
 
 def _pair(name: str, before: tuple[Scored, ...], after: tuple[Scored, ...], step: int) -> Paired | None:

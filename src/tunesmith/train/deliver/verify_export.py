@@ -16,7 +16,7 @@ from tunesmith.model.export.reopen import reopen
 from tunesmith.report.score_files import SCORES, read_scores
 from tunesmith.tasks.task import Example, Scored, Task
 from tunesmith.tasks.text.regression import Regression
-from tunesmith.train.context import Setup
+from tunesmith.train.evaluate.evaluator import Evaluator
 from tunesmith.world.memory import machine_memory, resident_bytes
 
 ROWS = 4
@@ -44,30 +44,31 @@ class Proof:
     agrees: bool | None = None
 
 
-def prove(setup: Setup, folder: Path, processor: Any, dtype: torch.dtype) -> Proof:
+def prove(evaluator: Evaluator, run_dir: Path, folder: Path, processor: Any) -> Proof:
     """Open a written folder and score a few rows of the evaluation set with it.
 
     Args:
-        setup: of the run, whose weights are those of the folder.
+        evaluator: of the run, whose weights are those of the folder.
+        run_dir: with what was measured.
         folder: of the finished model.
         processor: that the run used.
-        dtype: in which the run computed.
     """
-    rows = _rows(setup)
+    task, rows = evaluator.learner.task, _rows(evaluator.examples, run_dir)
     if not rows:
         return Proof(trouble="nothing was measured that it could be compared with")
-    if not _fits(setup.bare):
+    if not _fits(evaluator.learner.model):
         return Proof(trouble="there is no memory for a second copy of the weights")
     measured = sum(known.loss for _, known in rows) / sum(known.count for _, known in rows)
-    regression = isinstance(setup.task, Regression)
+    regression = isinstance(task, Regression)
     try:
-        model = reopen(folder, setup.task.auto_model, regression=regression).eval()
-        scored = _score(setup.task, model, [example for example, _ in rows])
+        model = reopen(folder, task.auto_model, regression=regression).eval()
+        scored = _score(task, model, [example for example, _ in rows])
     except Exception as error:  # whatever keeps anybody from opening it
         reason = describe_error(error).splitlines()[0][:240]
         return Proof(measured, None, f"it does not open: {reason}", agrees=False)
     found = sum(one.loss for one in scored) / sum(one.count for one in scored)
-    exact = dtype == torch.float32 and {p.dtype for p in model.parameters()} <= {torch.float32}
+    whole = {p.dtype for p in model.parameters()} <= {torch.float32}
+    exact = whole and evaluator.learner.dtype == torch.float32
     off = NEAR if exact else NEAR_ROUNDED
     near = math.isclose(found, measured, rel_tol=off, abs_tol=off)
     if not (near or (math.isnan(found) and math.isnan(measured))):
@@ -78,13 +79,13 @@ def prove(setup: Setup, folder: Path, processor: Any, dtype: torch.dtype) -> Pro
     return Proof(measured, found, agrees=True)
 
 
-def _rows(setup: Setup) -> list[tuple[Example, Scored]]:
+def _rows(examples: Sequence[Example], run_dir: Path) -> list[tuple[Example, Scored]]:
     """The shortest evaluation rows, with what the weights that were kept scored on them."""
-    path = setup.run_dir / SCORES
+    path = run_dir / SCORES
     if not path.exists():
         return []
     known = {one.id: one for one in read_scores(path)}
-    pairs = [(example, known[example["id"]]) for example in setup.eval if example["id"] in known]
+    pairs = [(example, known[example["id"]]) for example in examples if example["id"] in known]
     return sorted(pairs, key=lambda pair: (pair[0].get("length", 1), pair[0]["id"]))[:ROWS]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any, TypeVar, cast
@@ -23,6 +23,7 @@ from accelerate.utils import (
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.run import Run
 from tunesmith.train.engine.zero import skip_shared_memory_op
+from tunesmith.train.supervise.heartbeat import Pulse
 from tunesmith.world.environment import World, read_world
 from tunesmith.world.threads import exported_threads, threads_per_process, usable_cores
 
@@ -32,27 +33,39 @@ AFTER_THE_WATCH = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessContext:
-    """Where this process computes.
+class Process:
+    """This process among the others, and where it computes.
 
     Attributes:
         accelerator: knows the device and the other processes.
         world: rank and size.
         threads: this process computes with.
         profile: Accelerate's ``mixed_precision``.
+        pulse: what this process tells of itself, and whether it was asked to leave.
     """
 
     accelerator: Accelerator
     world: World
     threads: int
     profile: str
+    pulse: Pulse = field(default_factory=Pulse)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it is the first of all, which speaks and writes for them."""
+        return bool(self.accelerator.is_main_process)
+
+    def together(self, phase: str, act: Callable[[], T]) -> T:
+        """Do a part of the preparation; see ``Pulse.together``."""
+        return self.pulse.together(self.accelerator, phase, act)
 
 
-def join_processes(run: Run, *, beside: int = 0) -> ProcessContext:
+def join_processes(run: Run, pulse: Pulse | None = None, *, beside: int = 0) -> Process:
     """Join the other processes, take a share of the cores, and seed every random number.
 
     Args:
         run: the recipe's section.
+        pulse: what this process tells of itself.
         beside: further processes on this machine that compute meanwhile, if there is nothing but its cores.
     """
     world = read_world(os.environ)
@@ -66,7 +79,7 @@ def join_processes(run: Run, *, beside: int = 0) -> ProcessContext:
     profile = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     accelerator = _join(world, profile, patience=run.deadline + AFTER_THE_WATCH)
     seed_everything(run.seed, world.rank)
-    return ProcessContext(accelerator, world, threads, profile)
+    return Process(accelerator, world, threads, profile, pulse or Pulse())
 
 
 def _join(world: World, profile: str, *, patience: float) -> Accelerator:

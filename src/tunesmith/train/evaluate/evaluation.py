@@ -18,8 +18,8 @@ from tunesmith.prepare.eval_sets import EvalSets
 from tunesmith.recipe.check.metric_names import asked_metrics, contrasts, set_metrics, stop_metrics
 from tunesmith.tasks.language.positions import by_position
 from tunesmith.tasks.task import Example, Scored
-from tunesmith.train.context import Setup
 from tunesmith.train.engine.process import from_main
+from tunesmith.train.evaluate.evaluator import Evaluator
 from tunesmith.train.evaluate.example_scores import scores_by_metric
 from tunesmith.train.evaluate.graders import graded
 from tunesmith.train.evaluate.harness import with_harness
@@ -30,7 +30,7 @@ Intervals = dict[str, tuple[float, float]]
 
 
 def evaluate(
-    setup: Setup,
+    evaluator: Evaluator,
     progress: Progress,
     history: History = (),
     kept: Comparands | None = None,
@@ -43,7 +43,7 @@ def evaluate(
     grows until more rows would not change what is done.
 
     Args:
-        setup: the parts.
+        evaluator: measures it.
         progress: stamped on the measurement.
         history: the measurements before; what they and the rules ask decides how many rows are needed.
         kept: what each example gave at those that the new one is compared with.
@@ -52,67 +52,62 @@ def evaluate(
     Returns:
         The evaluation, and what each example gave by the metrics that rules look at.
     """
-    started = time.monotonic()
+    started, recipe, accelerator = time.monotonic(), evaluator.recipe, evaluator.process.accelerator
     others = {
-        name: score_with(setup, rows, set_metrics(setup.recipe, name))
-        for name, rows in setup.aside.sets.items()
+        name: score_with(evaluator, rows, set_metrics(recipe, name))
+        for name, rows in evaluator.eval_sets.sets.items()
     }
-    harness = with_harness(setup)
-    auto = setup.recipe.eval.subset == "auto" and not whole
-    size: int | None = sizes(len(setup.eval))[0] if auto else len(setup.eval)
+    asks = bool(recipe.eval.harness)
+    harness = with_harness(accelerator, evaluator.harness, evaluator.learner) if asks else ({}, {})
+    auto, rows = recipe.eval.subset == "auto" and not whole, evaluator.examples
+    size: int | None = sizes(len(rows))[0] if auto else len(rows)
     scored: list[Scored] = []
     while size is not None:
-        scored += score_with(setup, setup.eval[len(scored) : size], setup.metrics)
-        measurement = _measurement(setup, scored, others, progress, harness)
-        by_set = {"": scored, **others, **_by_slice(scored, setup)}
-        newest = scores_by_metric(setup.recipe, by_set, progress.step)
-        measurement = replace(measurement, paired=paired(kept or {}, newest, setup.aside))
+        scored += score_with(evaluator, rows[len(scored) : size], evaluator.metrics)
+        measurement = _measurement(evaluator, scored, others, progress, harness)
+        by_set = {"": scored, **others, **_by_slice(scored, evaluator)}
+        newest = scores_by_metric(recipe, by_set, progress.step)
+        measurement = replace(measurement, paired=paired(kept or {}, newest, evaluator.eval_sets))
         # processes must go on together, whatever their arithmetic makes of the last bit
-        size = (
-            from_main(setup.accelerator, next_size(history, measurement, setup.recipe.stop)) if auto else None
-        )
-    seconds = from_main(setup.accelerator, time.monotonic() - started)
+        size = from_main(accelerator, next_size(history, measurement, recipe.stop)) if auto else None
+    seconds = from_main(accelerator, time.monotonic() - started)
     return Evaluation(replace(measurement, seconds=seconds), tuple(scored)), newest
 
 
-def score_with(setup: Setup, examples: Sequence[Example], metrics: Sequence[str]) -> list[Scored]:
+def score_with(evaluator: Evaluator, examples: Sequence[Example], metrics: Sequence[str]) -> list[Scored]:
     """Score examples with the model of a run, with what the metrics need.
 
     Samples are answered to the end whatever the metrics want, since people read them.
     """
-    shown = {example["id"] for example in setup.eval[: setup.recipe.eval.samples]}
+    shown = {example["id"] for example in evaluator.examples[: evaluator.recipe.eval.samples]}
     ids = {example["id"] for example in examples} if only_equality(metrics) else set()
     scored = score(
-        setup.accelerator,
-        setup.bare,
-        setup.task,
+        evaluator.process,
+        evaluator.learner,
         examples,
         predict=predicts(metrics),
-        autocast=setup.autocast,
-        sharded=setup.engine.stage == 3,
-        pulse=setup.pulse,
         only_equal=ids - shown,
     )
     if not any(find_metric(name).needs in ("values", "any") for name in metrics):
         scored = [replace(one, values={}) for one in scored]  # files need not hold what nothing is made of
-    return graded(setup, scored, metrics)
+    return graded(evaluator.process.accelerator, evaluator.graders, scored, metrics)
 
 
 def _measurement(
-    setup: Setup,
+    evaluator: Evaluator,
     scored: Sequence[Scored],
     others: Mapping[str, Sequence[Scored]],
     progress: Progress,
     harness: tuple[Values, Intervals],
 ) -> Measurement:
-    aside, seen, rows = setup.aside, len(scored), len(setup.eval)
+    aside, seen, rows = evaluator.eval_sets, len(scored), len(evaluator.examples)
     clusters = aside.clusters[:seen] if aside.clusters is not None else None
-    values, intervals = summarise_scores(scored, setup.metrics, clusters)
-    found = [_of_set(name, rows, set_metrics(setup.recipe, name)) for name, rows in others.items()]
+    values, intervals = summarise_scores(scored, evaluator.metrics, clusters)
+    found = [_of_set(name, rows, set_metrics(evaluator.recipe, name)) for name, rows in others.items()]
     if seen == rows and aside.slices:
-        found.append(of_slices(scored, ("loss", *asked_metrics(setup.recipe)), aside))
+        found.append(of_slices(scored, ("loss", *asked_metrics(evaluator.recipe)), aside))
     found.append(harness)
-    if setup.recipe.eval.positions:
+    if evaluator.recipe.eval.positions:
         found.append(by_position(scored))
     for more, bounds in found:
         values, intervals = values | more, intervals | bounds
@@ -129,12 +124,12 @@ def _measurement(
     )
 
 
-def _by_slice(scored: Sequence[Scored], setup: Setup) -> dict[str, list[Scored]]:
+def _by_slice(scored: Sequence[Scored], evaluator: Evaluator) -> dict[str, list[Scored]]:
     """The examples of each slice that a rule names, once all rows have been scored."""
-    if len(scored) < len(setup.eval):
+    if len(scored) < len(evaluator.examples):
         return {}
-    named = dict.fromkeys(split_name(name).where for name in stop_metrics(setup.recipe))
-    found = {where: setup.aside.places(where) for where in named if where.startswith("[")}
+    named = dict.fromkeys(split_name(name).where for name in stop_metrics(evaluator.recipe))
+    found = {where: evaluator.eval_sets.places(where) for where in named if where.startswith("[")}
     return {
         where: [scored[place] for place in places] for where, places in found.items() if places is not None
     }

@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from accelerate import Accelerator
+
 from tunesmith.data.eval_splits import GroupColumns
 from tunesmith.metrics.code import passes, same_output
 from tunesmith.metrics.json_schema import json_fits, json_valid
@@ -15,7 +17,6 @@ from tunesmith.metrics.sandbox import Limits, can_be_apart
 from tunesmith.pattern import TooSlow, matched
 from tunesmith.recipe.schema.eval import Code, Eval
 from tunesmith.tasks.task import Scored
-from tunesmith.train.context import Setup
 from tunesmith.train.engine.process import on_main
 from tunesmith.train.evaluate.llm_judge import judge_answers, probe
 from tunesmith.world.signals import Leaving
@@ -66,17 +67,19 @@ def refuse_judge(section: Eval) -> None:
         )
 
 
-def graded(setup: Setup, scored: list[Scored], metrics: Sequence[str]) -> list[Scored]:
+def graded(
+    accelerator: Accelerator, graders: Mapping[str, Grader], scored: list[Scored], metrics: Sequence[str]
+) -> list[Scored]:
     """The scores with the values of those metrics; the first process finds them for all.
 
     Raises:
         UserError: what the first process raised, on every process.
         Leaving: in all of them, if it was asked to leave meanwhile.
     """
-    names = [name for name in dict.fromkeys(metrics) if name in setup.graders]
+    names = [name for name in dict.fromkeys(metrics) if name in graders]
     if not names:
         return scored
-    found = on_main(setup.accelerator, lambda: _values(setup.graders, names, scored))
+    found = on_main(accelerator, lambda: _values(graders, names, scored))
     if found is None:
         raise Leaving
     return [

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 
 from tunesmith.errors import UserError
 from tunesmith.judge.statistics.intervals import Interval
 from tunesmith.recipe.schema.eval import Eval
-from tunesmith.train.context import Setup
+from tunesmith.train.engine.learner import Learner
 from tunesmith.train.engine.process import on_main
 
 Found = tuple[dict[str, float], dict[str, Interval]]
@@ -77,24 +78,22 @@ def load_harness(section: Eval) -> Harness:
     return Harness(loaded, section.batch_size, section.limit)
 
 
-def with_harness(setup: Setup) -> Found:
-    """What the model of a run reaches in its tasks; the first process measures for all.
+def with_harness(accelerator: Accelerator, harness: Harness | None, learner: Learner) -> Found:
+    """What a model reaches in the tasks of the harness; the first process, which has it, measures for all.
 
     Where that fails nothing is measured, which one line says and rules call *unknown*.
     """
-    if not setup.recipe.eval.harness:
-        return {}, {}
-    return on_main(setup.accelerator, lambda: _measured(setup))
+    return on_main(accelerator, lambda: _measured(harness, learner))
 
 
-def _measured(setup: Setup) -> Found:
-    assert setup.harness is not None
-    tokenizer = getattr(setup.task, "tokenizer", None)
-    modes = {module: module.training for module in setup.bare.modules()}
-    setup.bare.eval()
+def _measured(harness: Harness | None, learner: Learner) -> Found:
+    assert harness is not None
+    tokenizer = getattr(learner.task, "tokenizer", None)
+    modes = {module: module.training for module in learner.model.modules()}
+    learner.model.eval()
     try:
         with _quiet(), _same_chance(), torch.no_grad():
-            return run_harness(setup.harness, setup.bare, tokenizer, setup.autocast)
+            return run_harness(harness, learner.model, tokenizer, learner.autocast)
     except Exception as problem:  # the package, its metrics and its tasks raise all kinds
         print(f"lm-evaluation-harness measured nothing: {type(problem).__name__}: {problem}", flush=True)
         return {}, {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,12 +13,14 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from tunesmith.fault import fault
-from tunesmith.judge.measurement import Measurement, Progress
+from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.statistics.intervals import metric_interval
 from tunesmith.metrics.compute import find_metric, metric_value
-from tunesmith.tasks.task import Example, Scored, Task
+from tunesmith.tasks.task import Example, Scored
+from tunesmith.train.engine.learner import Learner
+from tunesmith.train.engine.process import Process
 from tunesmith.train.evaluate.lockstep import in_lockstep
-from tunesmith.train.supervise.heartbeat import Pulse, all_gather_objects, with_heartbeat
+from tunesmith.train.supervise.heartbeat import all_gather_objects, with_heartbeat
 from tunesmith.world.signals import Leaving
 
 
@@ -29,56 +30,6 @@ class Evaluation:
 
     measurement: Measurement
     scored: tuple[Scored, ...]
-
-
-def evaluate_rows(
-    accelerator: Accelerator,
-    model: Any,
-    task: Task,
-    examples: Sequence[Example],
-    *,
-    metrics: Sequence[str],
-    progress: Progress,
-    autocast: torch.dtype | None,
-    sharded: bool = False,
-    pulse: Pulse | None = None,
-) -> Evaluation:
-    """Score every example and sum up; the result is the same on each process.
-
-    Args:
-        accelerator: knows the other processes.
-        model: not wrapped for training; its modes are left as they were.
-        task: scores.
-        examples: the evaluation set.
-        metrics: names; ``loss`` is always among the results.
-        progress: stamped on the measurement.
-        autocast: type of the arithmetic, if the weights have another.
-        sharded: whether processes hold parts of the weights, and need each other for every pass.
-        pulse: asked before each pass whether to leave.
-
-    Raises:
-        Leaving: in all processes, if one was asked to leave before its share was done.
-    """
-    started = time.monotonic()
-    scored = score(
-        accelerator,
-        model,
-        task,
-        examples,
-        predict=predicts(metrics),
-        autocast=autocast,
-        sharded=sharded,
-        pulse=pulse,
-    )
-    values, intervals = summarise_scores(scored, metrics)
-    measurement = Measurement(
-        progress=progress,
-        metrics=values,
-        intervals=intervals,
-        examples=len(scored),
-        seconds=time.monotonic() - started,
-    )
-    return Evaluation(measurement, tuple(scored))
 
 
 def predicts(metrics: Sequence[str]) -> bool:
@@ -93,35 +44,35 @@ def only_equality(metrics: Sequence[str]) -> bool:
 
 
 def score(
-    accelerator: Accelerator,
-    model: Any,
-    task: Task,
+    process: Process,
+    learner: Learner,
     examples: Sequence[Example],
     *,
     predict: bool,
-    autocast: torch.dtype | None,
-    sharded: bool = False,
-    pulse: Pulse | None = None,
     only_equal: Container[str] = (),
 ) -> list[Scored]:
     """Score every example once, spread over all processes; all of them get all scores, in order.
 
-    Arguments as in ``evaluate_rows``; ``predict`` asks for predictions, and ``only_equal`` has the ids of
-    examples
-    of which it matters only whether they equal the reference.
+    Args:
+        process: this one, asked before each pass whether to leave.
+        learner: its model is not wrapped for training, and its modes are left as they were.
+        examples: the evaluation set.
+        predict: whether predictions are wanted.
+        only_equal: ids of examples of which it matters only whether they equal the reference.
 
     Raises:
         Leaving: in all processes, if one was asked to leave before its share was done.
     """
-    pulse = pulse or Pulse()
+    accelerator, model, task = process.accelerator, learner.model, learner.task
     share_buffers(accelerator, model)
     mine = examples[accelerator.process_index :: accelerator.num_processes]
     modes = {module: module.training for module in model.modules()}
     model.eval()
+    autocast = learner.autocast
     with torch.autocast(accelerator.device.type, autocast or torch.bfloat16, enabled=autocast is not None):
         own = partial(task.score, model, mine, predict, only_equal) if mine else list
         idle = partial(task.score, model, [examples[0]], False)
-        scored = _score(accelerator, model, own, idle, sharded=sharded, pulse=pulse)
+        scored = _score(process, learner, own, idle)
     for module, training in modes.items():
         module.training = training
     together: list[Scored] = []
@@ -135,25 +86,20 @@ def score(
 
 
 def _score(
-    accelerator: Accelerator,
-    model: Any,
-    own: Callable[[], list[Scored]],
-    idle: Callable[[], object],
-    *,
-    sharded: bool,
-    pulse: Pulse,
+    process: Process, learner: Learner, own: Callable[[], list[Scored]], idle: Callable[[], object]
 ) -> Sequence[Scored | None]:
     """Of this process's examples; one ``None`` if it was asked to leave meanwhile."""
+    pulse, model = process.pulse, learner.model
 
     def work() -> list[Scored]:
         fault("evaluate")
         return own()
 
     try:
-        with with_heartbeat(model, pulse.beat if sharded else pulse.look):
-            if not sharded:
+        with with_heartbeat(model, pulse.beat if learner.sharded else pulse.look):
+            if not learner.sharded:
                 return work()
-            return in_lockstep(accelerator, model, work, idle, asked=lambda: pulse.flag.asked)
+            return in_lockstep(process.accelerator, model, work, idle, asked=lambda: pulse.flag.asked)
     except Leaving:
         return [None]
 

@@ -8,7 +8,6 @@ import torch
 from accelerate import Accelerator
 
 from tunesmith.judge.measurement import Progress
-from tunesmith.train.context import Setup
 from tunesmith.world.energy import Meter, device_meter, package_meter
 from tunesmith.world.memory import resident_bytes
 
@@ -41,25 +40,24 @@ def _own_device(accelerator: Accelerator) -> Meter | None:
 
 
 def advanced(
-    setup: Setup, before: Progress, *, tokens: int, seconds: float, joules: float | None
+    before: Progress, *, epoch: float, tokens: int, seconds: float, joules: float | None, devices: int
 ) -> Progress:
     """How far a run is after one more step.
 
     Args:
-        setup: the parts.
         before: the step.
+        epoch: where it is then.
         tokens: of the step's samples.
         seconds: since the run began.
         joules: spent by the step, if a meter tells.
+        devices: that took part.
     """
-    step = before.step + 1
-    devices = setup.accelerator.num_processes
     device_seconds = before.seconds if before.device_seconds is None else before.device_seconds
     # what was not metered from the start is not known
     metered = before.joules if before.step else before.joules or 0.0
     return Progress(
-        step=step,
-        epoch=step * setup.division.size / len(setup.train),
+        step=before.step + 1,
+        epoch=epoch,
         tokens=before.tokens + tokens,
         seconds=seconds,
         device_seconds=device_seconds + (seconds - before.seconds) * devices,

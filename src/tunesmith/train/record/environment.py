@@ -15,7 +15,7 @@ from tunesmith.plan.batch import Division
 from tunesmith.recipe.check.metric_names import asked_metrics, is_from_hub, set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.train.engine.engine import Engine
-from tunesmith.train.engine.process import ProcessContext
+from tunesmith.train.engine.process import Process
 from tunesmith.train.engine.wrap import zero_stage
 
 PACKAGES = (
@@ -34,7 +34,7 @@ PACKAGES = (
 
 
 def describe_environment(
-    place: ProcessContext, *, dtype: torch.dtype, recipe_hash: str, data: str, base: str
+    process: Process, *, dtype: torch.dtype, recipe_hash: str, data: str, base: str
 ) -> dict[str, Any]:
     """The content of ``environment.json``, but for the resources that only the end knows."""
     return {
@@ -42,13 +42,13 @@ def describe_environment(
         "host": platform.node(),
         "platform": platform.platform(),
         "processor": processor_name(),
-        "world_size": place.world.world_size,
-        "launcher": place.world.launcher,
-        "zero_stage": zero_stage(place.accelerator),
-        "mixed_precision": place.profile,
+        "world_size": process.world.world_size,
+        "launcher": process.world.launcher,
+        "zero_stage": zero_stage(process.accelerator),
+        "mixed_precision": process.profile,
         "precision": str(dtype).removeprefix("torch."),
-        "threads": place.threads,
-        "device": str(place.accelerator.device),
+        "threads": process.threads,
+        "device": str(process.accelerator.device),
         "git_commit": _commit(),
         "recipe_hash": recipe_hash,
         "data_fingerprint": data,
@@ -96,15 +96,15 @@ def _commit() -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def facts_of(place: ProcessContext, engine: Engine, division: Division) -> dict[str, Any]:
+def facts_of(process: Process, engine: Engine, division: Division) -> dict[str, Any]:
     """What a continuation has to share with the part before it to be exact to the last bit."""
     return {
-        "processes": place.accelerator.num_processes,
+        "processes": process.accelerator.num_processes,
         "engine": engine.name,
         "stage": engine.stage,
         "micro_batch_size": division.micro,
-        "threads": place.threads,
+        "threads": process.threads,
         "torch": str(torch.__version__),
         "processor": processor_name(),
-        "device": place.accelerator.device.type,
+        "device": process.accelerator.device.type,
     }

@@ -19,7 +19,7 @@ from tunesmith.prepare.base_model import finished_before, is_recipe, on_base_mod
 from tunesmith.recipe.dump import to_yaml
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.train.engine.process import ProcessContext, from_main, on_main
+from tunesmith.train.engine.process import Process, from_main, on_main
 from tunesmith.train.resume.exactness import ResumePolicy
 from tunesmith.train.supervise.watchdog import clear_heartbeats, preempted_early
 from tunesmith.world.signals import Leaving
@@ -47,7 +47,7 @@ class RunLease:
 
 @contextmanager
 def own_run_dir(
-    run_dir: Path, recipe: Recipe, identity: str, place: ProcessContext, *, terms: ResumePolicy
+    run_dir: Path, recipe: Recipe, identity: str, process: Process, *, terms: ResumePolicy
 ) -> Iterator[RunLease]:
     """Hold a run directory: it is this recipe's, and nobody else writes there meanwhile.
 
@@ -72,9 +72,9 @@ def own_run_dir(
                 (run_dir / "result.json").unlink(missing_ok=True)
             return done, changes
 
-        done, changes = on_main(place.accelerator, take)
+        done, changes = on_main(process.accelerator, take)
         if done is not None:
-            if place.world.is_main:
+            if process.is_main:
                 print(done, flush=True)
             yield RunLease(finished=True)
             return
@@ -82,7 +82,7 @@ def own_run_dir(
             check = checks[0] if checks else lambda: None
             yield RunLease(finished=False, check=check, changes=tuple(changes))
         except BaseException as error:
-            if place.world.is_main:
+            if process.is_main:
                 _say_how_it_ended(run_dir, error, checks[0])
             raise
 
@@ -191,14 +191,14 @@ def changes_since(run_dir: Path, made_of: Mapping[str, str], *, accept: bool) ->
     return tuple(found)
 
 
-def make_base_models(recipe: Recipe, place: ProcessContext, run_recipe: RunRecipe) -> Recipe:
+def make_base_models(recipe: Recipe, process: Process, run_recipe: RunRecipe) -> Recipe:
     """Where ``model.source`` is a recipe, run that one first, and start from the model it makes."""
     source = recipe.model.source
     if source is None or not is_recipe(source):
         return recipe
     base = load_recipe(Path(source))
-    if from_main(place.accelerator, finished_before(Path(str(base.run.dir)))) is None:
-        if place.world.is_main:
+    if from_main(process.accelerator, finished_before(Path(str(base.run.dir)))) is None:
+        if process.is_main:
             print(f"first, the base model: {source}", flush=True)
         status = run_recipe(base, Path(source).parent)
         if status == Exit.PREEMPTED:

@@ -6,26 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
-
 from tunesmith.checkpoint.manifest import checkpoint_name, newest_valid, read_manifest, verify
 from tunesmith.checkpoint.shards import read_shards
 from tunesmith.errors import UserError
-from tunesmith.train.engine.engine import Engine
-from tunesmith.train.resume.averaging import RunningMean, put_mean
+from tunesmith.train.engine.averaging import put_mean
+from tunesmith.train.resume.checkpointer import Checkpointer
 from tunesmith.train.resume.snapshot import restore, restore_weights
 from tunesmith.train.resume.state import State, from_plain_state
 
 
 def load_checkpoint(
-    run_dir: Path,
-    accelerator: Accelerator,
-    engine: Engine,
-    model: Any,
-    mean: RunningMean | None = None,
-    *,
-    before: int | None = None,
-    weights_only: bool = False,
+    checkpointer: Checkpointer, *, before: int | None = None, weights_only: bool = False
 ) -> tuple[State, list[str]]:
     """Restore the newest whole checkpoint, or the newest of those before a step.
 
@@ -38,17 +29,19 @@ def load_checkpoint(
     Raises:
         UserError: if there are checkpoints, and none is whole: starting over would hide the loss.
     """
-    folder, problems = newest_valid(run_dir / "checkpoints", before=before)
+    learner, saved = checkpointer.learner, checkpointer.run_dir / "checkpoints"
+    folder, problems = newest_valid(saved, before=before)
     if folder is None and problems:
         raise UserError(
             f"every checkpoint of this run is damaged: {'; '.join(problems[:3])}",
-            where=str(run_dir / "checkpoints"),
+            where=str(saved),
             hint="restore them from a backup, or start over in a new directory with `--fresh`",
         )
     if folder is None:
         return State(), []
-    put_mean(mean, read_shards(folder, "mean") if mean is not None else {})
-    plain = restore(folder, engine, model, accelerator.process_index, weights_only=weights_only)
+    put_mean(learner.mean, read_shards(folder, "mean") if learner.mean is not None else {})
+    rank = checkpointer.process.accelerator.process_index
+    plain = restore(folder, learner.engine, learner.model, rank, weights_only=weights_only)
     return from_plain_state(plain), problems
 
 
@@ -64,13 +57,13 @@ def saved_recipe(run_dir: Path, step: int) -> str | None:
     return None if found is None else str(found)
 
 
-def restore_best(run_dir: Path, engine: Engine, model: Any, step: int) -> None:
+def restore_best(checkpointer: Checkpointer, step: int) -> None:
     """Put the weights of the best measurement back into the model.
 
     Raises:
         UserError: if they are damaged.
     """
-    folder = run_dir / "best" / checkpoint_name(step)
+    folder = checkpointer.run_dir / "best" / checkpoint_name(step)
     problems = verify(folder)
     if problems:
         raise UserError(
@@ -78,4 +71,4 @@ def restore_best(run_dir: Path, engine: Engine, model: Any, step: int) -> None:
             where=str(folder),
             hint="restore the folder from a backup, or start over in a new directory with `--fresh`",
         )
-    restore_weights(folder, engine, model)
+    restore_weights(folder, checkpointer.learner.engine, checkpointer.learner.model)

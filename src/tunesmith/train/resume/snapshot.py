@@ -24,8 +24,8 @@ from tunesmith.checkpoint.shards import (
     write_tensors,
 )
 from tunesmith.fault import fault
+from tunesmith.train.engine.averaging import RunningMean, share_of
 from tunesmith.train.engine.engine import Engine
-from tunesmith.train.resume.averaging import RunningMean, share_of
 
 T = TypeVar("T")
 
