@@ -93,7 +93,7 @@ def step(
     hands = assign_micro_batches(range(8), lengths, division, accelerator.process_index)
     settings: dict[str, Any] = {"learning_rate": 1.0, "clip": None, "asked": Interrupts()}
     result = train_step(
-        accelerator,
+        Process(accelerator, World(), 1, "no"),
         learner,
         [task.collate([examples[i] for i in hand]) for hand in hands],
         **{"clock": lambda: 10.0 + accelerator.process_index, **settings, **options},

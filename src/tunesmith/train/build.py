@@ -74,8 +74,8 @@ def build(parts: PreparedInputs, process: Process, run_dir: Path, recipe_hash: s
     baseline = resident_bytes()
     fault("load")
     learner = _learner(parts, process)
-    seed_everything(recipe.run.seed, process.world.rank)
-    division = division_of(parts, accelerator.num_processes)
+    seed_everything(recipe.run.seed, process.mesh.dp_rank)
+    division = division_of(parts, process.mesh.dp_size)
     return Setup(
         recipe=recipe,
         process=process,
@@ -226,7 +226,7 @@ def arithmetic_of(parts: PreparedInputs, process: Process, model: Any) -> Arithm
             name: (true_size(parameter), parameter.requires_grad)
             for name, parameter in model.named_parameters()
         },
-        processes=process.accelerator.num_processes,
+        processes=process.mesh.dp_size,
         dtype=str(dtype_of(parts, process)).removeprefix("torch."),
         threads=process.threads,
         device=str(process.accelerator.device),

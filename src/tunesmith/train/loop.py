@@ -73,7 +73,7 @@ def train(  # noqa: PLR0912, PLR0915
         setup.division,
         samples_of=setup.order.places,
         steps=steps,
-        rank=process.accelerator.process_index,
+        rank=process.mesh.dp_rank,
         workers=recipe.data.workers,
         seed=recipe.run.seed,
     ):
@@ -87,7 +87,7 @@ def train(  # noqa: PLR0912, PLR0915
         rate = learning_rate(before.step, total_steps, recipe.optimizer) * state.trouble.factor
         try:
             result = train_step(
-                process.accelerator,
+                process,
                 learner,
                 batches,
                 learning_rate=rate,

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 
 from tunesmith.fault import fault
 from tunesmith.tasks.task import Batch
 from tunesmith.train.engine.learner import Learner
+from tunesmith.train.engine.mesh import sum_over_dp
+from tunesmith.train.engine.process import Process
 from tunesmith.train.supervise.interrupts import Interrupts
 
 
@@ -46,7 +47,7 @@ class StepResult:
 
 
 def train_step(
-    accelerator: Accelerator,
+    process: Process,
     learner: Learner,
     batches: Sequence[Batch],
     *,
@@ -63,7 +64,7 @@ def train_step(
     tokens are spread.
 
     Args:
-        accelerator: knows the other processes.
+        process: this one, among the others.
         learner: the engine's gradients are at zero, and left at zero.
         batches: this process's micro-batches.
         learning_rate: of this step.
@@ -72,9 +73,10 @@ def train_step(
         asked: what this process was asked for.
         loss_bound: a larger loss is not learnt from, where the engine lets its gradient be dropped.
     """
+    accelerator, dp_size = process.accelerator, process.mesh.dp_size
     device, engine, task = accelerator.device, learner.engine, learner.task
     counts = [sum(len(batch["labels"]) for batch in batches), *asked.counts()]
-    supervised, *wishes = _sum_over_processes(accelerator, counts)
+    supervised, *wishes = sum_over_dp(accelerator, counts)
     loss_total = torch.zeros((), device=device, dtype=torch.float64)
     for index, batch in enumerate(batches):
         inputs = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
@@ -83,10 +85,10 @@ def train_step(
             with _autocast(device, learner.autocast):
                 sums = task.loss(engine.model, inputs)
             fault("backward")
-            # Data parallelism averages gradients over processes: times their number, it is the sum.
-            accelerator.backward(engine.scaled(sums.loss * (accelerator.num_processes / supervised)))
+            # Data parallelism averages gradients over its shares: times their number, it is the sum.
+            accelerator.backward(engine.scaled(sums.loss * (dp_size / supervised)))
         loss_total += sums.loss.detach().double()
-    loss, seconds = _sum_over_processes(accelerator, [float(loss_total), clock()])
+    loss, seconds = sum_over_dp(accelerator, [float(loss_total), clock()])
     loss /= supervised
     fault("update")
     learn = math.isfinite(loss) and loss <= loss_bound
@@ -98,15 +100,8 @@ def train_step(
         updated=update.applied,
         rescaled=update.rescaled,
         asked=Interrupts(*(wish > 0 for wish in wishes)),
-        seconds=seconds / accelerator.num_processes,
+        seconds=seconds / dp_size,
     )
-
-
-def _sum_over_processes(accelerator: Accelerator, values: Sequence[float]) -> list[float]:
-    if accelerator.num_processes == 1:
-        return [float(value) for value in values]
-    total = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
-    return [float(value) for value in accelerator.reduce(total, reduction="sum").tolist()]
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:

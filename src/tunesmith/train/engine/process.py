@@ -22,6 +22,7 @@ from accelerate.utils import (
 
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.run import Run
+from tunesmith.train.engine.mesh import Mesh, mesh_of
 from tunesmith.train.engine.zero import skip_shared_memory_op
 from tunesmith.train.supervise.heartbeat import Pulse
 from tunesmith.world.environment import World, read_world
@@ -49,6 +50,11 @@ class Process:
     threads: int
     profile: str
     pulse: Pulse = field(default_factory=Pulse)
+
+    @property
+    def mesh(self) -> Mesh:
+        """Where it stands on each axis along which the run is spread."""
+        return mesh_of(self.accelerator)
 
     @property
     def is_main(self) -> bool:

@@ -15,6 +15,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from tunesmith.model.tune.select import block_stack
 from tunesmith.train.engine.engine import Moments, Name, Update
+from tunesmith.train.engine.mesh import mesh_of
 
 SMALLEST_SCALE = 1.0
 
@@ -44,7 +45,7 @@ class Replicated:
         """``single``, ``ddp`` or ``fsdp2``."""
         if self.sharded:
             return "fsdp2"
-        return "ddp" if self.accelerator.num_processes > 1 else "single"
+        return "ddp" if mesh_of(self.accelerator).dp_size > 1 else "single"
 
     @property
     def stage(self) -> int:

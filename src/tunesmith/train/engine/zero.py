@@ -18,6 +18,7 @@ from accelerate import Accelerator
 
 from tunesmith.errors import UserError
 from tunesmith.train.engine.engine import Moments, Name, Update
+from tunesmith.train.engine.mesh import mesh_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +196,7 @@ def settle(accelerator: Accelerator, clip: float | None) -> None:
     # Micro-batches are summed by the step, which divides the loss once; DeepSpeed is told of none of it.
     config["gradient_accumulation_steps"] = 1
     config["train_micro_batch_size_per_gpu"] = 1
-    config["train_batch_size"] = accelerator.num_processes
+    config["train_batch_size"] = mesh_of(accelerator).dp_size
     config["steps_per_print"] = 2**62
 
 

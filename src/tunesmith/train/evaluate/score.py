@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from tunesmith.fault import fault
@@ -18,6 +17,7 @@ from tunesmith.judge.statistics.intervals import metric_interval
 from tunesmith.metrics.compute import find_metric, metric_value
 from tunesmith.tasks.task import Example, Scored
 from tunesmith.train.engine.learner import Learner
+from tunesmith.train.engine.mesh import Mesh
 from tunesmith.train.engine.process import Process
 from tunesmith.train.evaluate.lockstep import in_lockstep
 from tunesmith.train.supervise.heartbeat import all_gather_objects, with_heartbeat
@@ -64,8 +64,8 @@ def score(
         Leaving: in all processes, if one was asked to leave before its share was done.
     """
     accelerator, model, task = process.accelerator, learner.model, learner.task
-    share_buffers(accelerator, model)
-    mine = examples[accelerator.process_index :: accelerator.num_processes]
+    share_buffers(process.mesh, model)
+    mine = examples[process.mesh.dp_rank :: process.mesh.dp_size]
     modes = {module: module.training for module in model.modules()}
     model.eval()
     autocast = learner.autocast
@@ -104,12 +104,12 @@ def _score(
         return [None]
 
 
-def share_buffers(accelerator: Accelerator, model: Any) -> None:
+def share_buffers(mesh: Mesh, model: Any) -> None:
     """Give every process the first one's buffers, which are those that are saved.
 
     Each process moves its running statistics by its own samples; between two steps they differ.
     """
-    if accelerator.num_processes > 1:
+    if mesh.dp_size > 1:
         for buffer in model.buffers():
             torch.distributed.broadcast(buffer, src=0)
 
