@@ -62,8 +62,9 @@ def prepare(folder: Path, rows: int) -> None:
 
 def ours(folder: Path, steps: int) -> dict[str, list[float]]:
     """Train through tunesmith's own command path; seconds and losses of each step from its log."""
+    from tunesmith.prepare.base_model import PlannedRun
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.train.run import run_recipe
+    from tunesmith.train.run import run_recipes
 
     recipe = {
         "task": "causal-lm",
@@ -84,7 +85,7 @@ def ours(folder: Path, steps: int) -> dict[str, list[float]]:
     path.write_text(json.dumps(recipe))
     (folder / "eval.jsonl").write_text((folder / "rows.jsonl").read_text().splitlines()[0] + "\n")
     loaded = load_recipe(path)
-    run_recipe(loaded, folder)
+    run_recipes([PlannedRun(loaded, folder)])
     lines = (Path(str(loaded.run.dir)) / "metrics.jsonl").read_text().splitlines()
     train = [record for record in map(json.loads, lines) if record["kind"] == "train"]
     return {"ends": [r["seconds"] for r in train], "losses": [r["loss"] for r in train]}

@@ -38,10 +38,10 @@ def main(file: str, arguments: Sequence[str] | None = None) -> NoReturn:
         launched_by(os.getpid(), *announced(os.environ))  # before it can go away unseen
         command = read_command(file, sys.argv[1:] if arguments is None else arguments)
         from tunesmith.train.record.variants import compare_variants
-        from tunesmith.train.run import run_recipe
+        from tunesmith.train.run import run_recipes
 
-        for recipe in command.recipes:
-            status = run_recipe(recipe, command.folder, command.terms)
+        for recipes in command.recipes:
+            status = run_recipes(recipes, command.terms)
             if status:
                 return status
         if command.variants:

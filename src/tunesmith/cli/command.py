@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.errors import UserError
+from tunesmith.prepare.base_model import PlannedRun, base_models_first, finished_before
 from tunesmith.recipe.load import load_with_variants
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.train.resume.exactness import ResumePolicy
@@ -19,14 +20,13 @@ class Command:
     """A checked request.
 
     Attributes:
-        recipes: to be run one after the other: the recipe, or its variants.
-        folder: of the recipe's file.
+        recipes: to be run one after the other: the recipe, or its variants, each with the recipes in front
+            that make the models it starts from.
         variants: name and run directory of each, if they are variants.
         terms: on which runs that were begun before go on.
     """
 
-    recipes: tuple[Recipe, ...]
-    folder: Path
+    recipes: tuple[tuple[PlannedRun, ...], ...]
     variants: tuple[tuple[str, Path], ...]
     terms: ResumePolicy
 
@@ -51,14 +51,22 @@ def read_command(file: str, arguments: Sequence[str]) -> Command:
         several = [(name, _in_folder(each, fresh / name)) for name, each in several]
     elif several:
         _refuse_single_run(base)
-    return Command(
-        recipes=tuple(each for _, each in several) or (recipe,),
-        folder=path.resolve().parent,
-        variants=tuple((name, Path(str(each.run.dir))) for name, each in several),
-        terms=ResumePolicy(
-            accept_changes="--accept-changes" in arguments, weights_only="--weights-only" in arguments
-        ),
+    terms = ResumePolicy(
+        accept_changes="--accept-changes" in arguments, weights_only="--weights-only" in arguments
     )
+    wanted = tuple(each for _, each in several) or (recipe,)
+    return Command(
+        recipes=tuple(_planned(each, path.resolve().parent, terms) for each in wanted),
+        variants=tuple((name, Path(str(each.run.dir))) for name, each in several),
+        terms=terms,
+    )
+
+
+def _planned(recipe: Recipe, folder: Path, terms: ResumePolicy) -> tuple[PlannedRun, ...]:
+    """The recipe with its base models' in front; a finished run needs none, nor that they can be read."""
+    if not terms.accept_changes and finished_before(Path(str(recipe.run.dir))) is not None:
+        return (PlannedRun(recipe, folder),)
+    return base_models_first(recipe, folder)
 
 
 def free_folder(folder: Path) -> Path:

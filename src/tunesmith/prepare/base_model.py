@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,40 @@ from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.errors import UserError
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRun:
+    """A recipe to be run.
+
+    Attributes:
+        recipe: resolved.
+        folder: of its file.
+        source: its file as the next recipe names it, which starts from the model that it makes; empty for
+            a recipe that was asked for.
+    """
+
+    recipe: Recipe
+    folder: Path
+    source: str = ""
+
+
+def base_models_first(recipe: Recipe, folder: Path) -> tuple[PlannedRun, ...]:
+    """The recipe, and before it those that make the models it starts from, in the order in which they run.
+
+    Raises:
+        UserError: every mistake in one of them, or if one starts from itself.
+    """
+    found = [PlannedRun(recipe, folder)]
+    while is_recipe(source := found[0].recipe.model.source or ""):
+        if Path(source).resolve() in {Path(one.source).resolve() for one in found if one.source}:
+            raise UserError(
+                "the base model is made by a recipe that starts from its own model",
+                source,
+                "name a model, or another recipe, in its `model.source`",
+            )
+        found.insert(0, PlannedRun(load_recipe(Path(source)), Path(source).parent, source))
+    return tuple(found)
 
 
 def finished_before(run_dir: Path) -> str | None:

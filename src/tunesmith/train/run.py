@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,11 @@ from tunesmith.errors import Exit
 from tunesmith.fault import fault
 from tunesmith.model.digest import base_digest
 from tunesmith.plan.arithmetic import plan_text
+from tunesmith.prepare.base_model import PlannedRun, on_base_model
 from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.preview import preview
 from tunesmith.recipe.dump import recipe_hash, to_yaml
-from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.report.page import write_report
 from tunesmith.train.async_eval import mailbox
 from tunesmith.train.async_eval.handover import restore_queue
@@ -31,13 +32,13 @@ from tunesmith.train.context import Setup
 from tunesmith.train.deliver.finish import finish, resources_of, result_of, status_of
 from tunesmith.train.deliver.reselect import judged_again
 from tunesmith.train.deliver.select_weights import FinalWeights, tell_test
-from tunesmith.train.engine.process import Process, join_processes, on_main
+from tunesmith.train.engine.process import on_main
 from tunesmith.train.log import SCORES_OF, Log, open_log
 from tunesmith.train.loop import save_state, train
 from tunesmith.train.measure import planned_evaluation_step
 from tunesmith.train.record.environment import describe_environment, remote_code
 from tunesmith.train.record.rows import record_order
-from tunesmith.train.record.trackers import refuse_missing_trackers, tracked
+from tunesmith.train.record.trackers import tracked
 from tunesmith.train.recover import (
     RollbackRequested,
     StepTooLarge,
@@ -50,15 +51,14 @@ from tunesmith.train.resume.exactness import ResumePolicy, continuation_of, cont
 from tunesmith.train.resume.ownership import (
     OTHER_BASE,
     OTHER_ROWS,
-    RunLease,
+    OwnedRun,
     changes_since,
-    make_base_models,
-    own_run_dir,
+    own_in_turn,
+    refuse_unmade,
 )
 from tunesmith.train.resume.restore import load_checkpoint, saved_facts, saved_recipe
 from tunesmith.train.resume.save import open_saver, wait_for_saver
 from tunesmith.train.resume.state import State
-from tunesmith.train.supervise.heartbeat import Pulse
 from tunesmith.train.supervise.interrupts import listener
 from tunesmith.train.supervise.watchdog import LEFT_EARLY, leave_at_once, watching
 from tunesmith.world.environment import read_world
@@ -67,15 +67,15 @@ from tunesmith.world.signals import Leaving, listen
 EXACTLY = ResumePolicy()
 
 
-def run_recipe(recipe: Recipe, folder: Path, terms: ResumePolicy = EXACTLY) -> int:
-    """One recipe from data to report, in this process; the others do the same.
+def run_recipes(recipes: Sequence[PlannedRun], terms: ResumePolicy = EXACTLY) -> int:
+    """Recipes from data to report, in this process; the others do the same.
 
-    The same recipe again goes on where it ended, and a finished one only says so.
+    The last is the one that was asked for, and those before it make the models that it starts from. The same
+    again goes on where it ended, and what is finished only says so.
 
     Args:
-        recipe: resolved; ``run.dir`` is where everything goes.
-        folder: of the recipe's file.
-        terms: on which it goes on, if it was begun before.
+        recipes: each starts from the model that the one before makes; ``run.dir`` is where everything goes.
+        terms: on which the last goes on, if it was begun before.
 
     Returns:
         The exit status.
@@ -84,39 +84,43 @@ def run_recipe(recipe: Recipe, folder: Path, terms: ResumePolicy = EXACTLY) -> i
         UserError: for anything that the user must change.
     """
     silence_libraries()
-    with listen(partial(leave_at_once, read_world(os.environ))) as stop_flag:
+    world, status = read_world(os.environ), int(Exit.FINISHED)
+    with listen(partial(leave_at_once, world)) as stop_flag:
         stop_flag.waiting = True
-        process = join_processes(recipe.run, Pulse(stop_flag), beside=int(recipe.eval.mode == "async"))
-        run_dir, identity = Path(str(recipe.run.dir)), recipe_hash(recipe)
         try:
-            with own_run_dir(run_dir, recipe, identity, process, terms=terms) as held:
+            with ExitStack() as stack:
+                waiting = list(own_in_turn(recipes, terms, stop_flag, stack))
                 stop_flag.waiting = False
-                if held.finished:
-                    return Exit.FINISHED
-                refuse_missing_trackers(recipe.run.trackers)
-                recipe = make_base_models(recipe, process, run_recipe)
-                with watching(process.pulse, process.world, run_dir, recipe.run.deadline, held.check):
-                    return _run_owned(recipe, folder, process, identity, held=held, terms=terms)
+                while waiting:
+                    run = waiting.pop()
+                    deadline = run.planned.recipe.run.deadline
+                    with watching(run.process.pulse, world, run.run_dir, deadline, run.lease.check):
+                        status = _run_owned(run)
+                    run.release()
+                    if waiting:
+                        refuse_unmade(run.planned, status)
         except Leaving:
-            if process.is_main:
+            if world.is_main:
                 print(LEFT_EARLY, flush=True)
             return Exit.PREEMPTED
+    return status
 
 
-def _run_owned(
-    recipe: Recipe, folder: Path, process: Process, identity: str, *, held: RunLease, terms: ResumePolicy
-) -> int:
-    run_dir, accelerator, pulse = Path(str(recipe.run.dir)), process.accelerator, process.pulse
+def _run_owned(run: OwnedRun) -> int:
+    process, held, run_dir = run.process, run.lease, run.run_dir
+    accelerator, pulse, folder = process.accelerator, process.pulse, run.planned.folder
+    recipe, identity = on_base_model(run.planned.recipe), recipe_hash(run.planned.recipe)
+    process.take_threads()
     parts = process.together("prepare", lambda: prepare(recipe, folder, look=pulse.look))
     made_of = {
         "data": parts.report.fingerprint,
         "base": process.together("prepare", lambda: on_main(accelerator, partial(base_digest, recipe.model))),
     }
-    since = partial(changes_since, run_dir, made_of, accept=terms.accept_changes)
+    since = partial(changes_since, run_dir, made_of, accept=run.terms.accept_changes)
     changes = (*held.changes, *on_main(accelerator, since))
     saver = open_saver(accelerator, recipe.run, held.check)
     setup = process.together("load", partial(build, parts, process, run_dir, identity, saver=saver))
-    state = process.together("continue", lambda: _continue(setup, terms, changes))
+    state = process.together("continue", lambda: _continue(setup, run.terms, changes))
     pulse.begun = True
     held.check()
     about = _write_beginning(parts, setup, folder, base=made_of["base"])

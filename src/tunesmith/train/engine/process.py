@@ -61,6 +61,10 @@ class Process:
         """Whether it is the first of all, which speaks and writes for them."""
         return bool(self.accelerator.is_main_process)
 
+    def take_threads(self) -> None:
+        """Compute with its own number of threads, whatever another recipe has set meanwhile."""
+        torch.set_num_threads(self.threads)
+
     def together(self, phase: str, act: Callable[[], T]) -> T:
         """Do a part of the preparation; see ``Pulse.together``."""
         return self.pulse.together(self.accelerator, phase, act)

@@ -1,8 +1,8 @@
-"""Before a run: is this directory ours, and does its base model have to be made first?"""
+"""Before a run: is this directory ours, and which recipes have to be run before it?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +15,16 @@ from tunesmith.checkpoint.manifest import checkpoints
 from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.checkpoint.run_dir import make_private, recover, refuse_links
 from tunesmith.errors import Exit, UserError, describe_error
-from tunesmith.prepare.base_model import finished_before, is_recipe, on_base_model, read_object
-from tunesmith.recipe.dump import to_yaml
-from tunesmith.recipe.load import load_recipe
+from tunesmith.prepare.base_model import PlannedRun, finished_before, read_object
+from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.train.engine.process import Process, from_main, on_main
+from tunesmith.train.engine.process import Process, from_main, join_processes, on_main
+from tunesmith.train.record.trackers import refuse_missing_trackers
 from tunesmith.train.resume.exactness import ResumePolicy
+from tunesmith.train.supervise.heartbeat import Pulse
 from tunesmith.train.supervise.watchdog import clear_heartbeats, preempted_early
-from tunesmith.world.signals import Leaving
+from tunesmith.world.signals import Leaving, StopFlag
 
-RunRecipe = Callable[[Recipe, Path], int]
 MOST_SHOWN = 8
 _KNOWN = {"result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "slurm"}
 OTHER_ROWS, OTHER_BASE = "data: other rows", "base: another model than it began with"
@@ -43,6 +43,80 @@ class RunLease:
     finished: bool
     check: Callable[[], None] = lambda: None
     changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnedRun:
+    """A recipe that has something left to do, and whose run directory is ours.
+
+    Attributes:
+        planned: what is to be run.
+        process: this one, as the recipe wants it.
+        lease: of its directory.
+        terms: on which it goes on, if it was begun before.
+        release: lets go of the directory.
+    """
+
+    planned: PlannedRun
+    process: Process
+    lease: RunLease
+    terms: ResumePolicy
+    release: Callable[[], None]
+
+    @property
+    def run_dir(self) -> Path:
+        """Where everything goes."""
+        return Path(str(self.planned.recipe.run.dir))
+
+
+def own_in_turn(
+    recipes: Sequence[PlannedRun], terms: ResumePolicy, stop_flag: StopFlag, stack: ExitStack
+) -> Iterator[OwnedRun]:
+    """Each recipe that has to be run, from the last, which was asked for, to the first, which is run first.
+
+    So a run is refused before its base model is made, and nobody takes its directory meanwhile. Where one
+    is finished, those before it have nothing to do.
+
+    Args:
+        recipes: each starts from the model that the one before makes.
+        terms: of the last; the others go on exactly.
+        stop_flag: set by signals.
+        stack: holds the directories.
+
+    Raises:
+        UserError: if a directory is another's, or a run would be refused for another reason.
+    """
+    process: Process | None = None
+    for planned in reversed(recipes):
+        recipe, run_dir = planned.recipe, Path(str(planned.recipe.run.dir))
+        if process is not None:
+            if from_main(process.accelerator, finished_before(run_dir)) is not None:
+                return
+            if process.is_main:
+                print(f"first, the base model: {planned.source}", flush=True)
+        process = join_processes(recipe.run, Pulse(stop_flag), beside=int(recipe.eval.mode == "async"))
+        policy, own = (ResumePolicy() if planned.source else terms), stack.enter_context(ExitStack())
+        held = own_run_dir(run_dir, recipe, recipe_hash(recipe), process, terms=policy)
+        lease = own.enter_context(held)
+        if lease.finished:
+            return
+        refuse_missing_trackers(recipe.run.trackers)
+        yield OwnedRun(planned=planned, process=process, lease=lease, terms=policy, release=own.close)
+
+
+def refuse_unmade(base: PlannedRun, status: int) -> None:
+    """Make sure that a base model's run has come to its end.
+
+    Raises:
+        Leaving: if it was asked to leave.
+        UserError: if it failed.
+    """
+    if status == Exit.PREEMPTED:
+        raise Leaving
+    if status != Exit.FINISHED:
+        raise UserError(
+            f"the base model's run ended with status {status}", base.source, "run it by itself first"
+        )
 
 
 @contextmanager
@@ -189,25 +263,6 @@ def changes_since(run_dir: Path, made_of: Mapping[str, str], *, accept: bool) ->
             )
         found.append(change)
     return tuple(found)
-
-
-def make_base_models(recipe: Recipe, process: Process, run_recipe: RunRecipe) -> Recipe:
-    """Where ``model.source`` is a recipe, run that one first, and start from the model it makes."""
-    source = recipe.model.source
-    if source is None or not is_recipe(source):
-        return recipe
-    base = load_recipe(Path(source))
-    if from_main(process.accelerator, finished_before(Path(str(base.run.dir)))) is None:
-        if process.is_main:
-            print(f"first, the base model: {source}", flush=True)
-        status = run_recipe(base, Path(source).parent)
-        if status == Exit.PREEMPTED:
-            raise Leaving
-        if status != Exit.FINISHED:
-            raise UserError(
-                f"the base model's run ended with status {status}", source, "run it by itself first"
-            )
-    return on_base_model(recipe)
 
 
 def difference(run_dir: Path, recipe: Recipe) -> tuple[str, ...]:
