@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tunesmith.world.launcher import Process
+from tunesmith.world.launcher import ProcessIdentity
 from tunesmith.world.signals import ASKS_TO_STOP, heard_signals, listen
 
 
@@ -36,7 +36,7 @@ def test_the_end_of_a_launcher_counts_as_a_signal():
     launcher = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with listen() as flag:
         assert flag.launcher is None
-        flag.launcher = Process(launcher.pid, 0)
+        flag.launcher = ProcessIdentity(launcher.pid, 0)
         assert not flag.asked
         launcher.kill()
         deadline = time.monotonic() + 20
@@ -44,7 +44,7 @@ def test_the_end_of_a_launcher_counts_as_a_signal():
             time.sleep(0.01)
         assert flag.orphaned
         launcher.wait()
-        flag.launcher = Process(os.getpid(), 1)  # another one has its number by now
+        flag.launcher = ProcessIdentity(os.getpid(), 1)  # another one has its number by now
         assert flag.asked
 
 
@@ -56,7 +56,7 @@ def test_the_handlers_of_before_come_back():
 
 
 def test_nohup_is_minded_but_not_below_the_launcher_of_torch():
-    torchrun, launcher = {"TORCHELASTIC_RUN_ID": "x"}, Process(1, 0)
+    torchrun, launcher = {"TORCHELASTIC_RUN_ID": "x"}, ProcessIdentity(1, 0)
     assert signal.SIGHUP in heard_signals({}, None)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -22,7 +22,7 @@ _GENERATIONS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessIdentity:
     """A process, told from a later one with the same number.
 
     Attributes:
@@ -47,7 +47,7 @@ class _Stat:
 
 
 @cache
-def launched_by(pid: int, *names: str) -> Process | None:
+def launched_by(pid: int, *names: str) -> ProcessIdentity | None:
     """The launcher among the ancestors of a process; it is looked for once, as early as it is asked for.
 
     Args:
@@ -62,7 +62,7 @@ def launched_by(pid: int, *names: str) -> Process | None:
         if own is None or above is None:
             return None
         if is_launcher(_command(own.parent)):
-            return Process(own.parent, above.start)
+            return ProcessIdentity(own.parent, above.start)
         own = above
     return None
 
@@ -73,10 +73,10 @@ def announced(environ: Mapping[str, str]) -> tuple[str, ...]:
     return () if launcher == "python" else (launcher,)
 
 
-def process_of(pid: int) -> Process:
+def process_of(pid: int) -> ProcessIdentity:
     """A process by its number, as it is now."""
     seen = _stat(pid)
-    return Process(pid, 0 if seen is None else seen.start)
+    return ProcessIdentity(pid, 0 if seen is None else seen.start)
 
 
 def is_launcher(words: Sequence[str]) -> bool:

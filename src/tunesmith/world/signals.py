@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
-from tunesmith.world.launcher import Process, announced, launched_by
+from tunesmith.world.launcher import ProcessIdentity, announced, launched_by
 
 ASKS_TO_STOP = (
     signal.SIGTERM,
@@ -48,7 +48,7 @@ class StopFlag:
     """
 
     signal: str = ""
-    launcher: Process | None = None
+    launcher: ProcessIdentity | None = None
     told: bool = False
     waiting: bool = False
 
@@ -90,7 +90,7 @@ def listen(leave: Callable[[], None] | None = None) -> Iterator[StopFlag]:
             signal.signal(number, handler)
 
 
-def heard_signals(environ: Mapping[str, str], launcher: Process | None) -> tuple[signal.Signals, ...]:
+def heard_signals(environ: Mapping[str, str], launcher: ProcessIdentity | None) -> tuple[signal.Signals, ...]:
     """The signals that ask to stop here: SIGHUP does not where ``nohup`` has turned it off.
 
     But it does below torch's launcher: that one listens to it all the same, passes it on, and kills what
