@@ -114,6 +114,27 @@ def test_the_path_to_backward_is_the_one_told(root) -> None:
         assert callee in reachable(file, name), f"{file}: {name} does not call {callee}"
 
 
+def test_the_bodies_on_the_path_are_counted(root) -> None:
+    """Each calls the next by its name, or is handed it and calls that."""
+    section = (root / "ARCHITECTURE.md").read_text().split("## From the command to `backward`")[1]
+    told = re.search(r"(\w+)\s+bodies: (.*?);", section, re.DOTALL)
+    assert told is not None
+    names = re.findall(r"`(\w+)`", told[2])
+    assert told[1] == {7: "seven", 8: "eight", 9: "nine"}[len(names)]
+    bodies = {}
+    for path in (*(path for path, _ in hops(root)), root / "src" / "tunesmith" / "cli" / "messages.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                bodies.setdefault(node.name, node)
+    for name, callee in zip(names, [*names[1:], "backward"], strict=True):
+        body = bodies[name]
+        calls = {
+            ast.unparse(one.func).rsplit(".", 1)[-1] for one in ast.walk(body) if isinstance(one, ast.Call)
+        }
+        handed = [each.arg for each in body.args.args if "Callable" in ast.unparse(each.annotation or body)]
+        assert callee in calls or calls & set(handed), f"{name} does not call {callee}"
+
+
 def test_recipes_start_where_the_path_starts(root) -> None:
     recipes = sorted((root / "recipes").rglob("*.yaml"))
     assert recipes

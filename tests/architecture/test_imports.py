@@ -71,6 +71,18 @@ def test_light_rooms_never_name_torch(modules) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_starting_a_run_never_imports_training(modules) -> None:
+    """Help, a plan and a launch take a moment, and what they show is known before a run."""
+    wrong = [
+        f"{module.path}:{line}: {name}"
+        for module in modules
+        if module.room in {"launch", "search"}
+        for line, name in module.imports()
+        if name.startswith("tunesmith.train")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def run_python(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr

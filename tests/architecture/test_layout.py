@@ -2,11 +2,66 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import defaultdict
 from pathlib import Path
 
 MOST_FILES = 12
+SMALL = 60
+"""Lines below which a file has two importers, or siblings of its kind."""
+FAMILIES = {
+    "cli",
+    "cli/jobs",
+    "data/clean",
+    "data/read",
+    "judge/rules",
+    "launch/doctor",
+    "recipe/check",
+    "report/sections",
+}
+"""Folders of files of one kind: commands, formats, rules, checks, sections."""
+SINGLE = {
+    "data/lookup",
+    "data/map/rewrite",
+    "model/attention",
+    "model/export/merge",
+    "prepare/eval_sample",
+    "recipe/json_schema",
+    "recipe/locate",
+    "sources/file_glob",
+    "tasks/language/notes",
+    "train/async_eval/liveness",
+    "train/engine/optimizer",
+}
+"""Small files with one importer whose subject would be hidden in it."""
+MOST_FIELDS, MOST_PARAMETERS = 12, 8
+RECORDS = {
+    "Arithmetic",
+    "DataReport",
+    "Measurement",
+    "Metric",
+    "RunFiles",
+    "State",
+    "TaskSpec",
+}
+"""What was found, or is declared or remembered; no function is steered by it as by arguments."""
+FOREIGN = {"JobOptions", "KubernetesOptions", "KubernetesRequest", "Profile"}
+"""A field for each option of a command line, or key of a format that is not ours."""
+TOO_WIDE = {"PreparedInputs": 13, "Workload": 19}
+"""Are to become narrower, and never wider."""
+PROCESSES = {
+    "engine/mesh": "where the axes are laid out",
+    "engine/process": "who speaks for all",
+    "supervise/heartbeat": "who is heard",
+    "resume/save": "who writes which share",
+    "resume/restore": "whose random numbers",
+    "record/cost": "whose meters",
+    "record/environment": "what is written down",
+    "build": "who has whole weights",
+    "loop": "devices that are paid",
+}
+"""Where processes are counted as such; whoever means shares of the rows asks the mesh."""
 # Commands are functions named after what a person types.
 COMMANDS = "cli"
 # A rule is a function named after itself, as the section of a report is.
@@ -85,7 +140,7 @@ def part_of(name: str, room: str) -> str | None:
 
 def test_inside_a_room_imports_go_one_way(modules, root) -> None:
     orders, graph, wrong = sub_orders(root), edges(modules), []
-    assert {"launch", "recipe"} <= set(orders)
+    assert {"launch", "recipe", "train"} <= set(orders)
     for room, tiers in orders.items():
         height = {part: -number for number, tier in enumerate(tiers) for part in tier}
         present = {part for module in modules if (part := part_of(module.name, room))}
@@ -99,8 +154,6 @@ def test_inside_a_room_imports_go_one_way(modules, root) -> None:
 
 
 def test_a_public_name_stands_in_one_room(modules) -> None:
-    import ast
-
     rooms: dict[str, set[str]] = defaultdict(set)
     for module in modules:
         folder = str(folder_of(module))
@@ -111,3 +164,90 @@ def test_a_public_name_stands_in_one_room(modules) -> None:
                 rooms[node.name].add(module.room)
     shared = {name: sorted(where) for name, where in rooms.items() if len(where) > 1 and name != "main"}
     assert not shared, shared
+
+
+def stem_of(module) -> str:
+    return "/".join((*folder_of(module).parts, module.path.stem))
+
+
+def test_a_small_file_is_shared_or_has_siblings(modules) -> None:
+    importers: dict[str, set[str]] = defaultdict(set)
+    for source, targets in edges(modules).items():
+        for target in targets:
+            importers[target].add(source)
+    lonely = [
+        stem_of(module)
+        for module in modules
+        if module.text.count("\n") < SMALL
+        and module.path.stem not in {"__init__", "__main__"}
+        and len(importers[module.name]) < 2
+        and str(folder_of(module)) not in FAMILIES
+    ]
+    assert set(lonely) <= SINGLE, f"merge with the one file that imports it: {set(lonely) - SINGLE}"
+
+
+def test_no_function_takes_more_than_a_reader_can_hold(modules) -> None:
+    wide = []
+    for module in modules:
+        for function in module.functions():
+            arguments = function.args
+            names = [one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+            if len(set(names) - {"self", "cls"}) > MOST_PARAMETERS and module.room != COMMANDS:
+                wide.append(f"{module.path}:{function.lineno} {function.name}: {len(names)}")
+    assert not wide, "\n".join(wide)
+
+
+def test_no_parameter_object_is_wide(modules) -> None:
+    wide = {}
+    for module in modules:
+        if stem_of(module).startswith("recipe/schema/"):
+            continue
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                fields = sum(isinstance(one, ast.AnnAssign) for one in node.body)
+                if fields > max(MOST_FIELDS, TOO_WIDE.get(node.name, 0)):
+                    wide[node.name] = fields
+    assert set(wide) <= RECORDS | FOREIGN, wide
+
+
+def test_a_sub_room_of_train_never_takes_the_whole_setup(modules) -> None:
+    whole = [
+        stem_of(module)
+        for module in modules
+        if module.room == "train" and len(folder_of(module).parts) > 1
+        for _, name in module.imports()
+        if name.startswith("tunesmith.train.context")
+    ]
+    assert whole == []
+
+
+def test_shares_of_the_rows_are_asked_of_the_mesh(modules) -> None:
+    counting = {
+        stem_of(module).removeprefix("train/")
+        for module in modules
+        if module.room == "train"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and node.attr in {"num_processes", "process_index"}
+    }
+    assert counting <= set(PROCESSES), counting - set(PROCESSES)
+
+
+# causal_lm learns from four kinds of rows, packed or not, and generates.
+LONGER_TASKS = {"causal_lm": 300, "regression": 160}
+
+
+def test_a_task_is_read_at_one_sitting(modules) -> None:
+    def methods(node: ast.ClassDef) -> set[str]:
+        return {one.name for one in node.body if isinstance(one, ast.FunctionDef)}
+
+    tasks = {
+        module.path.stem: module.text.count("\n")
+        for module in modules
+        if module.room == "tasks"
+        for node in module.tree.body
+        if isinstance(node, ast.ClassDef) and {"encode", "collate", "loss"} <= methods(node)
+    }
+    tasks.pop("task", None)  # the interface itself
+    assert {"causal_lm", "image_classification", "regression", "sequence_classification"} <= set(tasks)
+    long = {name: lines for name, lines in tasks.items() if lines > LONGER_TASKS.get(name, 150)}
+    assert not long, long

@@ -126,8 +126,7 @@ def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], No
         head=head,
         task=task,
         packed=packed,
-        look=look,
-        longest=longest,
+        encode=partial(_rows_encoded, recipe, processor, task, longest, look),
     )
 
 
@@ -140,13 +139,11 @@ def _encode(
     head: Head,
     task: Task,
     packed: bool,
-    look: Callable[[], None],
-    longest: int,
+    encode: Callable[..., Encoded],
 ) -> PreparedInputs:
     images = TASKS[recipe.task].images
     closing = None if images else closing_token(recipe, processor, config)
 
-    encode = partial(_rows_encoded, recipe, processor, task, longest, look)
     train, held_out = encode(rows.train, closing), encode(rows.eval)
     test = encode(rows.test)
     sets = {name: encode(each) for name, each in rows.sets.items()}
