@@ -20,6 +20,10 @@ from tunesmith.recipe.check.metric_names import metric_limits
         ("f1[spam][lang=de]", "[lang=de]", "f1[spam]", "max"),
         ("mcc[lang=de]", "[lang=de]", "mcc", "max"),
         (f"hub:org/wer@{'a' * 40}", "", f"hub:org/wer@{'a' * 40}", "min"),
+        ("python:mine:cost", "", "python:mine:cost", "min"),
+        ("general/python:my.own:score", "general", "python:my.own:score", "max"),
+        ("worst/python:mine:score:min", "worst", "python:mine:score:min", "min"),
+        ("python:mine:cost:max[lang=de]", "[lang=de]", "python:mine:cost:max", "max"),
         (f"general/hub:wer@{'a' * 40}", "general", f"hub:wer@{'a' * 40}", "min"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from tunesmith.errors import UserError
 from tunesmith.train.resume.ownership import changes_since
 
-NOW = {"data": "d2", "base": "b2"}
+NOW = {"data": "d2", "base": "b2", "code": "c2"}
 
 
 def begun(folder, **about) -> None:
@@ -19,6 +19,7 @@ def begun(folder, **about) -> None:
     ("about", "words"),
     [
         ({"data_fingerprint": "d1", "base_digest": "b2"}, "the data has changed"),
+        ({"data_fingerprint": "d2", "code_digest": "c1"}, "the file of a metric has changed"),
         ({"data_fingerprint": "d2", "base_digest": "b1"}, "the base model has changed"),
     ],
 )

@@ -13,7 +13,7 @@ from tunesmith.infer.open_run import find_model, open_run
 from tunesmith.infer.progress import progress
 from tunesmith.judge.statistics.intervals import Interval
 from tunesmith.metrics.compute import find_metric
-from tunesmith.metrics.names import class_part
+from tunesmith.metrics.names import USER_PREFIX, class_part
 from tunesmith.recipe.check.metric_names import GRADED, TASK_METRICS, asked_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.suggest import did_you_mean
@@ -93,7 +93,7 @@ def evaluate_file(
         metrics=metrics,
         intervals=intervals,
         confusion=_confusion(scored, getattr(bound, "labels", ())),
-        notes=[*notes, *more],
+        notes=[*notes, *more, *_not_run(recipe)],
         scored=scored,
     )
 
@@ -106,10 +106,16 @@ def metrics_for(recipe: Recipe, rows: Measurable) -> list[str]:
     """
     answered = all(example.get("reference", True) for example in rows.examples)
     usual = [name for name in TASK_METRICS[recipe.task] if name not in GRADED and class_part(name) is None]
-    names = list(dict.fromkeys((*usual, *asked_metrics(recipe))))
+    asked = [name for name in asked_metrics(recipe) if not name.startswith(USER_PREFIX)]
+    names = list(dict.fromkeys((*usual, *asked)))
     if recipe.task == "regression":
         names.remove("loss")  # in training it is that of standardised numbers; here it would be the mse
     return names if answered else [name for name in names if not find_metric(name).needs_predictions]
+
+
+def _not_run(recipe: Recipe) -> list[str]:
+    own = [name for name in asked_metrics(recipe) if name.startswith(USER_PREFIX)]
+    return [f"`{name}` is code beside the run's recipe, and runs with that alone" for name in own]
 
 
 def _sliced(

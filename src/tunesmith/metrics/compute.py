@@ -10,17 +10,21 @@ from tunesmith.errors import UserError
 from tunesmith.metrics.hub import hub_metric
 from tunesmith.metrics.match import as_label
 from tunesmith.metrics.metric import Metric, ScoredRow, answered, total
+from tunesmith.metrics.names import USER_PREFIX
 from tunesmith.metrics.table import METRICS, declared, is_hub_metric
+from tunesmith.metrics.user import user_metric
 
 
 def find_metric(name: str) -> Metric:
-    """The declaration of a metric by its bare name: one of the table, of a class, of the hub.
+    """The declaration of a metric by its bare name: one of the table, of a class, of the hub, a user's own.
 
     Raises:
         UserError: if there is no such metric.
     """
     if is_hub_metric(name):
         return hub_metric(name)
+    if name.startswith(USER_PREFIX):
+        return user_metric(name)
     found = declared(name)
     if found is None:
         raise UserError(
@@ -43,7 +47,8 @@ def metric_value(name: str, rows: Sequence[ScoredRow]) -> float:
     """Value of a metric over scored examples.
 
     Args:
-        name: a metric of the table, of one class (``f1[spam]``), or ``hub:NAME@COMMIT`` (see ``hub.py``).
+        name: a metric of the table, of one class (``f1[spam]``), ``hub:NAME@COMMIT`` (see
+            ``hub.py``) or ``python:MODULE:NAME`` (see ``user.py``).
         rows: the examples.
 
     Returns:
@@ -51,7 +56,7 @@ def metric_value(name: str, rows: Sequence[ScoredRow]) -> float:
         (Pearson's r of constants).
 
     Raises:
-        UserError: if the metric is unknown, or a hub metric fails.
+        UserError: if the metric is unknown, or one of the hub or of the user fails.
     """
     metric = find_metric(name)
     if not rows:

@@ -16,6 +16,9 @@ HUB_PREFIXES = ("hub:", "evaluate:")
 """``hub:NAME@COMMIT`` and ``evaluate:NAME@COMMIT`` mean the same."""
 USER_PREFIX = "python:"
 """Before the module and the name of a user's own metric."""
+_USER = re.compile(
+    r"python:(?P<module>[^\W\d]\w*(?:\.[^\W\d]\w*)*):(?P<attribute>[^\W\d]\w*)(?::(?P<better>min|max))?"
+)
 _SLICE = re.compile(
     r"(?P<metric>[^\[\]]+(?:\[[^\[\]=]+\])?)\[(?P<column>[^=\[\]]+)=(?P<value>.*)\]", re.DOTALL
 )
@@ -32,6 +35,14 @@ class Measured(NamedTuple):
 
     where: str
     metric: str
+
+
+class UserPart(NamedTuple):
+    """A user's own metric: module, name there, and which way is better where it is said."""
+
+    module: str
+    attribute: str
+    better: str | None
 
 
 class Slice(NamedTuple):
@@ -52,6 +63,12 @@ def class_part(metric: str) -> tuple[str, str] | None:
     """Take ``f1[spam]`` apart, a metric and a class's label; ``None`` if it is no such name."""
     match = _OF_CLASS.fullmatch(metric)
     return None if match is None else (match["metric"], match["label"])
+
+
+def user_part(metric: str) -> UserPart | None:
+    """Take ``python:mine:cost`` or ``python:mine:regret:min`` apart; ``None`` if it is neither."""
+    match = _USER.fullmatch(metric)
+    return None if match is None else UserPart(match["module"], match["attribute"], match["better"])
 
 
 def split_name(name: str) -> Measured:

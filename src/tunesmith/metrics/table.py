@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from tunesmith.metrics.families import calibration, classes, graded, likelihood, numeric, ranking, text
 from tunesmith.metrics.metric import Direction, Metric
-from tunesmith.metrics.names import HUB_PREFIXES, USER_PREFIX, bare_metric, class_part
+from tunesmith.metrics.names import HUB_PREFIXES, bare_metric, class_part, user_part
 
 METRICS = MappingProxyType(
     {
@@ -25,7 +25,7 @@ _ERROR_RATES = ("brier_score", "cer", "charcut_mt", "mae", "mape", "mase", "rmse
 _SMALLER_IS_BETTER = frozenset(
     (*_ERROR_RATES, "word_perplexity", "byte_perplexity", "bits_per_byte", "loss", "mse", "perplexity")
 )
-_SMALLER_IN_OWN = frozenset((*_SMALLER_IS_BETTER, "cost", "error", "regret", "risk"))
+_SMALLER_IN_OWN = frozenset((*_SMALLER_IS_BETTER, "cost", "error", "min", "regret", "risk"))
 
 
 def is_hub_metric(name: str) -> bool:
@@ -53,12 +53,11 @@ def metric_direction(name: str) -> Direction:
     metric = declared(name)
     if metric is not None:
         return metric.better
-    own = name.startswith(USER_PREFIX)
-    last = name.rpartition(":")[2]
-    if own and last in ("min", "max"):
-        return "min" if last == "min" else "max"
-    bare = last.rpartition("/")[2].partition("@")[0]
-    return "min" if bare in (_SMALLER_IN_OWN if own else _SMALLER_IS_BETTER) else "max"
+    own = user_part(name)
+    if own is not None:
+        return "min" if (own.better or own.attribute) in _SMALLER_IN_OWN else "max"
+    bare = name.rpartition(":")[2].rpartition("/")[2].partition("@")[0]
+    return "min" if bare in _SMALLER_IS_BETTER else "max"
 
 
 def better_word(metric: str) -> str:

@@ -27,6 +27,7 @@ from tunesmith.model.tune.prequantized import refuse_stored
 from tunesmith.prepare.adapter_settings import closed, closing_token
 from tunesmith.prepare.eval_sample import limited
 from tunesmith.prepare.trivial_baselines import counts_of, trivial_baselines
+from tunesmith.prepare.user_metrics import load_user_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.build import TASKS, Kind
 from tunesmith.tasks.language.notes import encoding_notes
@@ -79,7 +80,7 @@ def prepare(
 
     Args:
         recipe: resolved.
-        folder: of the recipe's file, for ``python:`` sources.
+        folder: of the recipe's file, for ``python:`` sources and metrics.
         plain: whether a configuration will do that is known without transformers, where there is one.
         look: called between parts and rows; may raise, to leave.
 
@@ -98,6 +99,7 @@ def prepare(
 
 def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], None]) -> PreparedInputs:
     kind = TASKS[recipe.task]
+    load_user_metrics(recipe, folder)
     rows = load_rows(recipe.data, kind.needs, recipe.run.seed, folder=folder, evaluation=recipe.eval)
     look()
     rows = limited(rows, recipe.eval.limit, recipe.run.seed)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.machinery
 import inspect
 import itertools
-import sys
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.sources.address import PythonAddress
-from tunesmith.suggest import did_you_mean, nearest_names
+from tunesmith.sources.own_code import on_path, own_module, raised_inside
+from tunesmith.suggest import did_you_mean
+
+MEND = "mend that code, or its `arguments`"
 
 
 def call_for_rows(
@@ -45,7 +43,7 @@ def call_for_rows(
     Raises:
         UserError: no such module or function, arguments that do not fit, or an exception inside it.
     """
-    with _on_path(folder):
+    with on_path(folder):
         function = _find(address, folder, where)
         _check_arguments(function, address, arguments, where)
         try:
@@ -58,31 +56,11 @@ def call_for_rows(
         except UserError:
             raise
         except Exception as error:
-            raise _raised_inside(error, address, where) from error
-
-
-@contextmanager
-def _on_path(folder: Path) -> Iterator[None]:
-    entry = str(folder.absolute())
-    sys.path.insert(0, entry)
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        if entry in sys.path:
-            sys.path.remove(entry)
+            raise raised_inside(error, str(address), where, MEND) from error
 
 
 def _find(address: PythonAddress, folder: Path, where: str) -> Callable[..., Any]:
-    _refuse_shadowed(address, folder, where)
-    try:
-        module = importlib.import_module(address.module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{address.module}.".startswith(f"{error.name}."):
-            raise _raised_inside(error, address, where) from error
-        raise _no_module(address, folder, where) from error
-    except Exception as error:
-        raise _raised_inside(error, address, where) from error
+    module = own_module(address.module, str(address), folder, where, MEND)
     function = getattr(module, address.function, None)
     if not callable(function):
         names = [
@@ -95,29 +73,6 @@ def _find(address: PythonAddress, folder: Path, where: str) -> Callable[..., Any
             did_you_mean(address.function, names, "functions there"),
         )
     return function  # type: ignore[no-any-return]
-
-
-def _refuse_shadowed(address: PythonAddress, folder: Path, where: str) -> None:
-    """A module of the same name from elsewhere must not answer in place of the recipe's own."""
-    top = address.module.partition(".")[0]
-    spec = importlib.machinery.PathFinder.find_spec(top, [str(folder.absolute())])
-    loaded = sys.modules.get(top)
-    if spec is None or spec.origin is None or loaded is None:
-        return
-    origin = getattr(loaded, "__file__", None)
-    if origin is None or Path(origin).resolve() != Path(spec.origin).resolve():
-        raise UserError(
-            f"`{spec.origin}` cannot be imported, because another module is called `{top}` ({origin})",
-            where,
-            "rename the file, and the source with it",
-        )
-
-
-def _no_module(address: PythonAddress, folder: Path, where: str) -> UserError:
-    files = [path.stem for path in sorted(folder.glob("*.py"))]
-    close = nearest_names(address.module, files, 1)
-    hint = f"did you mean `{close[0]}`?" if close else f"put {address.module}.py into {folder}, or install it"
-    return UserError(f"there is no module `{address.module}`", where, hint)
 
 
 def _check_arguments(
@@ -151,11 +106,3 @@ def _no_end(address: PythonAddress, where: str) -> UserError:
         where,
         "write `first: N` for the first N of them, or return a list",
     )
-
-
-def _raised_inside(error: BaseException, address: PythonAddress, where: str) -> UserError:
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "importlib" not in frame.filename and frame.filename != __file__]
-    place = f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
-    reason = f"{type(error).__name__}: {error}".strip().removesuffix(":")
-    return UserError(f"`{address}` raised {reason[:300]}{place}", where, "mend that code, or its `arguments`")

@@ -28,6 +28,7 @@ from tunesmith.model.digest import base_digest
 from tunesmith.prepare.base_model import read_object
 from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import prepare
+from tunesmith.prepare.user_metrics import code_digest
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.train.async_eval import mailbox
@@ -188,6 +189,12 @@ def _evaluator_of(run_dir: Path, recipe: Recipe, about: Mapping[str, Any], proce
             "the base model is not the one that the run has",
             str(run_dir),
             f"bring the same `{recipe.model.source}` to this machine; what is scored here hangs on it",
+        )
+    if code_digest(recipe, Path(str(about["folder"]))) != about.get("code_digest", ""):
+        raise UserError(
+            "the file of a metric is not the one that the run has",
+            str(run_dir),
+            f"bring the same code to `{about['folder']}` on this machine",
         )
     saver = open_saver(process.accelerator, recipe.run, lambda: None)
     make = partial(build, parts, process, run_dir, str(about["recipe_hash"]), saver=saver)

@@ -21,6 +21,7 @@ from tunesmith.prepare.base_model import PlannedRun, on_base_model
 from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.preview import preview
+from tunesmith.prepare.user_metrics import code_digest, metric_code
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.report.page import write_report
 from tunesmith.train.async_eval import mailbox
@@ -115,6 +116,7 @@ def _run_owned(run: OwnedRun) -> int:
     made_of = {
         "data": parts.report.fingerprint,
         "base": process.together("prepare", lambda: on_main(accelerator, partial(base_digest, recipe.model))),
+        "code": code_digest(recipe, folder),
     }
     since = partial(changes_since, run_dir, made_of, accept=run.terms.accept_changes)
     changes = (*held.changes, *on_main(accelerator, since))
@@ -186,6 +188,9 @@ def _write_beginning(parts: PreparedInputs, setup: Setup, folder: Path, *, base:
     about = describe_environment(process, dtype=learner.dtype, recipe_hash=identity, data=data, base=base)
     about["folder"] = str(folder.absolute())
     about["remote_code"] = remote_code(parts.recipe)
+    if code := metric_code(parts.recipe, folder):
+        about["own_code"] = [f"{name}@{digest}" for name, digest in code.items()]
+        about["code_digest"] = code_digest(parts.recipe, folder)
     about["trained_parameters"] = sum(count for count, _ in arithmetic.trained.values())
     if process.is_main:
         write_text(run_dir / "recipe.yaml", to_yaml(parts.recipe))

@@ -8,6 +8,7 @@ from pathlib import Path
 from tunesmith.errors import UserError
 from tunesmith.prepare.check.model import check_model
 from tunesmith.prepare.check.rows import check_rows
+from tunesmith.prepare.user_metrics import missing_files, user_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 
 
@@ -21,9 +22,15 @@ def check_inputs(recipe: Recipe, folder: Path) -> tuple[list[UserError], list[st
     Returns:
         The mistakes, and what was not looked at, with the reason.
     """
+    of_metrics = missing_files(recipe, folder)
+    uncalled = [f"`{name}` is code, which is not called" for name in user_metrics(recipe)]
     of_rows, unseen_rows = check_rows(recipe, folder)
     of_model, unseen_model = check_model(recipe)
-    return [*of_rows, *of_model, *missing_packages(recipe)], [*unseen_rows, *unseen_model]
+    return [*of_metrics, *of_rows, *of_model, *missing_packages(recipe)], [
+        *unseen_rows,
+        *unseen_model,
+        *uncalled,
+    ]
 
 
 def missing_packages(recipe: Recipe) -> list[UserError]:

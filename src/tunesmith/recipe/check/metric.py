@@ -6,7 +6,17 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-from tunesmith.metrics.names import HARNESS, WORST, Slice, class_part, slice_name, slice_of, split_name
+from tunesmith.metrics.names import (
+    HARNESS,
+    USER_PREFIX,
+    WORST,
+    Slice,
+    class_part,
+    slice_name,
+    slice_of,
+    split_name,
+    user_part,
+)
 from tunesmith.recipe.check.metric_names import (
     GENERATION,
     GRADED,
@@ -107,6 +117,12 @@ def check_metric(
         averages = [one for one in given if one.endswith(f"_{name}")]
         what = f"metric `{name}` is of one class here, and none is named"
         yield Problem(path, what, f'write `"{name}[LABEL]"`, or {any_of(averages)}', at)
+        return
+    if name.startswith(USER_PREFIX):
+        if user_part(name) is None:
+            what = f"`{shorten(name)}` names no metric of your own"
+            hint = "write `python:MODULE:NAME`, for NAME in MODULE.py beside the recipe"
+            yield Problem(path, what, hint, at)
         return
     if is_from_hub(name):
         what = f"metric `{shorten(name)}` is code from the hub and runs here, so that it needs its commit"

@@ -63,7 +63,10 @@ class Eval(Section):
     every: EveryField = Field(
         default=Every(count=1, unit="epochs"), description="`auto`: often early, rarely late, at most 5 %."
     )
-    metrics: tuple[str, ...] = Field(default=(), description="Beside `loss`; default: the task's own.")
+    metrics: tuple[str, ...] = Field(
+        default=(),
+        description="Beside `loss`; default: the task's own. `python:MODULE:NAME` is one of yours.",
+    )
     baseline: Flag = True
     mode: Literal["inline", "async", "follower"] = Field(
         default="inline",

@@ -22,6 +22,8 @@ NAMES = {
     "base_digest": "digest of the base model",
     "git_commit": "commit",
     "remote_code": "code from the hub",
+    "own_code": "code from the recipe's folder",
+    "code_digest": "digest of that code",
     "working_folder": "started in",
     "folder": "folder of the recipe",
 }

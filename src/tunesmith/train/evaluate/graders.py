@@ -12,7 +12,9 @@ from accelerate import Accelerator
 
 from tunesmith.data.eval_splits import GroupColumns
 from tunesmith.metrics.code import passes, same_output
+from tunesmith.metrics.compute import each_value, find_metric
 from tunesmith.metrics.json_schema import json_fits, json_valid
+from tunesmith.metrics.names import USER_PREFIX
 from tunesmith.metrics.sandbox import Limits, can_be_apart
 from tunesmith.pattern import TooSlow, matched
 from tunesmith.recipe.schema.eval import Code, Eval
@@ -76,6 +78,7 @@ def graded(
         UserError: what the first process raised, on every process.
         Leaving: in all of them, if it was asked to leave meanwhile.
     """
+    graders = {**graders, **_of_user(metrics)}
     names = [name for name in dict.fromkeys(metrics) if name in graders]
     if not names:
         return scored
@@ -86,6 +89,12 @@ def graded(
         replace(one, given={**one.given, **{name: values[index] for name, values in found.items()}})
         for index, one in enumerate(scored)
     ]
+
+
+def _of_user(metrics: Sequence[str]) -> dict[str, Grader]:
+    """The user's own metrics that are means over examples: the first process asks for each example once."""
+    own = [find_metric(name) for name in dict.fromkeys(metrics) if name.startswith(USER_PREFIX)]
+    return {metric.name: partial(each_value, metric) for metric in own if metric.each is not None}
 
 
 def _values(

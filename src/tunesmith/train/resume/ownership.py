@@ -28,6 +28,7 @@ from tunesmith.world.signals import Leaving, StopFlag
 MOST_SHOWN = 8
 _KNOWN = {"result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "slurm"}
 OTHER_ROWS, OTHER_BASE = "data: other rows", "base: another model than it began with"
+OTHER_CODE = "code: a metric of yours has another file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,7 @@ def _refuse_strangers(run_dir: Path) -> None:
 
 CHANGED = {
     "data": ("data_fingerprint", "the data has", "the rows", OTHER_ROWS),
+    "code": ("code_digest", "the file of a metric has", "the file", OTHER_CODE),
     "base": ("base_digest", "the base model has", "the base model", OTHER_BASE),
 }
 """Of what a run is made of: its key in ``environment.json``, and words for a change."""
@@ -240,7 +242,7 @@ def changes_since(run_dir: Path, made_of: Mapping[str, str], *, accept: bool) ->
 
     Args:
         run_dir: of the run.
-        made_of: hashes of the rows (``data``) and of the base model (``base``) as they are now.
+        made_of: hashes of the rows (``data``), of the base model (``base``) and of metrics' files (``code``).
         accept: whether the command wants to go on all the same.
 
     Raises:
@@ -252,8 +254,8 @@ def changes_since(run_dir: Path, made_of: Mapping[str, str], *, accept: bool) ->
     before, found = read_object(environment), []
     for name, digest in made_of.items():
         key, subject, things, change = CHANGED[name]
-        if before.get(key, digest if name == "base" else None) == digest:
-            continue  # runs of older versions do not say which base they began with
+        if before.get(key, None if name == "data" else digest) == digest:
+            continue  # runs of older versions say neither base nor code
         if not accept:
             raise UserError(
                 f"{subject} changed since this run was begun, so it cannot be continued",
