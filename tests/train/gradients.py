@@ -18,13 +18,14 @@ from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunesmith.data.row import Row
+from tunesmith.metrics.compute import predicts
 from tunesmith.model.processors import train_tokenizer
 from tunesmith.plan.batch import assign_micro_batches, divide
 from tunesmith.tasks.language.causal_lm import CausalLM
 from tunesmith.train.engine.learner import Learner
 from tunesmith.train.engine.process import Process
 from tunesmith.train.engine.wrap import wrap_model
-from tunesmith.train.evaluate.score import predicts, score, summarise_scores
+from tunesmith.train.evaluate.score import score, summarise_scores
 from tunesmith.train.step import StepResult, train_step
 from tunesmith.train.supervise.interrupts import Interrupts
 from tunesmith.world.environment import World

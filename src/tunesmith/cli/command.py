@@ -8,9 +8,9 @@ from pathlib import Path
 
 from tunesmith.errors import UserError
 from tunesmith.prepare.base_model import PlannedRun, base_models_first, finished_before
+from tunesmith.prepare.check.changes import ResumePolicy
 from tunesmith.recipe.load import load_with_variants
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.train.resume.exactness import ResumePolicy
 
 FLAGS = ("--fresh", "--accept-changes", "--weights-only")
 

@@ -95,8 +95,8 @@ def plan_text(
 
 def _on_cluster(recipe: Recipe, path: Path, cluster: Cluster, *, whole_table: bool) -> list[str]:
     from tunesmith.prepare.base_model import on_base_model
+    from tunesmith.prepare.check.refusals import refuse_as_run
     from tunesmith.prepare.estimate import estimate
-    from tunesmith.train.refusals import refuse_as_run
 
     sixteen = "float16" if cluster.device.name.startswith(("V100", "T4")) else "bfloat16"
     dtype = sixteen if recipe.model.dtype == "auto" else recipe.model.dtype
@@ -113,9 +113,10 @@ def _on_profile(
 ) -> list[str]:
     from tunesmith.plan.arithmetic import plan_text
     from tunesmith.prepare.base_model import on_base_model
+    from tunesmith.prepare.check.changes import directory_taken
+    from tunesmith.prepare.check.refusals import refuse_as_run
     from tunesmith.prepare.describe import describe
     from tunesmith.prepare.estimate import estimate
-    from tunesmith.train.refusals import directory_taken, refuse_as_run
 
     place = _place(recipe, profile, auto=auto)
     seen = estimate(on_base_model(recipe), Path(path).resolve().parent, dtype=place.dtype)

@@ -43,6 +43,11 @@ def load_metrics(names: Sequence[str]) -> None:
             import sacrebleu  # noqa: F401
 
 
+def predicts(metrics: Sequence[str]) -> bool:
+    """Whether any of the metrics needs predictions: generation, for language models."""
+    return any(find_metric(name).needs_predictions for name in metrics)
+
+
 def metric_value(name: str, rows: Sequence[ScoredRow]) -> float:
     """Value of a metric over scored examples.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ from tunesmith.checkpoint.saver import Saver
 from tunesmith.data.row_order import RowOrder
 from tunesmith.errors import UserError
 from tunesmith.fault import fault
-from tunesmith.judge.check_rules import check_evidence, check_rules
 from tunesmith.metrics.compute import load_metrics
 from tunesmith.model.export.save import output_layer, unfold_target_scale
 from tunesmith.model.load import load_model, load_outline, set_padding
@@ -26,10 +24,11 @@ from tunesmith.model.tune.prequantized import stored_bits
 from tunesmith.model.tune.quantize import refuse_sharded, true_size
 from tunesmith.model.tune.select import is_head
 from tunesmith.plan.arithmetic import Arithmetic
+from tunesmith.prepare.check.refusals import refuse_rules
 from tunesmith.prepare.describe import describe, division_of, measured_metrics, steps_of
-from tunesmith.prepare.eval_sets import EvalSets, make_eval_sets
+from tunesmith.prepare.eval_sets import make_eval_sets
 from tunesmith.prepare.inputs import PreparedInputs
-from tunesmith.recipe.check.metric_names import all_metrics, set_metrics
+from tunesmith.recipe.check.metric_names import set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.task import Task
 from tunesmith.tasks.text.regression import Regression
@@ -231,34 +230,3 @@ def arithmetic_of(parts: PreparedInputs, process: Process, model: Any) -> Arithm
         threads=process.threads,
         device=str(process.accelerator.device),
     )
-
-
-def refuse_rules(
-    recipe: Recipe, metrics: Sequence[str], examples: int, aside: EvalSets, *, deepspeed: bool = False
-) -> None:
-    """Make sure that every rule can be judged by what will be measured.
-
-    Args:
-        recipe: names rules.
-        metrics: of the evaluation set.
-        examples: of the evaluation set.
-        aside: slices that are measured apart.
-        deepspeed: whether that trains.
-
-    Raises:
-        UserError: for the first that cannot.
-    """
-    slices = {part: part[0] in aside.telling for part in aside.slices}
-    problems = [
-        *check_rules(recipe.stop, all_metrics(recipe, ("loss", *metrics), slices)),
-        *check_evidence(recipe.stop, examples, aside.sizes),
-    ]
-    if problems:
-        first = problems[0]
-        raise UserError(first.what, ".".join(str(part) for part in first.path), first.hint)
-    if deepspeed and recipe.safety.spike == "skip":
-        raise UserError(
-            "DeepSpeed cannot leave out a step whose gradient is finite",
-            "safety.spike",
-            "write `back` or `stop`, or choose a profile without DeepSpeed",
-        )

@@ -18,6 +18,7 @@ from tunesmith.fault import fault
 from tunesmith.model.digest import base_digest
 from tunesmith.plan.arithmetic import plan_text
 from tunesmith.prepare.base_model import PlannedRun, on_base_model
+from tunesmith.prepare.check.changes import OTHER_BASE, OTHER_ROWS, ResumePolicy, changes_since
 from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.preview import preview
@@ -48,15 +49,8 @@ from tunesmith.train.recover import (
     roll_back,
     with_micro,
 )
-from tunesmith.train.resume.exactness import ResumePolicy, continuation_of, continuation_text
-from tunesmith.train.resume.ownership import (
-    OTHER_BASE,
-    OTHER_ROWS,
-    OwnedRun,
-    changes_since,
-    own_in_turn,
-    refuse_unmade,
-)
+from tunesmith.train.resume.exactness import continuation_of, continuation_text
+from tunesmith.train.resume.ownership import OwnedRun, own_in_turn, refuse_unmade
 from tunesmith.train.resume.restore import load_checkpoint, saved_facts, saved_recipe
 from tunesmith.train.resume.save import open_saver, wait_for_saver
 from tunesmith.train.resume.state import State

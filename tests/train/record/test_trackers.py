@@ -16,8 +16,9 @@ import pytest
 from tunesmith.checkpoint.atomic import write_text
 from tunesmith.checkpoint.journal import append_record
 from tunesmith.errors import UserError
+from tunesmith.prepare.check.trackers import refuse_missing_trackers
 from tunesmith.recipe.schema.run import Tracker
-from tunesmith.train.record.trackers import refuse_missing_trackers, tracked
+from tunesmith.train.record.trackers import tracked
 
 Points = dict[str, list[tuple[int, float]]]
 

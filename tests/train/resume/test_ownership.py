@@ -8,8 +8,8 @@ import pytest
 from tunesmith.checkpoint.lock import owner_of
 from tunesmith.errors import Exit, UserError
 from tunesmith.prepare.base_model import base_models_first
+from tunesmith.prepare.check.changes import ResumePolicy
 from tunesmith.recipe.load import load_recipe
-from tunesmith.train.resume.exactness import ResumePolicy
 from tunesmith.train.resume.ownership import own_in_turn, refuse_unmade
 from tunesmith.world.signals import Leaving, StopFlag
 

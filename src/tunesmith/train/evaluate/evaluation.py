@@ -11,7 +11,7 @@ from tunesmith.judge.measurement import History, Measurement, Progress
 from tunesmith.judge.schedule.subset import next_size, sizes
 from tunesmith.judge.statistics.example_scores import Scores
 from tunesmith.judge.statistics.paired import Paired
-from tunesmith.metrics.compute import find_metric
+from tunesmith.metrics.compute import find_metric, predicts
 from tunesmith.metrics.names import WORST, slice_name, slice_part, split_name
 from tunesmith.metrics.table import metric_direction
 from tunesmith.prepare.eval_sets import EvalSets
@@ -23,7 +23,7 @@ from tunesmith.train.evaluate.evaluator import Evaluator
 from tunesmith.train.evaluate.example_scores import scores_by_metric
 from tunesmith.train.evaluate.graders import graded
 from tunesmith.train.evaluate.harness import with_harness
-from tunesmith.train.evaluate.score import Evaluation, only_equality, predicts, score, summarise_scores
+from tunesmith.train.evaluate.score import Evaluation, only_equality, score, summarise_scores
 
 Values = dict[str, float]
 Intervals = dict[str, tuple[float, float]]

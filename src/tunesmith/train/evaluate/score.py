@@ -32,11 +32,6 @@ class Evaluation:
     scored: tuple[Scored, ...]
 
 
-def predicts(metrics: Sequence[str]) -> bool:
-    """Whether any of the metrics needs predictions: generation, for language models."""
-    return any(find_metric(name).needs_predictions for name in metrics)
-
-
 def only_equality(metrics: Sequence[str]) -> bool:
     """Whether all that the metrics want of a prediction is whether it equals the reference."""
     found = [find_metric(name) for name in metrics]

@@ -8,41 +8,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 from tunesmith.checkpoint.atomic import make_folder
 from tunesmith.checkpoint.run_dir import TRACKERS
-from tunesmith.errors import UserError
+from tunesmith.prepare.check.trackers import whole_tracker
 from tunesmith.recipe.schema.run import Tracker, TrackerName
 
 PATIENCE = 30.0
 """Seconds that the end of a run waits for its trackers."""
 SHORT_PATIENCE = 3.0
 """The same when the run was asked to leave; what is not handed over then is when the run goes on."""
-_PACKAGES = {
-    "tensorboard": ("tensorboard",),
-    "mlflow": ("mlflow", "sqlalchemy", "alembic"),
-    "wandb": ("wandb",),
-    "trackio": ("trackio",),
-}
-
-
-def refuse_missing_trackers(trackers: Sequence[TrackerName | Tracker]) -> None:
-    """Make sure that every tracker's package is here.
-
-    Raises:
-        UserError: for the first that is not.
-    """
-    for one in map(_whole, trackers):
-        missing = [package for package in _PACKAGES[one.name] if not _is_here(package)]
-        if missing:
-            install = "pip install trackio" if one.name == "trackio" else "pip install 'tunesmith[trackers]'"
-            raise UserError(
-                f"tracker `{one.name}` needs the package `{missing[0]}`, which is not installed",
-                "run.trackers",
-                f"{install}, or take `{one.name}` away",
-            )
 
 
 @contextmanager
@@ -68,7 +44,7 @@ def tracked(
         nonlocal patience
         patience = min(patience, SHORT_PATIENCE)
 
-    started = [_start(one, run_dir, patience) for one in map(_whole, trackers)] if main else []
+    started = [_start(one, run_dir, patience) for one in map(whole_tracker, trackers)] if main else []
     try:
         yield hurry
     finally:
@@ -101,16 +77,6 @@ def _start(one: Tracker, run_dir: Path, patience: float) -> subprocess.Popen[byt
         env=tracker_environment(os.environ, folder.resolve()),
         start_new_session=True,  # an interrupt from the keyboard is the run's; this sees it end
     )
-
-
-def _whole(one: TrackerName | Tracker) -> Tracker:
-    return one if isinstance(one, Tracker) else Tracker(name=one)
-
-
-def _is_here(package: str) -> bool:
-    """A folder of that name, such as W&B's own for its files, is no package."""
-    spec = find_spec(package)
-    return spec is not None and spec.origin is not None
 
 
 _CALM = {

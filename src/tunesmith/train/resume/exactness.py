@@ -24,19 +24,6 @@ WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class ResumePolicy:
-    """What the command allows.
-
-    Attributes:
-        accept_changes: go on although the recipe or the rows changed what is learnt.
-        weights_only: leave the optimiser's state and the random numbers behind.
-    """
-
-    accept_changes: bool = False
-    weights_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Continuation:
     """How a run went on.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.train.refusals import refuse_plain_text
+from tunesmith.prepare.check.refusals import refuse_plain_text
 
 
 def test_answers_are_asked_of_rows_that_have_none():

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from tunesmith.errors import UserError
+from tunesmith.judge.check_rules import check_evidence, check_rules
+from tunesmith.metrics.compute import predicts
 from tunesmith.model.tune.quantize import refuse_sharded
 from tunesmith.prepare.check.inputs import missing_packages
+from tunesmith.prepare.check.trackers import refuse_missing_trackers
 from tunesmith.prepare.describe import measured_metrics
-from tunesmith.prepare.eval_sets import make_eval_sets
+from tunesmith.prepare.eval_sets import EvalSets, make_eval_sets
 from tunesmith.prepare.inputs import PreparedInputs
-from tunesmith.recipe.check.metric_names import set_metrics
-from tunesmith.recipe.dump import recipe_hash
+from tunesmith.recipe.check.metric_names import all_metrics, set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.language.packable import class_of
 from tunesmith.tasks.task import Example
-from tunesmith.train.build import refuse_rules
-from tunesmith.train.evaluate.score import predicts
-from tunesmith.train.record.trackers import refuse_missing_trackers
-from tunesmith.train.resume.exactness import ResumePolicy
-from tunesmith.train.resume.ownership import changes_of_recipe
 
 
 def refuse_as_run(parts: PreparedInputs, *, deepspeed: bool = False, zero_stage: int = 0) -> None:
@@ -83,10 +79,32 @@ def _refuse_recomputation(parts: PreparedInputs) -> None:
         )
 
 
-def directory_taken(recipe: Recipe) -> UserError | None:
-    """Why the run directory cannot be this recipe's; ``None`` if it is free, or holds this very run."""
-    try:
-        changes_of_recipe(Path(str(recipe.run.dir)), recipe, recipe_hash(recipe), ResumePolicy())
-    except UserError as problem:
-        return problem
-    return None
+def refuse_rules(
+    recipe: Recipe, metrics: Sequence[str], examples: int, aside: EvalSets, *, deepspeed: bool = False
+) -> None:
+    """Make sure that every rule can be judged by what will be measured.
+
+    Args:
+        recipe: names rules.
+        metrics: of the evaluation set.
+        examples: of the evaluation set.
+        aside: slices that are measured apart.
+        deepspeed: whether that trains.
+
+    Raises:
+        UserError: for the first that cannot.
+    """
+    slices = {part: part[0] in aside.telling for part in aside.slices}
+    problems = [
+        *check_rules(recipe.stop, all_metrics(recipe, ("loss", *metrics), slices)),
+        *check_evidence(recipe.stop, examples, aside.sizes),
+    ]
+    if problems:
+        first = problems[0]
+        raise UserError(first.what, ".".join(str(part) for part in first.path), first.hint)
+    if deepspeed and recipe.safety.spike == "skip":
+        raise UserError(
+            "DeepSpeed cannot leave out a step whose gradient is finite",
+            "safety.spike",
+            "write `back` or `stop`, or choose a profile without DeepSpeed",
+        )

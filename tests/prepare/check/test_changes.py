@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.train.resume.ownership import changes_since
+from tunesmith.prepare.check.changes import changes_since
 
 NOW = {"data": "d2", "base": "b2", "code": "c2"}
 
