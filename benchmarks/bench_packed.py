@@ -19,6 +19,8 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+
 ROOT = Path(__file__).resolve().parents[1]
 INSTRUCTION = "Name the kind of the question. " * 40
 """Some 280 tokens that all rows open with, as a system prompt may."""
@@ -54,24 +56,24 @@ def prepare(dtype: str, rows: int, instruction: str) -> tuple[Any, Any, list[Any
     from tunesmith.model.processors import load_tokenizer
     from tunesmith.model.tune.apply import apply_tune
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.tasks.build import TASKS
+    from tunesmith.recipe.tasks.fields import needs_of
     from tunesmith.tasks.language.causal_lm import CausalLM
 
     prompt = f"data.train.prompt={instruction}What kind of question is this? {{question}}"
     recipe = load_recipe(ROOT / "recipes" / "gpt_sft.yaml", [prompt])
-    loaded = load_rows(recipe.data, TASKS["causal-lm"].needs, 0)
+    loaded = load_rows(recipe.data, needs_of(CAUSAL_LM), 0)
     task = CausalLM(tokenizer=load_tokenizer(recipe.model, (), encoder=False), max_length=2048)
-    head = Head("AutoModelForCausalLM")
+    head = Head(CAUSAL_LM)
     narrow = getattr(torch, dtype)
     model, fresh = load_model(recipe.model, head, load_config(recipe.model, head), narrow)
-    tuned = apply_tune(model, recipe.tune, auto_model=head.auto_model, fresh=fresh, dtype=narrow)
+    tuned = apply_tune(model, recipe.tune, task=head.task, fresh=fresh, dtype=narrow)
     return task, tuned.model, [task.encode(row) for row in loaded.train[:rows]]
 
 
 def learn(task: Any, model: Any, batch: Any) -> None:
     """A forward and a backward pass."""
-    sums = task.loss(model, batch)
-    (sums.loss / sums.count).backward()
+    loss = task.loss(model, batch)
+    (loss.total / batch.count).backward()
 
 
 def compare(work: Callable[[], object], rounds: int, ways: Mapping[str, Way]) -> None:

@@ -22,6 +22,8 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+
 WARM = 2
 BATCH = 8
 RATE = 1e-3
@@ -43,15 +45,15 @@ def prepare(folder: Path, rows: int) -> None:
     from tunesmith.model.load import Head, load_config, load_model
     from tunesmith.model.processors import load_tokenizer
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.tasks.build import TASKS
+    from tunesmith.recipe.tasks.fields import needs_of
 
     recipe = load_recipe(ROOT / "recipes" / "gpt_sft.yaml")
-    loaded = load_rows(recipe.data, TASKS["causal-lm"].needs, 0)
+    loaded = load_rows(recipe.data, needs_of(CAUSAL_LM), 0)
     with (folder / "rows.jsonl").open("w") as file:
         for row in loaded.train[:rows]:
             messages = [{"role": "system", "content": SYSTEM}, *row.fields["messages"]]
             file.write(json.dumps({"messages": messages}) + "\n")
-    head = Head("AutoModelForCausalLM")
+    head = Head(CAUSAL_LM)
     model, _ = load_model(recipe.model, head, load_config(recipe.model, head), torch.float32)
     assert isinstance(model, AutoModelForCausalLM._model_mapping[type(model.config)])
     model.save_pretrained(folder / "base")

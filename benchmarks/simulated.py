@@ -18,6 +18,7 @@ from tunesmith.plan.devices import parse_cluster
 from tunesmith.plan.render import table_lines
 from tunesmith.plan.workload import Lengths, Workload
 from tunesmith.recipe.schema.tune import Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
 
 EIGHT: dict[str, Any] = {
     "model_type": "llama",
@@ -45,7 +46,7 @@ CASES = (
 
 def job_of(values: dict[str, Any], rank: int, again: bool, micro: int) -> Workload:
     """A job on such a model; made-up data."""
-    outline, dimensions = param_shapes_of(values, "AutoModelForCausalLM"), dimensions_of(values)
+    outline, dimensions = param_shapes_of(values, CAUSAL_LM), dimensions_of(values)
     assert outline is not None
     tune = Tune(lora=Lora(rank=rank)) if rank else Tune()
     return Workload(

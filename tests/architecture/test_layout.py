@@ -11,6 +11,7 @@ MOST_FILES = 12
 SMALL = 60
 """Lines below which a file has two importers, or siblings of its kind."""
 FAMILIES = {
+    "recipe/tasks",  # a file a family of tasks
     "cli",
     "cli/jobs",
     "data/clean",

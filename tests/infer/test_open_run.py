@@ -49,7 +49,7 @@ def test_other_folders_are_no_runs(tmp_path) -> None:
 
 def test_the_recipe_is_read_without_its_data(language_run) -> None:
     recipe = read_recipe(language_run)
-    assert recipe.task == "causal-lm"
+    assert recipe.task.name == "causal-lm"
     assert recipe.data.train[0].source == "/nowhere/gone.jsonl"
 
 

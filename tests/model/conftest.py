@@ -9,6 +9,8 @@ import torch
 from tunesmith.model.load import Head, load_config, load_model
 from tunesmith.model.processors import train_tokenizer
 from tunesmith.recipe.schema.model import Model
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import SEQUENCE_CLASSIFICATION
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 ENDS = {"pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1}
@@ -19,7 +21,7 @@ NEW = {
     "resnet": {"model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 2]},
     "t5": {"model_type": "t5", "d_model": 32, "d_ff": 48, "num_layers": 2, "num_heads": 4, "d_kv": 8},
 }
-LANGUAGE = Head("AutoModelForCausalLM")
+LANGUAGE = Head(CAUSAL_LM)
 TEXTS = ["the moon turns orange", "who invented silly putty ?", "löwe 🦁 né"]
 
 
@@ -28,7 +30,7 @@ def new(kind: str, **settings) -> Model:
 
 
 def classes(*labels: str) -> Head:
-    return Head("AutoModelForSequenceClassification", labels)
+    return Head(SEQUENCE_CLASSIFICATION, labels)
 
 
 def make(kind: str, head: Head = LANGUAGE, *, seed: int = 3, **settings):

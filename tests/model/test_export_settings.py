@@ -8,8 +8,10 @@ from tunesmith.model.export.save import export_model, fold_target_scale
 from tunesmith.model.load import Head
 from tunesmith.model.tune.apply import apply_tune
 from tunesmith.recipe.schema.tune import Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import REGRESSION
 
-AUTO = "AutoModelForCausalLM"
+AUTO = CAUSAL_LM
 
 
 def export(model, tokenizer, folder, dtype=torch.float32, *, merge=False) -> None:
@@ -49,7 +51,7 @@ def test_an_end_trained_without_its_twin_is_not_tied_again(tiny, tokenizer, tmp_
     tiny.make("llama", tie_word_embeddings=True).save_pretrained(base)
     model, fresh = tiny.reopen(base, tiny.language)
     tune = Tune(lora=Lora(rank=2), save_modules=(saved,))
-    model = apply_tune(model, tune, auto_model=AUTO, fresh=fresh, dtype=torch.float32).model.eval()
+    model = apply_tune(model, tune, task=AUTO, fresh=fresh, dtype=torch.float32).model.eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
@@ -68,7 +70,7 @@ def test_an_end_trained_without_its_twin_is_not_tied_again(tiny, tokenizer, tmp_
 
 def test_numbers_in_the_users_units_keep_their_digits(tiny, tokenizer, tmp_path) -> None:
     """In bfloat16 there is no number between 1000 and 1004."""
-    head = Head("AutoModelForSequenceClassification", regression=True)
+    head = Head(REGRESSION)
     model = tiny.make("bert", head)
     with torch.no_grad():
         standard = model(input_ids=tiny.ids).logits

@@ -17,8 +17,9 @@ from tunesmith.model.check.pickles import refuse_pickled, without_pickles
 from tunesmith.model.load import Head, load_config, load_model
 from tunesmith.model.processors import load_image_processor, load_tokenizer, train_tokenizer
 from tunesmith.recipe.schema.model import Model, TokenizerSpec
+from tunesmith.recipe.tasks.language import CAUSAL_LM
 
-CAUSAL = Head("AutoModelForCausalLM")
+CAUSAL = Head(CAUSAL_LM)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 

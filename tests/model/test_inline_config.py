@@ -7,6 +7,8 @@ from tunesmith.errors import UserError
 from tunesmith.model.inline_config import try_out
 from tunesmith.model.load import Head, load_config, load_model, load_outline
 from tunesmith.recipe.schema.model import Model
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
 LLAMA = {
     "model_type": "llama",
@@ -17,7 +19,7 @@ LLAMA = {
     "vocab_size": 20,
 }
 RESNET = {"model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]}
-CAUSAL, IMAGES = Head("AutoModelForCausalLM"), Head("AutoModelForImageClassification", ("a", "b"))
+CAUSAL, IMAGES = Head(CAUSAL_LM), Head(IMAGE_CLASSIFICATION, ("a", "b"))
 
 
 @pytest.mark.parametrize(

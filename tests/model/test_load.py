@@ -12,10 +12,13 @@ from tunesmith.model.positions import positions_of
 from tunesmith.model.tune.apply import apply_tune, needs_autocast
 from tunesmith.recipe.schema.model import Model
 from tunesmith.recipe.schema.tune import LayerRange, Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import REGRESSION, SEQUENCE_CLASSIFICATION
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
-CLASSES = "AutoModelForSequenceClassification"
-LANGUAGE = "AutoModelForCausalLM"
-IMAGES = "AutoModelForImageClassification"
+CLASSES = SEQUENCE_CLASSIFICATION
+LANGUAGE = CAUSAL_LM
+IMAGES = IMAGE_CLASSIFICATION
 F32, BF16 = torch.float32, torch.bfloat16
 
 
@@ -24,7 +27,7 @@ F32, BF16 = torch.float32, torch.bfloat16
     [
         ("llama", Head(LANGUAGE)),
         ("bert", Head(CLASSES, ("a", "b", "c"))),
-        ("bert", Head(CLASSES, regression=True)),
+        ("bert", Head(REGRESSION)),
         ("resnet", Head(IMAGES, ("black", "white"))),
     ],
 )
@@ -53,7 +56,7 @@ HEAD = {"classifier.weight", "classifier.bias"}
         (Head(CLASSES, ("a", "b", "c")), set()),
         (Head(CLASSES, ("a", "b", "d")), HEAD),
         (Head(CLASSES, ("a", "b")), HEAD),
-        (Head(CLASSES, regression=True), HEAD),
+        (Head(REGRESSION), HEAD),
     ],
 )
 def test_other_labels_start_the_head_anew(tiny, labelled, head, fresh) -> None:
@@ -182,7 +185,7 @@ def test_padding_of_others_is_left_alone(tiny) -> None:
 
 
 def tune(model, choice: Tune, dtype=F32, fresh=frozenset(), auto=LANGUAGE):
-    return apply_tune(model, choice, auto_model=auto, fresh=fresh, dtype=dtype)
+    return apply_tune(model, choice, task=auto, fresh=fresh, dtype=dtype)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from tunesmith.model.tune.apply import apply_tune
 from tunesmith.plan.cost.lora_shapes import tuned_weights
 from tunesmith.recipe.schema.model import Model
 from tunesmith.recipe.schema.tune import LayerRange, Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import SEQUENCE_CLASSIFICATION
 
 SIZES = {
     "hidden_size": 32,
@@ -23,7 +25,7 @@ SIZES = {
     "max_position_embeddings": 64,
 }
 KEYS = {**SIZES, "num_key_value_heads": 2}
-CAUSAL, CLASSES = Head("AutoModelForCausalLM"), Head("AutoModelForSequenceClassification", ("a", "b", "c"))
+CAUSAL, CLASSES = Head(CAUSAL_LM), Head(SEQUENCE_CLASSIFICATION, ("a", "b", "c"))
 MODELS: dict[str, tuple[dict[str, Any], Head]] = {
     "llama": ({"model_type": "llama", **KEYS}, CAUSAL),
     "llama without kv heads": ({"model_type": "llama", **SIZES}, CAUSAL),
@@ -69,7 +71,7 @@ def _meta(values: dict[str, Any], head: Head) -> Any:
 @pytest.mark.parametrize("name", MODELS)
 def test_names_and_shapes_are_those_of_transformers(name: str) -> None:
     values, head = MODELS[name]
-    known = param_shapes_of({**values, **head.config_options()}, head.auto_model)
+    known = param_shapes_of({**values, **head.config_options()}, head.task)
     model, _ = _meta(values, head)
     assert known is not None
     assert known == [(key, tuple(parameter.shape)) for key, parameter in model.named_parameters()]
@@ -85,9 +87,7 @@ def test_what_learns_is_what_apply_tune_lets_learn(name: str, tune: str) -> None
     shapes = dict(plain.outline)
     weights = tuned_weights(shapes, TUNES[tune], shapes, transposed=name == "gpt2")
     model, fresh = _meta(values, head)
-    tuned = apply_tune(
-        model, TUNES[tune], auto_model=head.auto_model, fresh=fresh, dtype=torch.bfloat16
-    ).model
+    tuned = apply_tune(model, TUNES[tune], task=head.task, fresh=fresh, dtype=torch.bfloat16).model
     real = {
         key.removeprefix("base_model.model.").replace(".base_layer.", "."): parameter
         for key, parameter in tuned.named_parameters()

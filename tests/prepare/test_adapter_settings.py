@@ -6,7 +6,9 @@ import pytest
 
 from tunesmith.data.row import Skip
 from tunesmith.prepare import adapter_settings
-from tunesmith.prepare.adapter_settings import closed, closing_token
+from tunesmith.prepare.adapter_settings import closing_token
+from tunesmith.recipe.tasks.table import TASKS
+from tunesmith.tasks.language.examples import closed
 
 ROW = {"id": "a", "input_ids": [5, 6, 7, 8, 9], "supervised": [0, 0, 1, 1, 0], "length": 5, "reference": "x"}
 
@@ -42,7 +44,10 @@ class Tokenizer(SimpleNamespace):
 def recipe(*, merge: str = "no", lora: bool = True, task: str = "causal-lm") -> SimpleNamespace:
     model = SimpleNamespace(source="org/base", chat_template=None)
     return SimpleNamespace(
-        task=task, model=model, run=SimpleNamespace(merge=merge), tune=SimpleNamespace(lora=lora or None)
+        task=TASKS[task].settings(),
+        model=model,
+        run=SimpleNamespace(merge=merge),
+        tune=SimpleNamespace(lora=lora or None),
     )
 
 

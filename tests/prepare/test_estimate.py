@@ -10,11 +10,13 @@ import torch
 from tunesmith.data.passes import split_passes
 from tunesmith.model.light_config import PlainConfig
 from tunesmith.model.load import load_model
+from tunesmith.model.processors import train_tokenizer
 from tunesmith.plan.cost.memory import Sharding
 from tunesmith.plan.workload import Lengths, memory_at
 from tunesmith.prepare.estimate import estimate, eval_rows_of, workload_from
 from tunesmith.prepare.inputs import prepare
 from tunesmith.recipe.load import load_recipe
+from tunesmith.tasks.language.causal_lm import CausalLM
 from tunesmith.train.recover import explain_out_of_memory
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke"
@@ -82,9 +84,9 @@ def test_the_advice_after_running_out_of_memory_has_figures() -> None:
 
 def test_logits_of_an_evaluation_are_of_as_many_rows_as_fit_beside_their_opening() -> None:
     """Behind an opening of 250 tokens, rows of 50 tokens of their own, 10 of them supervised."""
-    task = SimpleNamespace(tokens_per_pass=768, metrics=tuple)
-    examples = [{"length": 300}] * 100
     recipe = load_recipe(SMOKE / "causal-lm.yaml")
+    task = CausalLM(train_tokenizer(["a"], 300, encoder=False), max_length=400, tokens_per_pass=768)
+    examples = [{"length": 300}] * 100
     parts = SimpleNamespace(packed=True, task=task, eval=examples, test=(), sets={}, recipe=recipe)
     lengths = Lengths(mean=300.0, deviation=0.0, longest=300, shared=250, supervised=10.0)
     rows = max(map(len, split_passes([50] * 100, tokens=768, padded=False)))

@@ -92,7 +92,7 @@ def test_a_model_attends_in_blocks_and_scores_alike(models, task, conversation, 
         called.clear()
         monkeypatch.setitem(blocks.WIDTH, "cpu", width)
         losses = [one.loss for one in made.score(model, examples, predict=False)]
-        seen.append((len(called), [*losses, float(made.loss(model, made.collate(examples)).loss)]))
+        seen.append((len(called), [*losses, float(made.loss(model, made.collate(examples)).total)]))
     assert seen[1][0] > seen[0][0]
     assert seen[1][1] == pytest.approx(seen[0][1], rel=1e-5)
 
@@ -119,7 +119,7 @@ def test_an_opening_that_is_held_is_not_computed_again(models, task, conversatio
     assert held[1:] == [opening] * (len(widths) - 1)
     assert 1 < len(widths) - 1 < len(examples)
     assert all(width <= 40 for width in widths[1:])
-    alone = [float(made.loss(model, made.collate([example])).loss) for example in examples]
+    alone = [float(made.loss(model, made.collate([example])).total) for example in examples]
     assert [one.loss for one in scored] == pytest.approx(alone, rel=1e-4)
 
 
@@ -132,7 +132,7 @@ def test_layers_that_are_computed_again_attend_in_blocks_too(models, task, conve
     for again in (False, True):
         if again:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        made.loss(model, batch).loss.backward()
+        made.loss(model, batch).total.backward()
         gradients.append({name: one.grad for name, one in model.named_parameters()})
         model.zero_grad()
     for name, one in gradients[0].items():

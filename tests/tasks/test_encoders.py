@@ -61,13 +61,15 @@ def check_scores(task, model, examples):
     assert [one.id for one in scored] == [example["id"] for example in examples]
     for one, example in zip(scored, examples, strict=True):
         with torch.no_grad():
-            sums = task.loss(model, task.collate([example]))
-        assert sums.count == one.count == 1
-        assert one.loss == pytest.approx(float(sums.loss), rel=1e-4, abs=1e-6)
+            batch = task.collate([example])
+            loss = task.loss(model, batch)
+        assert batch.count == one.count == 1
+        assert one.loss == pytest.approx(float(loss.total), rel=1e-4, abs=1e-6)
     with torch.no_grad():
-        together = task.loss(model, task.collate(examples))
-    assert together.count == len(examples)
-    assert sum(one.loss for one in scored) == pytest.approx(float(together.loss), rel=1e-4)
+        batch = task.collate(examples)
+        together = task.loss(model, batch)
+    assert batch.count == len(examples)
+    assert sum(one.loss for one in scored) == pytest.approx(float(together.total), rel=1e-4)
     return scored
 
 
@@ -161,7 +163,8 @@ def test_texts_to_numbers_in_the_users_units(encoder_tokenizer):
 )
 def test_targets_are_standardised_over_the_training_rows(encoder_tokenizer, targets, mean, scale, tmp_path):
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.tasks.build import TASKS
+    from tunesmith.tasks.build import build_task
+    from tunesmith.tasks.task import TaskInputs
 
     (tmp_path / "rows.jsonl").write_text('{"text": "x", "target": 1}\n')
     path = tmp_path / "recipe.yaml"
@@ -171,7 +174,7 @@ def test_targets_are_standardised_over_the_training_rows(encoder_tokenizer, targ
         "optimizer: {learning_rate: 0.001}\nbatch: {size: 8}\n"
     )
     rows = [Row("r", {"text": "x", "target": target}) for target in targets]
-    task = TASKS["regression"].build(load_recipe(path), encoder_tokenizer, rows, 64, False)
+    task = build_task(TaskInputs(load_recipe(path), encoder_tokenizer, 64, rows))
     assert (task.mean, task.scale) == (pytest.approx(mean), pytest.approx(scale))
     if len(targets) > 2:
         labels = task.collate([task.encode(row) for row in rows])["labels"]

@@ -17,11 +17,12 @@ from tunesmith.errors import UserError
 from tunesmith.model.check.architecture import ENCODERS, refuse_seeing_ahead, refuse_unfit
 from tunesmith.model.tune.lora import add_adapters
 from tunesmith.recipe.schema.tune import Lora
+from tunesmith.recipe.tasks.language import CAUSAL_LM
 from tunesmith.tasks.language.causal_lm import CausalLM
 from tunesmith.tasks.language.generation import generate
-from tunesmith.tasks.language.packable import can_pack
+from tunesmith.tasks.language.packing import can_pack
 
-LANGUAGE = "AutoModelForCausalLM"
+LANGUAGE = CAUSAL_LM
 OF_EACH_SORT = {
     "olmo2": "dense",
     "mistral": "sliding window",
@@ -66,7 +67,7 @@ def learnt(model, loss) -> list[float]:
 
 def of_the_task(packed: bool):
     made = task(packed)
-    return lambda model, batch: made.loss(model, made.collate(batch)).loss
+    return lambda model, batch: made.loss(model, made.collate(batch)).total
 
 
 def alone(model, batch):
@@ -96,7 +97,7 @@ def check_answers(model) -> None:
 
 def check_adapters(model) -> None:
     """Merged they give the same logits, and every one of them learns."""
-    wrapped = add_adapters(model, Lora(rank=2), auto_model=LANGUAGE, whole=(), fresh=()).eval()
+    wrapped = add_adapters(model, Lora(rank=2), task=LANGUAGE, whole=(), fresh=()).eval()
     torch.manual_seed(1)
     learning = {name: weight for name, weight in wrapped.named_parameters() if weight.requires_grad}
     for weight in learning.values():

@@ -49,8 +49,8 @@ class Poisoned:
         self._task, self._sick = task, rank in ranks
 
     def loss(self, model: Any, batch: Any) -> Any:
-        sums = self._task.loss(model, batch)
-        return replace(sums, loss=sums.loss * math.nan) if self._sick else sums
+        found = self._task.loss(model, batch)
+        return replace(found, total=found.total * math.nan) if self._sick else found
 
 
 def task_of(*, packed: bool = False) -> CausalLM:

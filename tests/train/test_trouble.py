@@ -25,11 +25,11 @@ def rate(step, *rest):
     return rate_of(step, *rest)
 
 def loss(self, model, batch):
-    sums = loss_of(self, model, batch)
+    found = loss_of(self, model, batch)
     if left.get(current, 0) > 0 and int(os.environ.get("RANK", "0")) == rank:
         left[current] -= 1
-        sums.loss.data.mul_(factor)
-    return sums
+        found.total.data.mul_(factor)
+    return found
 
 loop.learning_rate, causal_lm.CausalLM.loss = rate, loss
 sys.argv = RECIPE

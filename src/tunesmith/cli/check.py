@@ -41,7 +41,7 @@ def check_file(path: Path, overrides: Sequence[str]) -> tuple[str, list[str]]:
         what = f"Python cannot run it: the first key must be `{LAUNCH_LINE}` and the last line `{LAST_LINE}`"
         raise UserError(what, where=str(path), hint=hint)
     unseen = _look(path, overrides, [each for _, each in several] or [recipe])
-    words = [f"task {recipe.task}", f"run directory {recipe.run.dir}"]
+    words = [f"task {recipe.task.name}", f"run directory {recipe.run.dir}"]
     words += [f"{len(several)} variants"] if several else []
     words += [] if launchable else [f"`tunesmith launchable {path}` would let `accelerate launch` run it"]
     warnings = [f"  warning: {each}" for each in (*unusual_rate(recipe), *_silent(recipe))]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tunesmith.errors import UserError
 from tunesmith.infer.conversation import Conversation, start
 from tunesmith.infer.open_run import open_run
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.terminal import drawing, one_line, printable
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def _answer(conversation: Conversation, line: str, console: Console) -> None:
 
 def _introduce(conversation: Conversation, console: Console) -> None:
     task = conversation.opened.recipe.task
-    console.print(task, style="bold", end="", markup=False)
+    console.print(task.name, style="bold", end="", markup=False)
     console.print(" from ", end="", markup=False)
     console.print(one_line(conversation.opened.run_dir.name), style="bold", end="  ", markup=False)
-    if task != "causal-lm":
+    if spec_of(task).output != "tokens":
         console.print("each line gets its answer; Ctrl-D ends", style="dim")
         return
     console.print("/help lists commands; Ctrl-C stops an answer, Ctrl-D ends", style="dim", markup=False)

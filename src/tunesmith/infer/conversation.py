@@ -12,6 +12,7 @@ from tunesmith.infer.inputs import Question
 from tunesmith.infer.open_run import LoadedRun
 from tunesmith.infer.predict import Answer, predict, prompt_tokens, stream_answer
 from tunesmith.recipe.schema.data import Rows
+from tunesmith.recipe.tasks.table import spec_of
 
 HELP = """\
 /reset        forget the conversation
@@ -48,7 +49,7 @@ class Conversation:
         Raises:
             UserError: for a question the model cannot take; the conversation is then as it was before.
         """
-        if self.opened.recipe.task != "causal-lm":
+        if spec_of(self.opened.recipe.task).output != "tokens":
             yield self._judged(line)
             return
         alone = self.prompt is not None and not self.raw
@@ -78,7 +79,7 @@ class Conversation:
         return tokens, min(self.max_new_tokens, positions - len(tokens))
 
     def _judged(self, line: str) -> str:
-        on_images = self.opened.recipe.task == "image-classification"
+        on_images = spec_of(self.opened.recipe.task).processor == "image"
         question = Question(line, None, line, line if on_images else None, None)
         [(_, found)] = predict(self.opened, [question], max_new_tokens=1, batch_size=1)
         return describe_conversation(found)

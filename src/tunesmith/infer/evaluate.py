@@ -14,8 +14,10 @@ from tunesmith.infer.progress import progress
 from tunesmith.judge.statistics.intervals import Interval
 from tunesmith.metrics.compute import find_metric
 from tunesmith.metrics.names import USER_PREFIX, class_part
-from tunesmith.recipe.check.metric_names import GRADED, TASK_METRICS, asked_metrics
+from tunesmith.recipe.check.metric_names import asked_metrics
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.language import GRADED
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.suggest import did_you_mean
 from tunesmith.tasks.task import Scored
 
@@ -87,12 +89,12 @@ def evaluate_file(
     scored = _graded(scored, names, recipe, rows, folder or data.parent)
     metrics, intervals, more = _summary(scored, names, recipe, rows)
     return Evaluated(
-        task=recipe.task,
+        task=recipe.task.name,
         rows=len(scored),
         left_out=rows.left_out,
         metrics=metrics,
         intervals=intervals,
-        confusion=_confusion(scored, getattr(bound, "labels", ())),
+        confusion=_confusion(scored, bound.class_names()),
         notes=[*notes, *more, *_not_run(recipe)],
         scored=scored,
     )
@@ -104,11 +106,12 @@ def metrics_for(recipe: Recipe, rows: Measurable) -> list[str]:
     Answers are compared only where every row has one. Metrics with settings of their own, such as a regular
     expression or a judge, are the recipe's to ask for.
     """
-    answered = all(example.get("reference", True) for example in rows.examples)
-    usual = [name for name in TASK_METRICS[recipe.task] if name not in GRADED and class_part(name) is None]
+    answered = all(example["reference"] != "" for example in rows.examples)
+    task = spec_of(recipe.task)
+    usual = [name for name in task.metrics if name not in GRADED and class_part(name) is None]
     asked = [name for name in asked_metrics(recipe) if not name.startswith(USER_PREFIX)]
     names = list(dict.fromkeys((*usual, *asked)))
-    if recipe.task == "regression":
+    if task.output == "number":
         names.remove("loss")  # in training it is that of standardised numbers; here it would be the mse
     return names if answered else [name for name in names if not find_metric(name).needs_predictions]
 

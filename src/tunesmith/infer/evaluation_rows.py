@@ -20,8 +20,10 @@ from tunesmith.infer.inputs import read_file
 from tunesmith.infer.open_run import LoadedRun
 from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.tasks.names import NEEDS
-from tunesmith.tasks.task import Example, Task
+from tunesmith.recipe.tasks.fields import needs_of
+from tunesmith.recipe.tasks.table import spec_of
+from tunesmith.tasks.build import build_task
+from tunesmith.tasks.task import Example, Task, TaskInputs
 
 UNLIMITED = 10**9
 
@@ -60,7 +62,7 @@ def read_samples(path: Path, recipe: Recipe) -> tuple[list[MappedRow], Mapping[s
 
 
 def _shape(raw: RawRows, path: Path, recipe: Recipe) -> Shape:
-    columns, needs = raw.columns(), NEEDS[recipe.task]
+    columns, needs = raw.columns(), needs_of(spec_of(recipe.task))
     known = [*recipe.data.train, *own_sources(recipe.data, recipe.eval).values()]
     named = [rows for rows in known if any(getattr(rows, field) is not None for field in FIELDS)]
     trouble: UserError | None = None
@@ -104,32 +106,21 @@ def task_for(opened: LoadedRun, *, max_new_tokens: int | None = None, batch_size
         max_new_tokens: most tokens of an answer; default: the recipe's.
         batch_size: most rows at once; default: the recipe's.
     """
-    from tunesmith.tasks.image_classification import ImageClassification
-    from tunesmith.tasks.language.causal_lm import CausalLM
-    from tunesmith.tasks.text.regression import Regression
-    from tunesmith.tasks.text.sequence_classification import SequenceClassification
-
-    recipe, tokenizer = opened.recipe, opened.tokenizer
-    at_once = batch_size or recipe.eval.batch_size
-    if recipe.task == "image-classification":
-        return ImageClassification(opened.processor, tuple(opened.labels()), batch_size=at_once)
-    assert tokenizer is not None
-    longest = recipe.data.max_length or opened.positions() or UNLIMITED
-    overflow = recipe.data.overflow
-    if recipe.task == "sequence-classification":
-        return SequenceClassification(
-            tokenizer, tuple(opened.labels()), longest, overflow, batch_size=at_once
+    recipe, generate = opened.recipe, opened.recipe.eval.generate
+    generate = generate.model_copy(
+        update={
+            "max_new_tokens": max_new_tokens or generate.max_new_tokens,
+            "batch_size": batch_size or generate.batch_size,
+        }
+    )
+    section = recipe.eval.model_copy(
+        update={"batch_size": batch_size or recipe.eval.batch_size, "generate": generate, "positions": False}
+    )
+    return build_task(
+        TaskInputs(
+            recipe.model_copy(update={"eval": section}),
+            opened.tokenizer if opened.tokenizer is not None else opened.processor,
+            max_length=recipe.data.max_length or opened.positions() or UNLIMITED,
+            labels=tuple(opened.labels()),
         )
-    if recipe.task == "regression":
-        return Regression(tokenizer, 0.0, 1.0, longest, overflow, batch_size=at_once)
-    return CausalLM(
-        tokenizer,
-        max_length=longest,
-        overflow=overflow,
-        loss_on=recipe.data.loss_on,
-        template=opened.templated,
-        packed=False,
-        max_new_tokens=max_new_tokens or recipe.eval.generate.max_new_tokens,
-        batch_size=batch_size or recipe.eval.generate.batch_size,
-        rows_per_pass=at_once,
     )

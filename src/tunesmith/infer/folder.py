@@ -9,15 +9,8 @@ from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.tasks.names import NEEDS
-
-_ADAPTER_TASKS = {"CAUSAL_LM": "causal-lm", "SEQ_CLS": "sequence-classification"}
-_ENDINGS = {
-    "ForCausalLM": "causal-lm",
-    "LMHeadModel": "causal-lm",
-    "ForSequenceClassification": "sequence-classification",
-    "ForImageClassification": "image-classification",
-}
+from tunesmith.recipe.tasks.spec import TaskSpec
+from tunesmith.recipe.tasks.table import TASKS
 
 
 def is_model_folder(path: Path) -> bool:
@@ -35,14 +28,14 @@ def bare_recipe(folder: Path, task: str | None) -> Recipe:
     Raises:
         UserError: the configuration does not tell, or the task is none.
     """
-    if task is not None and task not in NEEDS:
-        raise UserError(f"there is no task `{task}`", hint=f"the tasks are {', '.join(NEEDS)}")
+    if task is not None and task not in TASKS:
+        raise UserError(f"there is no task `{task}`", hint=f"the tasks are {', '.join(TASKS)}")
     told = task or _task_of(folder)
     if told is None:
         raise UserError(
             "its configuration does not say what the model is for",
             str(folder),
-            f"add `--task`: {', '.join(NEEDS)}",
+            f"add `--task`: {', '.join(TASKS)}",
         )
     return Recipe.model_validate(
         {
@@ -60,16 +53,23 @@ def _task_of(folder: Path) -> str | None:
     config, adapter = (_read(folder / name) for name in ("config.json", "adapter_config.json"))
     names = config.get("architectures")
     for name in names if isinstance(names, list) else ():
-        for ending, task in _ENDINGS.items():
-            if str(name).endswith(ending):
-                return "regression" if _is_regression(config, task) else task
-    return _ADAPTER_TASKS.get(str(adapter.get("task_type")))
+        found = next((spec for spec in TASKS.values() if str(name).endswith(spec.endings or " ")), None)
+        if found is not None:
+            return (_with_number(found) if _is_regression(config) else found).name
+    kind = adapter.get("task_type")
+    return next((spec.name for spec in TASKS.values() if kind is not None and spec.peft == kind), None)
 
 
-def _is_regression(config: Mapping[str, Any], task: str) -> bool:
+def _with_number(task: TaskSpec) -> TaskSpec:
+    """The task that has a number where this one has classes, of models of the same class."""
+    same = [spec for spec in TASKS.values() if spec.auto_model == task.auto_model]
+    return next((spec for spec in same if spec.output == "number"), task)
+
+
+def _is_regression(config: Mapping[str, Any]) -> bool:
     labels = config.get("id2label")
     single = config.get("num_labels") == 1 or (isinstance(labels, dict) and len(labels) == 1)
-    return task == "sequence-classification" and (config.get("problem_type") == "regression" or single)
+    return config.get("problem_type") == "regression" or single
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from tunesmith.infer.inputs import Question, read_questions
 from tunesmith.infer.open_run import find_model, open_run
 from tunesmith.infer.predict import Answer, predict
 from tunesmith.infer.progress import progress
+from tunesmith.recipe.tasks.table import spec_of
 
 SHOWN = 3
 """Rows left out that are named."""
@@ -57,9 +58,9 @@ def generate_file(
 
     _check_output(input, output, overwrite)
     recipe, _ = find_model(run_dir, task)
-    if every_label and not recipe.task.endswith("classification"):
+    if every_label and spec_of(recipe.task).output != "classes":
         raise UserError(
-            f"task `{recipe.task}` has no labels to tell probabilities of", hint="leave `--all` out"
+            f"task `{recipe.task.name}` has no labels to tell probabilities of", hint="leave `--all` out"
         )
     asked = read_questions(input, recipe)
     questions = asked.questions

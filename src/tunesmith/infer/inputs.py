@@ -20,22 +20,9 @@ from tunesmith.data.read.unpack import PACKED
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.fields import questions_of
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.suggest import listed
-
-ASKING: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "causal-lm": (
-        ("messages",),
-        ("conversations",),
-        ("prompt",),
-        ("instruction", "input"),
-        ("instruction",),
-        ("text",),
-    ),
-    "sequence-classification": (("text",),),
-    "regression": (("text",),),
-    "image-classification": (("image",),),
-}
-"""Task to the sets of fields that ask something, the first that is there wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +30,7 @@ class Fields:
     """Which columns of a file ask, and which one answers.
 
     Attributes:
-        asking: the fields that make the question, one entry of ``ASKING``.
+        asking: the fields that make the question, one of ``questions_of``.
         templates: those fields, ``system`` if there is one, and what a chat template takes beside.
         reference: the field of the right answer, if there is one.
     """
@@ -149,12 +136,12 @@ def choose_fields(recipe: Recipe, columns: Sequence[str], where: str) -> Fields:
     """
     sources = [*recipe.data.train, *own_sources(recipe.data, recipe.eval).values()]
     for source in sources:
-        for asking in ASKING[recipe.task]:
+        for asking in questions_of(spec_of(recipe.task)):
             specs = {name: spec for name in asking if (spec := getattr(source, name)) is not None}
             found = _parsed(specs, columns)
             if len(specs) == len(asking) and found is not None:
                 return Fields(asking, found | _beside(source, columns), _reference(source, columns))
-    for asking in ASKING[recipe.task]:
+    for asking in questions_of(spec_of(recipe.task)):
         if set(asking) <= set(columns):
             named = {name: parse_field(name, columns, name) for name in asking}
             first = sources[0]
@@ -196,7 +183,7 @@ def _reference(source: Rows, columns: Sequence[str]) -> Template | None:
 
 
 def _no_fields(recipe: Recipe, sources: Sequence[Rows], columns: Sequence[str], where: str) -> UserError:
-    asked = [name for way in ASKING[recipe.task] for name in way]
+    asked = [name for way in questions_of(spec_of(recipe.task)) for name in way]
     named = {f"{name}: {getattr(sources[0], name)}": None for name in asked if getattr(sources[0], name)}
     mapping = f"the recipe maps {listed(list(named))}" if named else "the recipe maps no columns"
     return UserError(

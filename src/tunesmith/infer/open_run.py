@@ -16,8 +16,9 @@ from tunesmith.recipe.check.coerce import fit
 from tunesmith.recipe.finding import RecipeTrouble, to_error
 from tunesmith.recipe.read import read_tree
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.spec import TaskSpec
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.recipe.yaml.nodes import node_to_plain
-from tunesmith.tasks.names import AUTO_MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +102,16 @@ def find_model(path: Path, task: str | None = None) -> tuple[Recipe, Path]:
     return recipe, folder
 
 
-def open_run(run_dir: Path, task: str | None = None) -> LoadedRun:
+def open_run(run_dir: Path, task_name: str | None = None) -> LoadedRun:
     """Open the model of a run, or of any folder with a model.
 
     Raises:
         UserError: if there is neither, or the run has no finished model; the message says why.
     """
-    recipe, folder = find_model(run_dir, task)
-    on_images = recipe.task == "image-classification"
-    model = _load_model(folder, recipe.task)
+    recipe, folder = find_model(run_dir, task_name)
+    task = spec_of(recipe.task)
+    on_images = task.processor == "image"
+    model = _load_model(folder, task)
     return LoadedRun(
         run_dir=run_dir,
         recipe=recipe,
@@ -153,14 +155,14 @@ def _json(path: Path) -> Any:
         return None  # an absent or broken file only makes the message less precise
 
 
-def _load_model(folder: Path, task: str) -> Any:
+def _load_model(folder: Path, task: TaskSpec) -> Any:
     from transformers.utils import logging
 
     from tunesmith.model.export.reopen import reopen
 
     logging.disable_progress_bar()  # loading takes a moment, and its bar would stand between the answers
     try:
-        return reopen(folder, AUTO_MODELS[task], regression=task == "regression")
+        return reopen(folder, task)
     except UserError:
         raise
     except Exception as error:  # whatever libraries make of broken files: their errors have no common base

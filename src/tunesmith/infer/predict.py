@@ -10,6 +10,7 @@ from tunesmith.data.passes import picture_length, split_passes, tokens_per_pass
 from tunesmith.errors import UserError
 from tunesmith.infer.inputs import Question
 from tunesmith.infer.open_run import LoadedRun
+from tunesmith.recipe.tasks.table import spec_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,10 @@ def predict(
     Raises:
         UserError: for a question that is too long for the model, or is no image.
     """
-    if opened.recipe.task == "causal-lm":
+    task = spec_of(opened.recipe.task)
+    if task.output == "tokens":
         return _generated(opened, questions, max_new_tokens, batch_size)
-    if opened.recipe.task == "image-classification":
+    if task.processor == "image":
         return _labelled_images(opened, questions, batch_size)
     return _scored_texts(opened, questions, batch_size)
 
@@ -160,7 +162,7 @@ def _scores(opened: LoadedRun, chosen: Sequence[int], batch: dict[str, Any]) -> 
     with torch.no_grad():
         inputs = {name: _placed(opened.model, value) for name, value in batch.items()}
         logits = opened.model(**inputs, **without_cache(opened.model)).logits.float()
-    if opened.recipe.task == "regression":
+    if spec_of(opened.recipe.task).output == "number":
         yield from zip(chosen, (Answer(number) for number in logits.squeeze(-1).tolist()), strict=True)
         return
     labels = opened.labels()

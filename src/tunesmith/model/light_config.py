@@ -81,7 +81,7 @@ def plain_config(model: Model, head: Head, vocab_size: int | None) -> PlainConfi
     if not length or "quantization_config" in values or model.trust_remote_code:
         return None
     try:
-        outline = param_shapes_of(values, head.auto_model)
+        outline = param_shapes_of(values, head.task)
     except (ArithmeticError, TypeError, ValueError, KeyError):
         return None  # Numbers that are none: whoever builds the model says so.
     return None if outline is None else PlainConfig(values, outline)

@@ -13,7 +13,7 @@ import torch
 
 from tunesmith.errors import UserError
 from tunesmith.model.attention import attention_of
-from tunesmith.model.check.architecture import LANGUAGE_MODEL, refuse_seeing_ahead, refuse_unfit
+from tunesmith.model.check.architecture import refuse_seeing_ahead, refuse_unfit
 from tunesmith.model.check.completeness import refuse_incomplete, refuse_larger, say_unused
 from tunesmith.model.check.folder import refuse_endless
 from tunesmith.model.check.kernels import without_kernels
@@ -25,12 +25,7 @@ from tunesmith.model.tune.prequantized import adopt_quantized, stored_bits
 from tunesmith.model.tune.quantize import quantize_frozen, require_library
 from tunesmith.model.tune.select import is_head
 from tunesmith.recipe.schema.model import Model
-
-TASK_OF = {
-    "AutoModelForCausalLM": "causal-lm",
-    "AutoModelForSequenceClassification": "sequence-classification",
-    "AutoModelForImageClassification": "image-classification",
-}
+from tunesmith.recipe.tasks.spec import TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +33,31 @@ class Head:
     """What the task wants of the model's output.
 
     Attributes:
-        auto_model: name of the transformers auto class.
-        labels: class names; empty for language models and regression.
-        regression: one output, a number.
+        task: its declaration.
+        labels: class names, where there are classes and rows have told them.
     """
 
-    auto_model: str
+    task: TaskSpec
     labels: Sequence[str] = ()
-    regression: bool = False
+
+    @property
+    def auto_model(self) -> str:
+        """Name of the transformers class that opens the model."""
+        return self.task.auto_model
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether a token is predicted, as by a language model."""
+        return self.task.output == "tokens"
+
+    @property
+    def has_number(self) -> bool:
+        """Whether the output is one number."""
+        return self.task.output == "number"
 
     def config_options(self) -> dict[str, Any]:
         """Entries of the model's configuration."""
-        if self.regression:
+        if self.has_number:
             return {"num_labels": 1, "problem_type": "regression"}
         if not self.labels:
             return {}
@@ -74,7 +82,7 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
         location = config_location(locate(model.source, model))
         config = without_kernels(open_location(location, AutoConfig.from_pretrained), location.name)
         refuse_endless(config.to_dict(), f"{location.name}/config.json", "model.source")
-        refuse_unfit(config, head.auto_model)
+        refuse_unfit(config, head.task)
         refuse_other_tokenizer(model, config, vocab_size)
         return config
     settings = dict(model.new)
@@ -84,7 +92,7 @@ def load_config(model: Model, head: Head, vocab_size: int | None = None) -> Any:
     if vocab_size is not None:
         settings.setdefault("vocab_size", vocab_size)
     config = configuration(settings, head.config_options(), model.image_size)
-    refuse_unfit(config, head.auto_model)
+    refuse_unfit(config, head.task)
     refuse_other_tokenizer(model, config, vocab_size)
     return config
 
@@ -117,7 +125,7 @@ def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tup
     if model.quantize is not None:
         require_library()
     made, fresh = _load_plain(model, head, config, dtype)
-    if head.auto_model == LANGUAGE_MODEL:
+    if head.has_tokens:
         refuse_seeing_ahead(made)
     if model.quantize is not None:
         quantize_frozen(made, model.quantize, dtype)
@@ -127,7 +135,7 @@ def load_model(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tup
 def _load_plain(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tuple[Any, frozenset[str]]:
     auto = _auto_class(head, config)
     attention = {}
-    if "Image" not in head.auto_model:
+    if head.task.processor == "tokenizer":
         kind = auto._model_mapping.get(type(config), None)
         attention = {"attn_implementation": attention_of(model.attention, kind, config.model_type)}
     if model.new is not None:
@@ -152,7 +160,7 @@ def _load_plain(model: Model, head: Head, config: Any, dtype: torch.dtype) -> tu
     if stored_bits(loaded.config) is not None:
         adopt_quantized(loaded, dtype)
     missing = {*info["missing_keys"], *(key[0] for key in info["mismatched_keys"])}
-    refuse_incomplete(loaded, missing, language="CausalLM" in head.auto_model, name=location.name)
+    refuse_incomplete(loaded, missing, language=head.has_tokens, name=location.name)
     say_unused(info["unexpected_keys"], location.name)
     fresh = frozenset(missing & {name for name, _ in loaded.named_parameters()})
     if head.labels and not any(map(is_head, fresh)):
@@ -188,7 +196,7 @@ def load_outline(model: Model, head: Head, config: Any) -> tuple[Any, frozenset[
     names = [name for name, _ in outline.named_parameters()]
     if model.new is not None:
         return outline, frozenset(names)
-    fitted = bool(head.labels or head.regression)
+    fitted = bool(head.labels or head.has_number)
     return outline, frozenset(name for name in names if fitted and is_head(name))
 
 
@@ -199,10 +207,7 @@ def set_padding(config: Any, head: Head, processor: Any) -> None:
     """
     text = config.get_text_config()
     token = getattr(processor, "pad_token_id", None)
-    if (
-        head.auto_model == "AutoModelForSequenceClassification"
-        and getattr(text, "pad_token_id", None) is None
-    ):
+    if head.task.encoder and getattr(text, "pad_token_id", None) is None:
         text.pad_token_id = token
 
 
@@ -218,7 +223,7 @@ def _auto_class(head: Head, config: Any) -> Any:
     own_code = head.auto_model in (getattr(config, "auto_map", None) or {})
     if type(config) not in auto._model_mapping and not own_code:
         raise UserError(
-            f"a `{config.model_type}` model cannot do the task `{TASK_OF[head.auto_model]}`: "
+            f"a `{config.model_type}` model cannot do the task `{head.task.name}`: "
             f"transformers has no {head.auto_model.removeprefix('AutoModelFor')} model of that kind",
             "task",
             "choose a model made for this task, or the task that this model is for",

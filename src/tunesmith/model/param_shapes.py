@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tunesmith.recipe.tasks.spec import TaskSpec
+
 Named = tuple[str, tuple[int, ...]]
 
 _COMMON = frozenset(
@@ -53,18 +55,18 @@ _NEEDED = {
 }
 
 
-def param_shapes_of(config: Mapping[str, Any], auto_model: str) -> list[Named] | None:
+def param_shapes_of(config: Mapping[str, Any], task: TaskSpec) -> list[Named] | None:
     """Names and shapes of every parameter, tied ones once, in the model's order.
 
     Args:
         config: as ``config.json`` or ``model.new`` has it, ``num_labels`` filled in.
-        auto_model: name of the transformers auto class.
+        task: whose model it is.
 
     Returns:
         None if the configuration is none of those that are known here to the last key.
     """
     family = str(config.get("model_type"))
-    causal = auto_model == "AutoModelForCausalLM"
+    causal = task.output == "tokens"
     if family not in _KNOWN or not set(config) <= _KNOWN[family] or causal == (family == "bert"):
         return None
     sizes = () if family == "gpt2" else tuple(_SIZES)
@@ -72,10 +74,9 @@ def param_shapes_of(config: Mapping[str, Any], auto_model: str) -> list[Named] |
     if any(type(value) is not int or value < 1 for value in stated):
         return None
     if family == "bert":
-        classes = auto_model == "AutoModelForSequenceClassification"
         return (
             list(_bert(config))
-            if classes and config.get("position_embedding_type") in (None, "absolute")
+            if task.processor == "tokenizer" and config.get("position_embedding_type") in (None, "absolute")
             else None
         )
     return list(_gpt2(config) if family == "gpt2" else _decoder(config, family))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.table import spec_of
 
 ADAPTERS, PRETRAINED = "adapters", "a pretrained model"
 OTHERS = "an output layer, a new model or one for images"
@@ -31,7 +32,7 @@ def _what_learns(recipe: Recipe) -> str:
     if recipe.tune.lora is not None:
         return ADAPTERS
     new = recipe.model.new is not None or recipe.tune.layers == "head"
-    return OTHERS if new or recipe.task == "image-classification" else PRETRAINED
+    return OTHERS if new or spec_of(recipe.task).processor == "image" else PRETRAINED
 
 
 def unusual_batch(size: int, examples: int, steps: int | None) -> Iterator[str]:

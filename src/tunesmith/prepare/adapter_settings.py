@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tunesmith.data.row import Skip
 from tunesmith.model.check.notice import notice
 from tunesmith.model.end_tokens import turn_end_of
 from tunesmith.model.load import plain_ends
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.sources.address import HubAddress, parse_address
-from tunesmith.tasks.task import Example
 
 
 def merges(recipe: Recipe) -> bool:
@@ -27,7 +26,7 @@ def merges(recipe: Recipe) -> bool:
 
 def closing_token(recipe: Recipe, tokenizer: Any, config: Any) -> int | None:
     """The token that training rows go on with after their last answer; ``None`` if they need none."""
-    if recipe.task != "causal-lm" or recipe.tune.lora is None or merges(recipe):
+    if spec_of(recipe.task).output != "tokens" or recipe.tune.lora is None or merges(recipe):
         return None
     templated = recipe.model.chat_template != "none" and bool(tokenizer.chat_template)
     mark = turn_end_of(tokenizer) if templated else tokenizer.eos_token_id
@@ -47,21 +46,3 @@ def closing_token(recipe: Recipe, tokenizer: Any, config: Any) -> int | None:
         f"go on with the base's own end, `{tokenizer.convert_ids_to_tokens(closing)}`"
     )
     return closing
-
-
-def closed(example: Example | Skip, closing: int | None, most: int) -> Example | Skip:
-    """A training example that ends with ``closing`` after its last answer.
-
-    Args:
-        example: as the task encoded it.
-        closing: see ``closing_token``.
-        most: tokens of an example.
-    """
-    if closing is None or isinstance(example, Skip) or not example.get("reference"):
-        return example
-    marks = example["supervised"]
-    end = len(marks) - marks[::-1].index(1)
-    if example["input_ids"][end - 1] == closing or end >= most:
-        return example
-    ids = [*example["input_ids"][:end], closing]
-    return {**example, "input_ids": ids, "supervised": [*marks[:end], 1], "length": len(ids)}

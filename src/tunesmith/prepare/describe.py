@@ -21,6 +21,7 @@ from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.prepare.trivial_baselines import PARTS, baseline_words, counts_words, easy_targets
 from tunesmith.recipe.check.metric_names import asked_metrics, contrasts, set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.suggest import did_you_mean
 from tunesmith.tasks.task import Task
 
@@ -42,11 +43,10 @@ def describe(
     """
     recipe, report = parts.recipe, parts.report
     lengths = [int(example["length"]) for example in parts.train]
-    text = recipe.task == "causal-lm"
-    supervised = sum(sum(e["supervised"]) for e in parts.train) if text else len(lengths)
+    supervised = sum(example["count"] for example in parts.train)
     found = report.to_dict()
     return Arithmetic(
-        task=recipe.task,
+        task=recipe.task.name,
         train_examples=parts.mixture.size,
         eval_examples=len(parts.eval),
         tokens=sum(lengths),
@@ -134,10 +134,9 @@ def measured_metrics(recipe: Recipe, task: Task) -> tuple[str, ...]:
     Raises:
         UserError: a metric is of a class that there is not, or of too many.
     """
-    free = ("perplexity", "token_accuracy") if recipe.task == "causal-lm" else task.metrics()
-    names = dict.fromkeys((*asked_metrics(recipe), *free))
+    names = dict.fromkeys((*asked_metrics(recipe), *spec_of(recipe.task).measured))
     further = [name for each in recipe.eval.sets for name in set_metrics(recipe, each)]
-    refuse_classes([*names, *further], getattr(task, "labels", ()))
+    refuse_classes([*names, *further], task.class_names())
     return tuple(names)
 
 

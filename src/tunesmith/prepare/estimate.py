@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import sqrt
 from pathlib import Path
 
-from tunesmith.data.passes import picture_length
 from tunesmith.metrics.compute import find_metric
 from tunesmith.model.light_config import PlainConfig, plain_config
 from tunesmith.model.load import load_config
@@ -23,8 +22,7 @@ from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.meta_model import Counted, count_on_meta
 from tunesmith.recipe.check.metric_names import set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.tasks.language.packing import shared_length
-from tunesmith.tasks.task import Example
+from tunesmith.recipe.tasks.table import spec_of
 
 STORED_BITS = {"4bit": 4.127, "8bit": 8.0}
 SHARED_AMONG = 64
@@ -76,7 +74,7 @@ def _tuned(parts: PreparedInputs) -> Weights:
     # The head is known by now, and with it how many classes there are.
     whole = plain_config(recipe.model, head, config.vocab_size)
     shapes = dict((whole or config).outline)
-    fitted = bool(head.labels or head.regression)
+    fitted = bool(head.labels or head.has_number)
     fresh = shapes if recipe.model.new is not None else [n for n in shapes if fitted and is_head(n)]
     return tuned_weights(shapes, recipe.tune, fresh, transposed=config.model_type == "gpt2")
 
@@ -102,7 +100,7 @@ def workload_of(
         dimensions=dimensions,
         counted=counted.activations if counted and dimensions is None else 0.0,
         counted_flops=counted.flops if counted and dimensions is None else 0.0,
-        causal=recipe.task == "causal-lm",
+        causal=spec_of(recipe.task).output == "tokens",
         packed=parts.packed,
         lengths=lengths,
         narrow=narrow,
@@ -123,31 +121,15 @@ def workload_of(
 def lengths_of(parts: PreparedInputs) -> Lengths:
     """Tokens of the examples as they are computed."""
     examples = parts.train
-    computed = [_computed(example, parts.packed) for example in examples]
+    computed = [parts.task.computed_length(example) for example in examples]
     mean = sum(computed) / len(computed)
-    text = "supervised" in examples[0]
-    supervised = sum(sum(each["supervised"][1:]) for each in examples) / len(examples) if text else 1.0
     return Lengths(
         mean=mean,
         deviation=sqrt(sum((length - mean) ** 2 for length in computed) / len(computed)),
         longest=max(computed),
-        shared=_shared(examples) if parts.packed else 0,
-        supervised=supervised,
+        shared=parts.task.shared_length(examples),
+        supervised=sum(each["count"] for each in examples) / len(examples),
     )
-
-
-def _computed(example: Example, packed: bool) -> int:
-    """A packed example ends before its last supervised token: nothing is predicted from there."""
-    if not packed:
-        return int(example["length"])
-    marks: Sequence[int] = example["supervised"]
-    return len(marks) - 1 - marks[::-1].index(1)
-
-
-def _shared(examples: Sequence[Example]) -> int:
-    some = [examples[index] for index in range(0, len(examples), max(1, len(examples) // SHARED_AMONG))]
-    first = min(each["supervised"].index(1) for each in some)
-    return shared_length([each["input_ids"] for each in some], max(first - 1, 0))
 
 
 def _casts(weights: Weights, recipe: Recipe) -> bool:
@@ -174,11 +156,12 @@ def _frozen_bytes(weights: Weights, recipe: Recipe, narrow: int) -> float:
 def eval_rows_of(parts: PreparedInputs, lengths: Lengths, vocabulary: int, narrow: int) -> EvalRows | None:
     """What the memory of an evaluation depends on; ``None`` if nothing is evaluated."""
     section, sets = parts.recipe.eval, [parts.eval, *parts.sets.values(), parts.test]
-    sizes = [_eval_length(example) for examples in sets for example in examples]
+    sizes = [parts.task.evaluated_length(example) for examples in sets for example in examples]
     if not sizes:
         return None
     together, logits = max(map(len, sets)), 0.0
-    if parts.recipe.task == "causal-lm":
+    causal = spec_of(parts.recipe.task).output == "tokens"
+    if causal:
         own = max(lengths.mean - lengths.shared, lengths.supervised, 1.0)
         # Float32 and twice where a token is supervised; unpacked rows have logits everywhere.
         logits = vocabulary * (8.0 * lengths.supervised / own + (0 if parts.packed else narrow))
@@ -186,20 +169,15 @@ def eval_rows_of(parts: PreparedInputs, lengths: Lengths, vocabulary: int, narro
         measured_metrics(parts.recipe, parts.task),
         *(set_metrics(parts.recipe, name) for name in parts.sets),
     )
-    generates = parts.recipe.task == "causal-lm" and any(_needs_predictions(name) for name in chain(*asked))
+    generates = causal and any(_needs_predictions(name) for name in chain(*asked))
     return EvalRows(
         rows=min(section.batch_size, together),
         longest=max(sizes),
-        tokens=getattr(parts.task, "tokens_per_pass", None),
+        tokens=parts.task.tokens_at_once(),
         logits=logits,
         answers=min(section.generate.batch_size, together) if generates else 0,
         new_tokens=section.generate.max_new_tokens,
     )
-
-
-def _eval_length(example: Example) -> int:
-    pixels = example.get("pixel_values")
-    return int(example["length"]) if pixels is None else picture_length(*pixels.shape[-2:])
 
 
 def _needs_predictions(metric: str) -> bool:

@@ -15,6 +15,7 @@ from tunesmith.judge.schedule.subset import nested_order
 from tunesmith.metrics.names import slice_part
 from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.schema.eval import Eval
+from tunesmith.recipe.tasks.spec import Output
 from tunesmith.tasks.task import Example
 
 LEAST_ROWS = 10
@@ -69,15 +70,16 @@ def make_eval_sets(parts: PreparedInputs) -> tuple[Sequence[Example], EvalSets]:
         UserError: if a column of ``eval.slices`` does not part the rows into groups worth measuring.
     """
     section, examples = parts.recipe.eval, parts.eval
+    output = parts.head.task.output
     if section.subset == "auto":
-        order = nested_order(strata(examples), parts.recipe.run.seed)
+        order = nested_order(strata(examples, output), parts.recipe.run.seed)
         examples = [examples[index] for index in order]
     ids = [str(example["id"]) for example in examples]
     slices = slices_of(ids, section, parts.marks)
     return examples, EvalSets(
         clusters=clusters_of(ids, section.cluster, parts.marks),
         slices=slices,
-        telling=_telling(examples, slices),
+        telling=_telling(examples, slices) if output != "tokens" else frozenset(),
         sets=parts.sets,
         test=parts.test,
     )
@@ -85,27 +87,24 @@ def make_eval_sets(parts: PreparedInputs) -> tuple[Sequence[Example], EvalSets]:
 
 def _telling(examples: Sequence[Example], slices: Mapping[tuple[str, str], Indices]) -> frozenset[str]:
     """Columns that tell the label, since no slice by them has two labels or two targets."""
-    field = next((name for name in ("label", "target") if name in examples[0]), None)
-    if field is None:
-        return frozenset()
     mixed = {
         column
         for (column, _), places in slices.items()
-        if len({examples[place][field] for place in places}) > 1
+        if len({examples[place]["reference"] for place in places}) > 1
     }
     return frozenset(column for column, _ in slices) - mixed
 
 
-def strata(examples: Sequence[Example]) -> list[Hashable]:
+def strata(examples: Sequence[Example], output: Output) -> list[Hashable]:
     """Which examples are alike: by label, by the tenth of the targets, or by the answer if there are few."""
-    if "label" in examples[0]:
-        return [example["label"] for example in examples]
-    if "target" in examples[0]:
-        targets = np.array([example["target"] for example in examples])
+    answers = [example["reference"] for example in examples]
+    if output == "classes":
+        return list(answers)
+    if output == "number":
+        targets = np.array(answers)
         return [
             int(tenth) for tenth in np.searchsorted(np.quantile(targets, np.arange(0.1, 1, 0.1)), targets)
         ]
-    answers = [example.get("reference") for example in examples]
     return list(answers) if len(set(answers)) <= FEW else [0] * len(examples)
 
 

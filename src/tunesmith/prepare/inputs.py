@@ -24,16 +24,20 @@ from tunesmith.model.load import Head, load_config
 from tunesmith.model.positions import positions_of
 from tunesmith.model.processors import load_image_processor, load_tokenizer
 from tunesmith.model.tune.prequantized import refuse_stored
-from tunesmith.prepare.adapter_settings import closed, closing_token
+from tunesmith.prepare.adapter_settings import closing_token
 from tunesmith.prepare.eval_sample import limited
 from tunesmith.prepare.trivial_baselines import counts_of, trivial_baselines
 from tunesmith.prepare.user_metrics import load_user_metrics
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.tasks.build import TASKS, Kind
+from tunesmith.recipe.tasks.fields import needs_of
+from tunesmith.recipe.tasks.spec import TaskSpec
+from tunesmith.recipe.tasks.table import spec_of
+from tunesmith.tasks.build import build_task
+from tunesmith.tasks.language.examples import closed
 from tunesmith.tasks.language.notes import encoding_notes
-from tunesmith.tasks.language.packable import can_pack, class_of
+from tunesmith.tasks.language.packing import can_pack, class_of
 from tunesmith.tasks.language.tokens import giving_up, refuse_unknown_tokens
-from tunesmith.tasks.task import Example, Task
+from tunesmith.tasks.task import Example, Task, TaskInputs
 
 UNLIMITED = 10**9
 
@@ -98,28 +102,29 @@ def prepare(
 
 
 def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], None]) -> PreparedInputs:
-    kind = TASKS[recipe.task]
+    spec = spec_of(recipe.task)
+    images = spec.processor == "image"
     load_user_metrics(recipe, folder)
-    rows = load_rows(recipe.data, kind.needs, recipe.run.seed, folder=folder, evaluation=recipe.eval)
+    rows = load_rows(recipe.data, needs_of(spec), recipe.run.seed, folder=folder, evaluation=recipe.eval)
     look()
     rows = limited(rows, recipe.eval.limit, recipe.run.seed)
-    bare = Head(kind.auto_model)
+    bare = Head(spec)
     config_of = known_or_loaded if plain else load_config
     early = plain_config(recipe.model, bare, None) if plain and recipe.model.new is None else None
     processor = (
         load_image_processor(recipe.model)
-        if kind.images
-        else load_tokenizer(recipe.model, _texts(rows.train), encoder=kind.encoder, config=early)
+        if images
+        else load_tokenizer(recipe.model, _texts(rows.train), encoder=spec.encoder, config=early)
     )
-    config = config_of(recipe.model, bare, None if kind.images else len(processor))
+    config = config_of(recipe.model, bare, None if images else len(processor))
     if recipe.model.new is None:
         refuse_stored(config, recipe)
-    longest = UNLIMITED if kind.images else _longest(recipe, config)
-    packed = _packed(recipe, config, kind)
-    task = kind.build(recipe, processor, rows.train, longest, packed)
-    head = Head(kind.auto_model, getattr(task, "labels", ()), regression=recipe.task == "regression")
+    longest = UNLIMITED if images else _longest(recipe, config)
+    packed = _packed(recipe, config, spec)
+    task = build_task(TaskInputs(recipe, processor, longest, rows.train, packed=packed))
+    head = Head(spec, task.class_names())
     if recipe.model.new is not None:
-        config = config_of(recipe.model, head, None if kind.images else len(processor))
+        config = config_of(recipe.model, head, None if images else len(processor))
     return _encode(
         recipe,
         rows,
@@ -143,7 +148,7 @@ def _encode(
     packed: bool,
     encode: Callable[..., Encoded],
 ) -> PreparedInputs:
-    images = TASKS[recipe.task].images
+    images = head.task.processor == "image"
     closing = None if images else closing_token(recipe, processor, config)
 
     train, held_out = encode(rows.train, closing), encode(rows.eval)
@@ -166,11 +171,11 @@ def _encode(
         truncated=[e["id"] for e in train.examples if e.get("truncated")],
         changed=[(e["id"], note) for e in train.examples for note in e.get("notes", ())],
         lengths=[] if images else [e["length"] for e in train.examples],
-        supervised=sum(sum(e["supervised"]) if "supervised" in e else 1 for e in train.examples),
+        supervised=sum(e["count"] for e in train.examples),
     )
     notes = (*report.notes, *encoding_notes(processor, rows.train, train.examples))
     report = replace(report, test=len(test.examples), sets=_sizes(sets), notes=notes)
-    report = _with_classes(report, recipe, getattr(task, "labels", ()), train.examples, held_out.examples)
+    report = _with_classes(report, recipe, task.class_names(), train.examples, held_out.examples)
     return PreparedInputs(
         recipe=recipe,
         processor=processor,
@@ -197,7 +202,7 @@ def _with_classes(
 ) -> DataReport:
     """The report with the rows of each class, and what is reached without any model."""
     counts = {"train": counts_of(train, labels), "eval": counts_of(held_out, labels)}
-    easy = trivial_baselines(recipe, train, held_out, labels)
+    easy = trivial_baselines(recipe, train, held_out)
     return replace(report, classes=counts if counts["train"] else {}, without_model=easy)
 
 
@@ -217,7 +222,7 @@ def _rows_encoded(
 
     fingerprint = _task_fingerprint(recipe, processor, task)
     fingerprint += "" if closing is None else f" closing {closing}"
-    cache = recipe.data.cache and not TASKS[recipe.task].images
+    cache = recipe.data.cache and spec_of(recipe.task).processor == "tokenizer"
     return encode_rows(rows, encode_row, fingerprint=fingerprint, cache=cache)
 
 
@@ -260,13 +265,13 @@ def _longest(recipe: Recipe, config: Any) -> int:
     return wanted or positions or UNLIMITED
 
 
-def _packed(recipe: Recipe, config: Any, kind: Kind) -> bool:
-    if recipe.task != "causal-lm" or recipe.batch.layout == "padded":
+def _packed(recipe: Recipe, config: Any, spec: TaskSpec) -> bool:
+    if "packing" not in spec.accepts or recipe.batch.layout == "padded":
         return False
     if isinstance(config, PlainConfig):
         able = config.packs
     else:
-        model_class = class_of(config, kind.auto_model)
+        model_class = class_of(config, spec.auto_model)
         able = model_class is not None and can_pack(config, model_class)
     if recipe.batch.layout == "packed" and not able:
         raise UserError(
@@ -285,10 +290,9 @@ def _packed(recipe: Recipe, config: Any, kind: Kind) -> bool:
 
 
 def _task_fingerprint(recipe: Recipe, processor: Any, task: Task) -> str:
-    shaping = ("max_length", "overflow", "loss_on", "template", "labels")
-    settings = {name: getattr(task, name) for name in shaping if hasattr(task, name)}
+    settings = {**recipe.task.model_dump(), **task.fingerprint()}
     tokenizer = getattr(processor, "backend_tokenizer", None)
     text = tokenizer.to_str() if tokenizer is not None else repr(processor)
     marks = [getattr(processor, name, None) for name in ("chat_template", "eos_token")]
-    described = json.dumps([recipe.task, settings, marks], sort_keys=True)
+    described = json.dumps([settings, marks], sort_keys=True, default=str)
     return hashlib.sha256((described + text).encode()).hexdigest()

@@ -15,6 +15,7 @@ from tunesmith.model.tune.apply import apply_tune
 from tunesmith.plan.cost.dimensions import dimensions_of
 from tunesmith.plan.cost.weights import Shapes
 from tunesmith.prepare.inputs import PreparedInputs
+from tunesmith.tasks.task import Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +42,12 @@ def count_on_meta(parts: PreparedInputs, dtype: str) -> Counted:
         UserError: if ``tune`` matches nothing, or a new model's sizes do not fit each other.
     """
     model, fresh = load_outline(parts.recipe.model, parts.head, parts.config)
-    tuned = apply_tune(
-        model, parts.recipe.tune, auto_model=parts.head.auto_model, fresh=fresh, dtype=NAMES[dtype]
-    )
+    tuned = apply_tune(model, parts.recipe.tune, task=parts.head.task, fresh=fresh, dtype=NAMES[dtype])
     named = {_bare(name): parameter for name, parameter in tuned.model.named_parameters()}
     activations = flops = 0.0
-    if dimensions_of(parts.config.to_dict()) is None and "pixel_values" in parts.train[0]:
+    if dimensions_of(parts.config.to_dict()) is None and parts.head.task.processor == "image":
         with refused_by_transformers() if parts.recipe.model.new is not None else nullcontext():
-            activations, flops = _one_image(tuned.model, parts.train[0]["pixel_values"])
+            activations, flops = _one_image(tuned.model, parts.task.collate(parts.train[:1]))
     return Counted(
         shapes={name: tuple(parameter.shape) for name, parameter in named.items()},
         learning=frozenset(name for name, parameter in named.items() if parameter.requires_grad),
@@ -62,8 +61,8 @@ def _bare(name: str) -> str:
     return name.replace(".base_layer.", ".").replace(".modules_to_save.default.", ".")
 
 
-def _one_image(model: Any, pixels: Any) -> tuple[float, float]:
-    """Bytes kept and operations done by a forward pass of one image [C, H, W]."""
+def _one_image(model: Any, example: Batch) -> tuple[float, float]:
+    """Bytes kept and operations done by a forward pass of one image."""
     from torch.utils.flop_counter import FlopCounterMode
 
     weights = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
@@ -76,8 +75,10 @@ def _one_image(model: Any, pixels: Any) -> tuple[float, float]:
         return tensor
 
     model.train()
-    batch = torch.empty(2, *pixels.shape, device="meta")  # batch normalisation refuses a single value
+    # batch normalisation refuses a single value
+    [(name, pixels)] = [(name, each) for name, each in example.inputs.items() if each.is_floating_point()]
+    batch = torch.empty(2, *pixels.shape[1:], device="meta")
     keeping = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
     with FlopCounterMode(display=False) as counter, keeping:
-        model(pixel_values=batch)
+        model(**{name: batch})
     return sum(each.untyped_storage().nbytes() for each in kept.values()) / 2, counter.get_total_flops() / 2

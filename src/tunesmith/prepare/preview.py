@@ -11,8 +11,6 @@ from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.trivial_baselines import PARTS, counts_words
 from tunesmith.recipe.load import load_recipe
-from tunesmith.tasks.build import TASKS
-from tunesmith.tasks.task import Example
 
 PREVIEWED = 4
 Shown = tuple[list[dict[str, Any]], list[str], tuple[str, ...]]
@@ -33,28 +31,7 @@ def preview_rows(path: Path, overrides: Sequence[str] = (), count: int = PREVIEW
 
 def preview(parts: PreparedInputs, count: int = PREVIEWED) -> list[dict[str, Any]]:
     """The first training examples as the model sees them: tokens, and whether each carries loss."""
-    if TASKS[parts.recipe.task].images:
-        return [
-            {
-                "id": e["id"],
-                "tokens": [[f"image {e['pixel_values'].shape}", False], [_answer(parts, e), True]],
-            }
-            for e in parts.train[:count]
-        ]
-    return [{"id": e["id"], "tokens": _tokens(parts, e)} for e in parts.train[:count]]
-
-
-def _answer(parts: PreparedInputs, example: Example) -> str:
-    """What is to be learnt of an example with one answer: the name of its class, or its number."""
-    labels = getattr(parts.task, "labels", ())
-    return str(labels[example["label"]] if labels else example.get("target"))
-
-
-def _tokens(parts: PreparedInputs, example: Example) -> list[list[Any]]:
-    tokenizer = parts.processor
-    marks = example.get("supervised") or [0] * example["length"]
-    pairs = zip(example["input_ids"], marks, strict=True)
-    shown: list[list[Any]] = [[tokenizer.decode([token]), bool(mark)] for token, mark in pairs]
-    if "supervised" not in example:
-        shown.append([f" -> {_answer(parts, example)}", True])
-    return shown
+    return [
+        {"id": example["id"], "tokens": [list(piece) for piece in parts.task.show(example)]}
+        for example in parts.train[:count]
+    ]

@@ -18,6 +18,7 @@ from tunesmith.numbers import show
 from tunesmith.recipe.check.metric_names import asked_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.stop import paths
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.tasks.task import Example
 
 MOST_KINDS = 50
@@ -33,15 +34,15 @@ def counts_of(examples: Sequence[Example], labels: Sequence[str]) -> Counts:
     """How many examples each class has, the commonest first; of texts, each answer where there are few."""
     if not examples:
         return {}
-    if "label" in examples[0]:
-        return dict(Counter(labels[example["label"]] for example in examples).most_common())
-    answers = Counter(str(example.get("reference", "")) for example in examples)
+    answers = Counter(str(example["reference"]) for example in examples)
+    if labels:
+        return dict(answers.most_common())
     few = 1 < len(answers) <= min(MOST_KINDS, len(examples) / 4) and "" not in answers
     return dict(answers.most_common()) if few else {}
 
 
 def trivial_baselines(
-    recipe: Recipe, train: Sequence[Example], held_out: Sequence[Example], labels: Sequence[str]
+    recipe: Recipe, train: Sequence[Example], held_out: Sequence[Example]
 ) -> tuple[WithoutModel, ...]:
     """What needs no model, and what it scores on the evaluation rows by the metrics that are asked for.
 
@@ -49,22 +50,21 @@ def trivial_baselines(
         recipe: names metrics.
         train: examples to learn from.
         held_out: examples to evaluate on.
-        labels: names of classes.
     """
     asked = asked_metrics(recipe)
     if not train or not held_out:
         return ()
     found: list[WithoutModel] = []
-    if "label" in train[0]:
-        best = Counter(example["label"] for example in train).most_common(1)[0][0]
-        truth = [labels[example["label"]] for example in held_out]
+    output = spec_of(recipe.task).output
+    truth = [example["reference"] for example in held_out]
+    if output == "classes":
+        best = Counter(example["reference"] for example in train).most_common(1)[0][0]
         names = tuple(dict.fromkeys((*asked, "accuracy", "macro_f1")))
-        found.append(_scored(f"always {_short(labels[best])}", [labels[best]] * len(truth), truth, names))
-    elif "target" in train[0]:
-        mean = math.fsum(example["target"] for example in train) / len(train)
-        targets = [example["target"] for example in held_out]
+        found.append(_scored(f"always {_short(best)}", [best] * len(truth), truth, names))
+    elif output == "number":
+        mean = math.fsum(example["reference"] for example in train) / len(train)
         name = f"always {show(mean)}, the mean"
-        found.append(_scored(name, [mean] * len(targets), targets, tuple(dict.fromkeys((*asked, "mse")))))
+        found.append(_scored(name, [mean] * len(truth), truth, tuple(dict.fromkeys((*asked, "mse")))))
     else:
         found += _of_texts(train, held_out[:MOST_ROWS], asked)
     return tuple(one for one in found if one.metrics)
@@ -73,10 +73,10 @@ def trivial_baselines(
 def _of_texts(
     train: Sequence[Example], held_out: Sequence[Example], names: Sequence[str]
 ) -> Iterator[WithoutModel]:
-    references = [str(example.get("reference", "")) for example in held_out]
+    references = [str(example["reference"]) for example in held_out]
     if not all(references):
         return
-    commonest, times = Counter(str(example.get("reference", "")) for example in train).most_common(1)[0]
+    commonest, times = Counter(str(example["reference"]) for example in train).most_common(1)[0]
     if times > 1:
         yield _scored(f"always {_short(commonest)}", [commonest] * len(references), references, names)
     yield _scored("the input copied", [str(example["input"]) for example in held_out], references, names)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from tunesmith.recipe.schema.quantities import Every
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.spec import TaskSettings
 from tunesmith.recipe.yaml.nodes import BASED, FLOAT, INTEGER
 
 _NOT_LEARNING = (
@@ -92,6 +93,8 @@ def _filled(value: Any) -> Any:
     """Sections to dicts in the order of the schema, tuples to lists, frequencies to text."""
     if isinstance(value, Every):
         return str(value)
+    if isinstance(value, TaskSettings) and len(type(value).model_fields) == 1:
+        return value.name
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
         return {

@@ -68,7 +68,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
     for member in introspect.alternatives(annotation):
         inner = introspect.item_type(member) or introspect.value_type(member)
         model = introspect.as_model(member)
-        if model is not None:
+        if model is not None and set(model.model_fields) != {"name"}:  # a task without settings is a word
             yield model
         elif inner is not None:
             yield from _models(inner)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,19 +13,40 @@ import torch.nn.functional as F
 from tunesmith.data.map.images import open_picture
 from tunesmith.data.passes import picture_length
 from tunesmith.data.row import Row, Skip
-from tunesmith.tasks.labels import label_index
-from tunesmith.tasks.task import Batch, Example, Scored, Sums
+from tunesmith.tasks.labels import label_index, label_names
+from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
 from tunesmith.tasks.text.sequence_classification import score_classes
 
 
 @dataclass(frozen=True, slots=True)
-class ImageClassification:
+class ImageClassification(Task):
     """The task ``image-classification``; ``processor`` is a transformers image processor."""
 
     processor: Any
     labels: tuple[str, ...]
     batch_size: int = 64
-    auto_model: str = field(default="AutoModelForImageClassification", init=False)
+
+    @classmethod
+    def build(cls, inputs: TaskInputs) -> Self:
+        """With the classes of the training rows, or those of a finished model."""
+        labels = label_names(inputs.rows) if inputs.labels is None else inputs.labels
+        return cls(inputs.processor, labels, inputs.recipe.eval.batch_size)
+
+    def class_names(self) -> tuple[str, ...]:
+        """Classes in the order of the logits."""
+        return self.labels
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Classes."""
+        return {"labels": self.labels}
+
+    def show(self, example: Example) -> list[tuple[str, bool]]:
+        """The size of the picture, and its class."""
+        return [(f"image {example['pixel_values'].shape}", False), (str(example["reference"]), True)]
+
+    def evaluated_length(self, example: Example) -> int:
+        """Larger pictures are fewer in a pass."""
+        return picture_length(*example["pixel_values"].shape[-2:])
 
     def encode(self, row: Row) -> Example | Skip:
         """Pixels [C, H, W] as the processor makes them, and the label's index."""
@@ -38,34 +59,28 @@ class ImageClassification:
             return Skip(row.id, "malformed", f"{which}: {error or 'it needs more memory than there is'}")
         pixels = self.processor(picture.image, return_tensors="np")["pixel_values"][0]
         shown = row.fields["image"] if isinstance(row.fields["image"], str) else row.id
-        example = {"id": row.id, "input": str(shown), "label": index, "length": 1, "pixel_values": pixels}
+        answer = {"label": index, "reference": self.labels[index], "count": 1}
+        example = {"id": row.id, "input": str(shown), **answer, "length": 1, "pixel_values": pixels}
         return {**example, **({"notes": picture.notes} if picture.notes else {})}
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pixels [B, C, H, W], labels [B]."""
         pixels = np.stack([example["pixel_values"] for example in examples])
-        return {
-            "pixel_values": torch.from_numpy(pixels).float(),
-            "labels": torch.tensor([example["label"] for example in examples]),
-        }
+        labels = torch.tensor([example["label"] for example in examples])
+        return Batch({"pixel_values": torch.from_numpy(pixels).float(), "labels": labels}, len(examples))
 
-    def loss(self, model: Any, batch: Batch) -> Sums:
+    def loss(self, model: Any, batch: Batch) -> Loss:
         """Cross-entropy in nats, summed over images."""
         logits = model(pixel_values=batch["pixel_values"]).logits
-        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum")
-        return Sums(loss=loss, count=len(batch["labels"]), extra={})
+        return Loss(F.cross_entropy(logits.float(), batch["labels"], reduction="sum"))
 
     def score(
         self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
     ) -> list[Scored]:
         """Loss and most likely label of each image."""
-        lengths = [picture_length(*example["pixel_values"].shape[-2:]) for example in examples]
+        lengths = [self.evaluated_length(example) for example in examples]
         scored: list[Scored] = score_classes(self, model, examples, lengths)
         return scored
-
-    def metrics(self) -> tuple[str, ...]:
-        """Metrics over predicted labels."""
-        return ("accuracy", "macro_f1")
 
 
 def open_image(value: Any) -> Any:

@@ -1,39 +1,95 @@
-"""The plug-in point: what a task says about itself, and the closed table of tasks.
-
-Adding a task means adding one file like ``regression.py``, a line in ``TASKS``, a recipe and a test.
-"""
+"""The plug-in point: what the code of a task does. What it declares stands in ``recipe/tasks``."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     import torch
 
     from tunesmith.data.row import Row, Skip
+    from tunesmith.recipe.schema.recipe import Recipe
 
 
 Example = dict[str, Any]
-Batch = dict[str, Any]
+"""A row as the model sees it. Beside what only its task knows, it has
+
+- ``id``: the row's;
+- ``length``: tokens, by which batches and passes are bounded;
+- ``count``: what its loss is a sum over, supervised tokens or samples;
+- ``reference``: what is to be given: a class's name, a number, or a text, empty if there is none;
+- ``input``: the sample as a person would read it;
+- ``truncated`` and ``notes``, where it was cut or changed.
+"""
 UNFINISHED = "…"
 """Ends an answer that was not told to its end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
-    """A total and what it is a total of; one division, at the very end, makes a mean.
+class TaskInputs:
+    """What a task is made of.
 
     Attributes:
-        loss: scalar tensor, summed over everything supervised, attached to the graph.
-        count: supervised tokens (or samples) in ``loss``.
-        extra: further totals over the same count, e.g. ``{"token_accuracy": correct}``.
+        recipe: resolved.
+        processor: tokenizer or image processor.
+        max_length: most tokens of an example.
+        rows: to learn from; none for a finished model.
+        packed: whether examples lie in one row without padding.
+        labels: the classes of a finished model, in the order of its logits; ``None`` before there is one.
     """
 
-    loss: torch.Tensor
+    recipe: Recipe
+    processor: Any
+    max_length: int
+    rows: Sequence[Row] = ()
+    packed: bool = False
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the task is for a model that has learnt it."""
+        return self.labels is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Examples as tensors.
+
+    Attributes:
+        inputs: by name, whatever the task's loss needs: tensors, or lists of them.
+        count: supervised tokens or samples; losses of all batches of a step are divided by the sum of these.
+    """
+
+    inputs: Mapping[str, Any]
     count: int
-    extra: Mapping[str, float]
+
+    def to(self, device: Any) -> Batch:
+        """The batch with its tensors on a device."""
+        return replace(self, inputs={name: _moved(value, device) for name, value in self.inputs.items()})
+
+    def __getitem__(self, name: str) -> Any:
+        return self.inputs[name]
+
+
+def _moved(value: Any, device: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_moved(one, device) for one in value]
+    return value.to(device, non_blocking=True) if hasattr(value, "to") else value
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A total over everything supervised in a batch; one division, at the very end, makes a mean.
+
+    Attributes:
+        total: scalar tensor, attached to the graph.
+        parts: what it is made of, by name, each a sum like it; logged with every step.
+    """
+
+    total: torch.Tensor
+    parts: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +121,30 @@ class Scored:
     values: Mapping[str, float] = field(default_factory=dict)
 
 
-class Task(Protocol):
-    """Five things, always in this order; ``train`` knows nothing else about a task."""
+class Task:
+    """The code of a task; ``train`` knows nothing else about it.
 
-    @property
-    def auto_model(self) -> str:
-        """Name of the transformers auto class."""
-        ...
+    A task gives ``build``, ``encode``, ``collate``, ``loss`` and ``score``. The rest has a default.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def build(cls, inputs: TaskInputs) -> Self:
+        """The task for a recipe."""
+        raise NotImplementedError
 
     def encode(self, row: Row) -> Example | Skip:
-        """One row as the model sees it; an ``Example`` has ``id`` and ``length`` (tokens) at least."""
-        ...
+        """One row as the model sees it, or why it cannot be learnt from."""
+        raise NotImplementedError
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Examples to tensors."""
-        ...
+        raise NotImplementedError
 
-    def loss(self, model: Any, batch: Batch) -> Sums:
-        """Forward pass; the loss as a sum and a count."""
-        ...
+    def loss(self, model: Any, batch: Batch) -> Loss:
+        """Forward pass, and the loss summed over the batch."""
+        raise NotImplementedError
 
     def score(
         self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
@@ -93,8 +154,48 @@ class Task(Protocol):
         ``only_equal`` has the ids of examples of which it matters only whether the prediction equals the
         reference, blanks aside.
         """
-        ...
+        raise NotImplementedError
 
-    def metrics(self) -> tuple[str, ...]:
-        """Names of metrics over predictions that make sense here, the default first."""
-        ...
+    def class_names(self) -> tuple[str, ...]:
+        """Classes in the order of the logits; empty where there are none."""
+        return ()
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """The settings that decide what ``encode`` gives, for the cache of encoded rows."""
+        return {}
+
+    def show(self, example: Example) -> list[tuple[str, bool]]:
+        """An example in pieces as a person would read it, and whether each is learnt."""
+        return [(str(example["input"]), False), (f" -> {example['reference']}", True)]
+
+    def fit(self, model: Any, *, fresh_head: bool) -> Self:
+        """The task made to fit a loaded model, which may be changed for it, before anything is learnt.
+
+        Args:
+            model: with its weights.
+            fresh_head: whether its output layer has no pretrained values.
+        """
+        return self
+
+    def before_export(self, model: Any) -> None:
+        """Change the trained model into what is to be delivered."""
+
+    def score_delivered(self, model: Any, examples: Sequence[Example]) -> list[Scored]:
+        """What a delivered model scores, without predictions, with losses as in training."""
+        return self.score(model, examples, predict=False)
+
+    def tokens_at_once(self) -> int | None:
+        """Most tokens of an evaluation pass, if the task bounds them itself."""
+        return None
+
+    def computed_length(self, example: Example) -> int:
+        """Tokens of an example that a training pass computes, or what stands for them."""
+        return int(example["length"])
+
+    def shared_length(self, examples: Sequence[Example]) -> int:
+        """Tokens with which all examples open and which a batch of them computes once."""
+        return 0
+
+    def evaluated_length(self, example: Example) -> int:
+        """By which evaluation passes are bounded."""
+        return int(example["length"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from tunesmith.data.row_order import RowOrder
 from tunesmith.errors import UserError
 from tunesmith.fault import fault
 from tunesmith.metrics.compute import load_metrics
-from tunesmith.model.export.save import output_layer, unfold_target_scale
 from tunesmith.model.load import load_model, load_outline, set_padding
 from tunesmith.model.precision import choose_dtype
 from tunesmith.model.tune.apply import Tuned, apply_tune, needs_autocast
@@ -31,7 +29,6 @@ from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.check.metric_names import set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.tasks.task import Task
-from tunesmith.tasks.text.regression import Regression
 from tunesmith.train.async_eval.mailbox import drop_collected
 from tunesmith.train.context import Setup
 from tunesmith.train.engine.averaging import start_mean
@@ -130,13 +127,11 @@ def _tuned(parts: PreparedInputs, accelerator: Accelerator, dtype: torch.dtype) 
     loaded = torch.float32 if recipe.tune.lora is None else dtype
     model, fresh = load_model(recipe.model, parts.head, parts.config, loaded)
     set_padding(model.config, parts.head, parts.processor)
-    task = fit_task(parts.task, model)
-    if isinstance(task, Regression) and not any(map(is_head, fresh)):
-        unfold_target_scale(model, task.mean, task.scale)
+    task = parts.task.fit(model, fresh_head=any(map(is_head, fresh)))
     tuned = apply_tune(
         model,
         recipe.tune,
-        auto_model=parts.head.auto_model,
+        task=parts.head.task,
         fresh=fresh,
         dtype=dtype,
         fuse=fuses(accelerator),
@@ -187,13 +182,6 @@ def recompute_activations(model: Any) -> None:
     model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
-def fit_task(task: Task, model: Any) -> Task:
-    """A regression head without a bias cannot take in the targets' mean, so they keep it."""
-    if isinstance(task, Regression) and output_layer(model).bias is None:
-        return replace(task, mean=0.0)
-    return task
-
-
 def keep_frozen_statistics(model: Any) -> None:
     """Frozen batch normalisation keeps its running statistics: make ``train()`` pass it by."""
     for module in model.modules():
@@ -214,7 +202,7 @@ def fuses(accelerator: Accelerator) -> bool:
 def outline(parts: PreparedInputs, dtype: torch.dtype) -> Tuned:
     """The model as it would be tuned, without its weights."""
     model, fresh = load_outline(parts.recipe.model, parts.head, parts.config)
-    return apply_tune(model, parts.recipe.tune, auto_model=parts.head.auto_model, fresh=fresh, dtype=dtype)
+    return apply_tune(model, parts.recipe.tune, task=parts.head.task, fresh=fresh, dtype=dtype)
 
 
 def arithmetic_of(parts: PreparedInputs, process: Process, model: Any) -> Arithmetic:

@@ -201,7 +201,7 @@ def open_log(setup: Setup, still_ours: Callable[[], None]) -> Log:
         main=setup.process.is_main,
         total_steps=setup.total_steps,
         samples=setup.recipe.eval.samples,
-        labels=getattr(setup.learner.task, "labels", ()),
+        labels=setup.learner.task.class_names(),
         device=setup.process.accelerator.device,
         still_ours=still_ours,
     )

@@ -75,26 +75,26 @@ def train_step(
     """
     accelerator, dp_size = process.accelerator, process.mesh.dp_size
     device, engine, task = accelerator.device, learner.engine, learner.task
-    counts = [sum(len(batch["labels"]) for batch in batches), *asked.counts()]
+    counts = [sum(batch.count for batch in batches), *asked.counts()]
     supervised, *wishes = sum_over_dp(accelerator, counts)
     loss_total = torch.zeros((), device=device, dtype=torch.float64)
-    for index, batch in enumerate(batches):
-        inputs = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+    for index, waiting in enumerate(batches):
+        batch = waiting.to(device)
         with engine.passing(last=index == len(batches) - 1):
             fault("forward")
             with _autocast(device, learner.autocast):
-                sums = task.loss(engine.model, inputs)
+                loss = task.loss(engine.model, batch)
             fault("backward")
             # Data parallelism averages gradients over its shares: times their number, it is the sum.
-            accelerator.backward(engine.scaled(sums.loss * (dp_size / supervised)))
-        loss_total += sums.loss.detach().double()
-    loss, seconds = sum_over_dp(accelerator, [float(loss_total), clock()])
-    loss /= supervised
+            accelerator.backward(engine.scaled(loss.total * (dp_size / supervised)))
+        loss_total += loss.total.detach().double()
+    total, seconds = sum_over_dp(accelerator, [float(loss_total), clock()])
+    mean_loss = total / supervised
     fault("update")
-    learn = math.isfinite(loss) and loss <= loss_bound
+    learn = math.isfinite(mean_loss) and mean_loss <= loss_bound
     update = engine.update(learning_rate=learning_rate, clip=clip, learn=learn)
     return StepResult(
-        loss=loss,
+        loss=mean_loss,
         grad_norm=update.grad_norm,
         supervised=int(supervised),
         updated=update.applied,

@@ -101,7 +101,7 @@ def test_data_alone_chooses_the_recipe(tunesmith: Command):
     assert status == 0
     assert "from recipe `bert_regression`" in out
     recipe = load_recipe(Path("sub/x.yaml"))
-    assert recipe.task == "regression"
+    assert recipe.task.name == "regression"
     assert recipe.data.train[0].target == "score"
     assert "source: ../d.csv" in Path("sub/x.yaml").read_text()
 
@@ -173,7 +173,7 @@ def test_a_folder_of_pictures_becomes_a_recipe_that_can_be_looked_at(tunesmith: 
     status, out, err = tunesmith("init", "pics", "--out", "r.yaml")
     assert status == 0, err
     recipe = load_recipe(Path("r.yaml"))
-    assert recipe.task == "image-classification"
+    assert recipe.task.name == "image-classification"
     assert (recipe.data.train[0].image, recipe.data.train[0].label) == ("image", "label")
     status, out, err = tunesmith("preview", "r.yaml", "-n", "1")
     assert status == 0, err

@@ -10,8 +10,10 @@ from tunesmith.model.check.architecture import refuse_seeing_ahead, refuse_unfit
 from tunesmith.model.load import Head, load_config, load_model
 from tunesmith.model.positions import positions_of
 from tunesmith.recipe.schema.model import Model
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import SEQUENCE_CLASSIFICATION
 
-LANGUAGE = Head("AutoModelForCausalLM")
+LANGUAGE = Head(CAUSAL_LM)
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 GEMMA = {"model_type": "gemma2", **SIZES, "num_key_value_heads": 2, "head_dim": 8, "pad_token_id": 0}
 
@@ -20,9 +22,9 @@ GEMMA = {"model_type": "gemma2", **SIZES, "num_key_value_heads": 2, "head_dim": 
 def test_an_encoder_is_no_language_model_unless_it_is_a_decoder(kind) -> None:
     config = AutoConfig.for_model(kind, is_decoder=False)
     with pytest.raises(UserError, match="sees the tokens that follow"):
-        refuse_unfit(config, LANGUAGE.auto_model)
-    refuse_unfit(config, "AutoModelForSequenceClassification")
-    refuse_unfit(AutoConfig.for_model(kind, is_decoder=True), LANGUAGE.auto_model)
+        refuse_unfit(config, CAUSAL_LM)
+    refuse_unfit(config, SEQUENCE_CLASSIFICATION)
+    refuse_unfit(AutoConfig.for_model(kind, is_decoder=True), CAUSAL_LM)
 
 
 @pytest.mark.parametrize("new", [{"model_type": "bert", **SIZES}, {"model_type": "roberta", **SIZES}])
@@ -63,7 +65,7 @@ def test_a_loss_that_is_not_learnt_is_not_left_out_in_silence(tmp_path) -> None:
     config.save_pretrained(tmp_path)
     with pytest.raises(UserError, match="output_router_logits: true"):
         load_config(Model(source=str(tmp_path)), LANGUAGE)
-    refuse_unfit(AutoConfig.for_model("mixtral"), LANGUAGE.auto_model)
+    refuse_unfit(AutoConfig.for_model("mixtral"), CAUSAL_LM)
 
 
 def test_attention_is_what_the_architecture_has() -> None:

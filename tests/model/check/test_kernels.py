@@ -9,8 +9,9 @@ from transformers import AutoConfig
 from tunesmith.model.check.kernels import without_kernels
 from tunesmith.model.load import Head, load_config, load_model
 from tunesmith.recipe.schema.model import Model
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
-IMAGES = Head("AutoModelForImageClassification", ("a", "b"))
+IMAGES = Head(IMAGE_CLASSIFICATION, ("a", "b"))
 
 
 @pytest.mark.parametrize(

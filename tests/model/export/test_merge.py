@@ -7,8 +7,9 @@ from transformers import AutoModelForCausalLM
 from tunesmith.model.export.save import export_model
 from tunesmith.model.tune.apply import apply_tune
 from tunesmith.recipe.schema.tune import Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
 
-AUTO = "AutoModelForCausalLM"
+AUTO = CAUSAL_LM
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
@@ -26,7 +27,7 @@ def test_an_adapter_on_an_output_layer_that_is_the_embedding(
     tune = Tune(
         lora=Lora(rank=2, targets=targets), save_modules=tuple(s.replace("embed", name) for s in saved)
     )
-    model = apply_tune(model, tune, auto_model=AUTO, fresh=fresh, dtype=torch.float32).model.eval()
+    model = apply_tune(model, tune, task=AUTO, fresh=fresh, dtype=torch.float32).model.eval()
     tiny.wake(model)
     with torch.no_grad():
         for key, parameter in model.named_parameters():
@@ -46,7 +47,7 @@ def test_what_is_tied_and_not_adapted_stays_tied(tiny, tokenizer, tmp_path) -> N
     tiny.make("llama", tie_word_embeddings=True).save_pretrained(tmp_path / "base")
     model, fresh = tiny.reopen(tmp_path / "base", tiny.language)
     tune = Tune(lora=Lora(rank=2))
-    model = apply_tune(model, tune, auto_model=AUTO, fresh=fresh, dtype=torch.float32).model
+    model = apply_tune(model, tune, task=AUTO, fresh=fresh, dtype=torch.float32).model
     export_model(model, tokenizer, tmp_path / "model", card="", dtype=torch.float32, merge=True)
     opened = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
     assert opened.config.tie_word_embeddings

@@ -13,8 +13,9 @@ from tunesmith.model.export.save import export_model, fold_target_scale, output_
 from tunesmith.model.load import Head
 from tunesmith.model.tune.apply import apply_tune
 from tunesmith.recipe.schema.tune import Lora, Tune
+from tunesmith.recipe.tasks.text import REGRESSION, SEQUENCE_CLASSIFICATION
 
-CLASSES = "AutoModelForSequenceClassification"
+CLASSES = SEQUENCE_CLASSIFICATION
 READER = """
 import json, sys, torch, transformers
 from safetensors.torch import save_file
@@ -49,10 +50,9 @@ def tuned(tiny, case, folder):
     settings = {"tie_word_embeddings": True} if case["tied"] else {}
     tiny.make("llama", **settings).save_pretrained(folder)
     model, fresh = tiny.reopen(folder, tiny.language, case["frozen"])
-    auto = tiny.language.auto_model
     if case["lora"]:
         tune = Tune(lora=Lora(rank=4, dora=case.get("dora", False)))
-        model = apply_tune(model, tune, auto_model=auto, fresh=fresh, dtype=case["frozen"]).model
+        model = apply_tune(model, tune, task=tiny.language.task, fresh=fresh, dtype=case["frozen"]).model
     train_a_little(model)
     return model.eval()
 
@@ -179,12 +179,12 @@ def test_an_older_export_is_replaced_as_a_whole(tiny, tokenizer, tmp_path) -> No
 
 
 def regression_model(tiny, lora: bool, folder):
-    tiny.make("bert", Head(CLASSES, regression=True)).save_pretrained(folder)
-    model, fresh = tiny.reopen(folder, Head(CLASSES, regression=True))
+    tiny.make("bert", Head(REGRESSION)).save_pretrained(folder)
+    model, fresh = tiny.reopen(folder, Head(REGRESSION))
     if not lora:
         return model
     fresh = frozenset({"classifier.weight", "classifier.bias"})
-    return apply_tune(model, Tune(lora=Lora()), auto_model=CLASSES, fresh=fresh, dtype=F32).model.eval()
+    return apply_tune(model, Tune(lora=Lora()), task=CLASSES, fresh=fresh, dtype=F32).model.eval()
 
 
 @pytest.mark.parametrize("lora", [False, True])
@@ -195,7 +195,7 @@ def test_a_folded_scale_gives_the_units_of_the_user(tiny, tokenizer, tmp_path, l
     fold_target_scale(model, mean=-40.0, scale=12.5)
     torch.testing.assert_close(model(input_ids=tiny.ids).logits, standard * 12.5 - 40, rtol=1e-5, atol=1e-4)
     export_model(model, tokenizer, tmp_path / "model", card="", dtype=F32, merge=True)
-    reopened, fresh = tiny.reopen(tmp_path / "model", Head(CLASSES, regression=True))
+    reopened, fresh = tiny.reopen(tmp_path / "model", Head(REGRESSION))
     assert not fresh
     found = reopened(input_ids=tiny.ids).logits
     torch.testing.assert_close(found, standard * 12.5 - 40, rtol=1e-4, atol=1e-3)

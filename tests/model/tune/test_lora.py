@@ -11,9 +11,12 @@ from tunesmith.errors import UserError
 from tunesmith.model.tune.lora import add_adapters
 from tunesmith.model.tune.targets import target_modules
 from tunesmith.recipe.schema.tune import LayerRange, Lora
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import SEQUENCE_CLASSIFICATION
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
-CLASSES = "AutoModelForSequenceClassification"
-LANGUAGE = "AutoModelForCausalLM"
+CLASSES = SEQUENCE_CLASSIFICATION
+LANGUAGE = CAUSAL_LM
 
 
 def adapted_layers(model) -> set[str]:
@@ -58,7 +61,7 @@ def test_targets_are_ends_of_names_or_a_regex(tiny, targets, ends) -> None:
     model = tiny.make("llama")
     expected = {f"model.layers.{block}.{end}" for block in range(2) for end in ends}
     assert set(target_modules(model, Lora(targets=targets))) == expected
-    wrapped = add_adapters(model, Lora(targets=targets), auto_model=LANGUAGE, whole=(), fresh=())
+    wrapped = add_adapters(model, Lora(targets=targets), task=LANGUAGE, whole=(), fresh=())
     assert adapted_layers(wrapped) == expected
 
 
@@ -105,13 +108,13 @@ def test_targets_of_nothing_are_refused_with_what_is_near(tiny, kind, targets, n
 @pytest.mark.parametrize(("name", "near"), [("lm_haed", "`lm_head`"), ("embed_token", "`embed_tokens`")])
 def test_an_unknown_module_to_save_is_refused(tiny, name, near) -> None:
     with pytest.raises(UserError, match=f"save_modules` names `{name}`") as caught:
-        add_adapters(tiny.make("llama"), Lora(), auto_model=LANGUAGE, whole=(name,), fresh=())
+        add_adapters(tiny.make("llama"), Lora(), task=LANGUAGE, whole=(name,), fresh=())
     assert near in caught.value.hint
 
 
 def test_settings_arrive(tiny) -> None:
     lora = Lora(rank=3, alpha=5.0, dropout=0.25, dora=True, rslora=True, targets=("q_proj",))
-    wrapped = add_adapters(tiny.make("llama"), lora, auto_model=LANGUAGE, whole=("embed_tokens",), fresh=())
+    wrapped = add_adapters(tiny.make("llama"), lora, task=LANGUAGE, whole=("embed_tokens",), fresh=())
     config = wrapped.peft_config["default"]
     assert (config.r, config.lora_alpha, config.lora_dropout) == (3, 5.0, 0.25)
     assert config.use_dora
@@ -125,7 +128,7 @@ def test_settings_arrive(tiny) -> None:
 
 
 def test_alpha_is_twice_the_rank_unless_said(tiny) -> None:
-    wrapped = add_adapters(tiny.make("llama"), Lora(rank=6), auto_model=LANGUAGE, whole=(), fresh=())
+    wrapped = add_adapters(tiny.make("llama"), Lora(rank=6), task=LANGUAGE, whole=(), fresh=())
     assert wrapped.peft_config["default"].lora_alpha == 12
     assert all("lora_" in name for name in learning(wrapped))
 
@@ -133,7 +136,7 @@ def test_alpha_is_twice_the_rank_unless_said(tiny) -> None:
 def test_a_new_head_is_trained_whole_and_saved_whole(tiny, labelled, tmp_path) -> None:
     head = tiny.classes("x", "y")
     model, fresh = tiny.reopen(labelled, head)
-    wrapped = add_adapters(model, Lora(rank=2), auto_model=CLASSES, whole=(), fresh=fresh)
+    wrapped = add_adapters(model, Lora(rank=2), task=CLASSES, whole=(), fresh=fresh)
     whole = {name for name in learning(wrapped) if "lora_" not in name}
     start = "base_model.model.classifier.modules_to_save.default"
     assert whole == {f"{start}.weight", f"{start}.bias"}
@@ -153,7 +156,7 @@ def test_a_fresh_pooler_is_saved_under_its_whole_name(tiny, tmp_path) -> None:
     BertForMaskedLM(tiny.make("bert", tiny.classes("a")).config).save_pretrained(tmp_path / "base")
     model, fresh = tiny.reopen(tmp_path / "base", tiny.classes("a", "b"))
     assert "bert.pooler.dense.weight" in fresh
-    wrapped = add_adapters(model, Lora(), auto_model=CLASSES, whole=(), fresh=fresh)
+    wrapped = add_adapters(model, Lora(), task=CLASSES, whole=(), fresh=fresh)
     # `dense` alone would name every dense layer of the encoder
     whole = {name.split(".modules_to_save")[0] for name in learning(wrapped) if "lora_" not in name}
     assert whole == {"base_model.model.bert.pooler.dense", "base_model.model.classifier"}
@@ -165,14 +168,14 @@ def test_a_fresh_pooler_is_saved_under_its_whole_name(tiny, tmp_path) -> None:
 def test_convolutions_take_adapters_when_named(tiny) -> None:
     from tunesmith.model.load import Head
 
-    model = tiny.make("resnet", Head("AutoModelForImageClassification", ("a", "b")))
+    model = tiny.make("resnet", Head(IMAGE_CLASSIFICATION, ("a", "b")))
     found = target_modules(model, Lora(targets=("convolution",)))
     assert found
     assert all(isinstance(model.get_submodule(name), torch.nn.Conv2d) for name in found)
     wrapped = add_adapters(
         model,
         Lora(targets=("convolution",)),
-        auto_model="AutoModelForImageClassification",
+        task=IMAGE_CLASSIFICATION,
         whole=(),
         fresh=(),
     )

@@ -13,9 +13,10 @@ from tunesmith.model.tune.apply import apply_tune
 from tunesmith.model.tune.prequantized import refuse_stored, stored_bits
 from tunesmith.model.tune.quantize import has_quantized
 from tunesmith.recipe.schema.tune import Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
 
 needs_library = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="needs bitsandbytes")
-AUTO = "AutoModelForCausalLM"
+AUTO = CAUSAL_LM
 
 
 def config(**settings) -> SimpleNamespace:
@@ -73,7 +74,7 @@ def test_adapters_over_stored_bits_merge_into_what_was_trained(tiny, tokenizer, 
     model, fresh = tiny.reopen(tmp_path / "base", tiny.language)
     assert has_quantized(model)
     tune = Tune(lora=Lora(rank=2))
-    model = apply_tune(model, tune, auto_model=AUTO, fresh=fresh, dtype=torch.float32).model.eval()
+    model = apply_tune(model, tune, task=AUTO, fresh=fresh, dtype=torch.float32).model.eval()
     tiny.wake(model)
     with torch.no_grad():
         before = model(input_ids=tiny.ids).logits

@@ -24,6 +24,7 @@ from tunesmith.model.tune.quantize import (
     true_size,
 )
 from tunesmith.recipe.schema.tune import Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
 
 needs_library = pytest.mark.skipif(
     importlib.util.find_spec("bitsandbytes") is None, reason="skipped: no bitsandbytes"
@@ -54,7 +55,7 @@ def tuned(kind: str, dtype: torch.dtype = torch.float32, **lora):
     quantize_frozen(model, kind, dtype)
     torch.manual_seed(1)
     tune = Tune(lora=Lora(rank=4, **lora))
-    return apply_tune(model, tune, auto_model="AutoModelForCausalLM", fresh=frozenset(), dtype=dtype)
+    return apply_tune(model, tune, task=CAUSAL_LM, fresh=frozenset(), dtype=dtype)
 
 
 def train(model, steps: int = 15, dtype: torch.dtype = torch.float32) -> list[float]:
@@ -187,9 +188,7 @@ def test_a_quantised_module_cannot_be_trained_whole() -> None:
     assert "`tune.save_modules` names `mlp`" in caught.value.what
     refuse_trained(model, ["lm_head", "embed_tokens"])
     with pytest.raises(UserError):
-        add_adapters(
-            model, Lora(rank=2), auto_model="AutoModelForCausalLM", whole=["down_proj"], fresh=frozenset()
-        )
+        add_adapters(model, Lora(rank=2), task=CAUSAL_LM, whole=["down_proj"], fresh=frozenset())
 
 
 @needs_library

@@ -12,9 +12,11 @@ from tunesmith.model.tune.targets import target_modules
 from tunesmith.plan.cost.lora_shapes import tuned_weights
 from tunesmith.recipe.schema.model import Model
 from tunesmith.recipe.schema.tune import LayerRange, Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
-LANGUAGE = "AutoModelForCausalLM"
-IMAGES = Head("AutoModelForImageClassification", ("a", "b"))
+LANGUAGE = CAUSAL_LM
+IMAGES = Head(IMAGE_CLASSIFICATION, ("a", "b"))
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2}
 EXPERTS = {
     "model_type": "glm4_moe",
@@ -44,7 +46,7 @@ def adapted(model) -> set[str]:
 
 
 def with_adapters(model, lora):
-    return add_adapters(model, lora, auto_model=LANGUAGE, whole=(), fresh=())
+    return add_adapters(model, lora, task=LANGUAGE, whole=(), fresh=())
 
 
 @pytest.mark.parametrize(

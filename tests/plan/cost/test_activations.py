@@ -13,6 +13,8 @@ from tunesmith.model.tune.apply import apply_tune, needs_autocast
 from tunesmith.plan.cost.activations import Numbers, Pass, block_bytes, kept_bytes, logit_bytes
 from tunesmith.plan.cost.dimensions import Dimensions, dimensions_of
 from tunesmith.recipe.schema.tune import LayerRange, Lora, Tune
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import SEQUENCE_CLASSIFICATION
 from tunesmith.tasks.language.packing import pack
 
 DECODER = {
@@ -61,8 +63,9 @@ def _saved(
     auto = AutoModelForCausalLM if causal else AutoModelForSequenceClassification
     model = auto.from_config(config, attn_implementation="sdpa")
     fresh = frozenset(n for n, _ in model.named_parameters() if "classifier" in n)
-    name = auto.__name__
-    model = apply_tune(model, tune, auto_model=name, fresh=fresh, dtype=dtype).model.train()
+    model = apply_tune(
+        model, tune, task=CAUSAL_LM if causal else SEQUENCE_CLASSIFICATION, fresh=fresh, dtype=dtype
+    ).model.train()
     if again:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     shapes = {tuple(p.shape)[::step] for p in model.parameters() for step in (1, -1)}

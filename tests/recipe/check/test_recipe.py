@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.recipe.check.metric_names import TASK_METRICS, metric_limits, stop_metrics
+from tunesmith.recipe.check.metric_names import metric_limits, stop_metrics
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.stop import StopRule
+from tunesmith.recipe.tasks.table import TASKS as SPECS
 
 TASKS = {
     "causal-lm": "{source: ./rows.jsonl, prompt: question, completion: answer}",
@@ -287,9 +288,9 @@ def test_every_task_has_a_recipe_that_is_good(write: Callable[..., Path], task: 
     pinned = f"'hub:wer@{40 * 'a'}'"
     needed = ", regex: a+, json_schema: {type: object}, judge: {url: 'http://x/v1', model: m}"
     needed = needed if task == "causal-lm" else ""
-    more = f"eval: {{metrics: [{', '.join(map(repr, TASK_METRICS[task]))}, {pinned}]{needed}}}"
+    more = f"eval: {{metrics: [{', '.join(map(repr, SPECS[task].metrics))}, {pinned}]{needed}}}"
     recipe = load_recipe(write(recipe_for(task, more=more)))
-    assert recipe.task == task
+    assert recipe.task.name == task
 
 
 GOOD_ONES = [
@@ -315,7 +316,7 @@ def test_constant_schedule_needs_no_count_of_steps(write: Callable[..., Path]):
 def test_metric_names_are_those_that_can_be_computed():
     from tunesmith.metrics.table import METRICS
 
-    assert {name for names in TASK_METRICS.values() for name in names} == set(METRICS)
+    assert {name for spec in SPECS.values() for name in spec.metrics} == set(METRICS)
     for name, spec in METRICS.items():
         assert metric_limits(name) == (spec.low, spec.high), name
     assert metric_limits("general/mcc") == metric_limits("mcc[lang=de]") == (-1.0, 1.0)

@@ -20,8 +20,7 @@ def learned(models, task, conversation):
     batch = made.collate([made.encode(conversation(*pair)) for pair in KNOWN])
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(60):
-        sums = made.loss(model, batch)
-        (sums.loss / sums.count).backward()
+        (made.loss(model, batch).total / batch.count).backward()
         optimizer.step()
         optimizer.zero_grad()
     return model.eval()
@@ -102,9 +101,10 @@ def test_losses_equal_those_of_training(models, task, rows, name, loss_on, token
         made = task(loss_on=loss_on, packed=packed, tokens_per_pass=tokens_per_pass)
         examples = [made.encode(row) for row in rows]
         scored = made.score(models[name], examples, predict=False)
-        alone = [made.loss(models[name], made.collate([example])) for example in examples]
-        assert [one.loss for one in scored] == pytest.approx([float(s.loss) for s in alone], rel=1e-4)
-        assert [one.count for one in scored] == [s.count for s in alone]
+        batches = [made.collate([example]) for example in examples]
+        alone = [made.loss(models[name], batch) for batch in batches]
+        assert [one.loss for one in scored] == pytest.approx([float(s.total) for s in alone], rel=1e-4)
+        assert [one.count for one in scored] == [batch.count for batch in batches]
         assert [one.prediction for one in scored] == [None] * len(rows)
         assert [one.id for one in scored] == [row.id for row in rows]
         found.append(scored)

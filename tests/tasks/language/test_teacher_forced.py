@@ -140,8 +140,7 @@ def stages(models, task, conversation):
     for step in range(61):
         if step in (0, 8, 16, 24, 32, 60):
             found.append(deepcopy(model).eval())
-        sums = made.loss(model, batch)
-        (sums.loss / sums.count).backward()
+        (made.loss(model, batch).total / batch.count).backward()
         optimizer.step()
         optimizer.zero_grad()
     return found

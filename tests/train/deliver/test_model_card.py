@@ -10,7 +10,8 @@ import pytest
 
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.train.deliver.model_card import PIPELINES, front_matter, more_of_card
+from tunesmith.recipe.tasks.table import TASKS
+from tunesmith.train.deliver.model_card import front_matter, more_of_card
 
 FIELDS = {
     "causal-lm": {"prompt": "What kind is this? {question}", "completion": "kind", "system": "One word."},
@@ -34,7 +35,7 @@ def recipe(task: str, source: str) -> Recipe:
 
 
 @pytest.mark.parametrize("adapter", [False, True])
-@pytest.mark.parametrize("task", list(PIPELINES))
+@pytest.mark.parametrize("task", list(TASKS))
 def test_a_card_of_each_task(task: str, adapter: bool, tmp_path: Path):
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n# base\n")
     made = recipe(task, str(tmp_path))
@@ -50,7 +51,7 @@ def test_a_card_of_each_task(task: str, adapter: bool, tmp_path: Path):
     code = card.partition("```python\n")[2].partition("```")[0]
     ast.parse(code)
     assert ("peft" in code) == (adapter and task == "causal-lm")
-    assert f"pipeline_tag: {PIPELINES[task]}" in front_matter(made)
+    assert f"pipeline_tag: {TASKS[task].pipeline}" in front_matter(made)
     assert "license: mit" in front_matter(made)
 
 

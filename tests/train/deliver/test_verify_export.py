@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from tunesmith.recipe.tasks.language import CausalLMSettings
 from tunesmith.report.score_files import write_scores
 from tunesmith.tasks.task import Scored
 from tunesmith.train.deliver import verify_export
@@ -21,10 +22,10 @@ def evaluator(tmp_path, monkeypatch):
     write_scores(tmp_path / "scores.jsonl", [scored("a", 2.0), scored("b", 4.0)])
     model = torch.nn.Linear(2, 2)
     monkeypatch.setattr(verify_export, "reopen", lambda *_, **__: model)
-    task = SimpleNamespace(auto_model="AutoModelForCausalLM")
+    recipe = SimpleNamespace(task=CausalLMSettings())
     rows = [{"id": "a", "length": 3}, {"id": "b", "length": 2}]
-    learner = SimpleNamespace(model=model, task=task, dtype=torch.float32)
-    return SimpleNamespace(examples=rows, learner=learner)
+    learner = SimpleNamespace(model=model, task=SimpleNamespace(), dtype=torch.float32)
+    return SimpleNamespace(examples=rows, learner=learner, recipe=recipe)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ def evaluator(tmp_path, monkeypatch):
 )
 def test_another_model_is_told_from_the_measured_one(evaluator, tmp_path, dtype, off, agrees) -> None:
     evaluator.learner.dtype = dtype
-    evaluator.learner.task.score = lambda model, rows, predict: [
+    evaluator.learner.task.score_delivered = lambda model, rows: [
         scored(row["id"], 3.0 + 2 * off) for row in rows
     ]
     found = prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace())
@@ -51,7 +52,7 @@ def test_a_folder_that_does_not_open_is_told(evaluator, tmp_path) -> None:
     def broken(*_arguments, **_options):
         raise OSError("no such file")
 
-    evaluator.learner.task.score = broken
+    evaluator.learner.task.score_delivered = broken
     found = prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace())
     assert (found.agrees, found.trouble) == (False, "it does not open: OSError: no such file")
 

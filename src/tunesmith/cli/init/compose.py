@@ -13,15 +13,15 @@ from typing import Any
 from tunesmith.cli.init.data_file import DataFile
 from tunesmith.cli.init.infer_task import Guess, columns_of
 from tunesmith.recipe.dump import scalar_text
+from tunesmith.recipe.tasks.table import TASKS
 from tunesmith.recipe.yaml.launchable import LAST_LINE, LAUNCH_LINE
 from tunesmith.suggest import shorten
 
 SHORT_ANSWER = 60
 """Characters of an answer that is compared word for word; longer ones are hardly ever the same."""
-SURE_TO_FIT = {"causal-lm": 1500, "sequence-classification": 400, "regression": 400}
-"""Bytes of a text that fit into every model of the task: a token has one at least."""
+SURE_TO_FIT, SURE_TO_FIT_ENCODERS = 1500, 400
+"""Bytes of a text that fit into every model: a token has one at least."""
 LONG = "# some rows may be longer than the model can read; what is cut is counted"
-EVERY = {"image-classification": "1 epoch", "causal-lm": "0.25 epochs"}
 FEW_ROWS = 1500
 
 
@@ -91,9 +91,10 @@ def _data(source: str, seen: DataFile, guess: Guess) -> list[str]:
 
 def may_be_long(seen: DataFile, guess: Guess) -> bool:
     """Whether a row might be longer than a model of the task can read."""
-    most = SURE_TO_FIT.get(guess.task)
-    if most is None:
+    task = TASKS[guess.task]
+    if task.processor != "tokenizer":
         return False
+    most = SURE_TO_FIT_ENCODERS if task.encoder else SURE_TO_FIT
     names = [column for spec in guess.fields.values() for column in columns_of(spec, seen.columns)]
     longest = max(sum(len(str(row.get(name) or "").encode()) for name in names) for row in seen.rows)
     return longest > most or not seen.whole
@@ -116,8 +117,9 @@ def _batch(base: Mapping[str, Any], seen: DataFile) -> int:
 
 
 def _eval(seen: DataFile, guess: Guess) -> dict[str, Any]:
-    every = {"every": EVERY.get(guess.task, "0.5 epochs")}
-    if guess.task == "causal-lm":
+    task = TASKS[guess.task]
+    every = {"every": task.usual_evaluation}
+    if task.output == "tokens":
         answers = _answers(seen, guess)
         kinds = len(set(answers)) <= max(2, len(answers) // 2)
         if not kinds or not answers or max(map(len, answers)) > SHORT_ANSWER:
@@ -125,8 +127,7 @@ def _eval(seen: DataFile, guess: Guess) -> dict[str, Any]:
         longest = max(len(answer.encode()) for answer in answers)
         tokens = {"max_new_tokens": max(8, min(longest + 2, 64))}
         return {**every, "metrics": ["exact_match"], "generate": tokens}
-    chosen = ["pearson", "mse"] if guess.task == "regression" else ["accuracy", "macro_f1"]
-    return {**every, "metrics": chosen}
+    return {**every, "metrics": list(task.measured)}
 
 
 def _answers(seen: DataFile, guess: Guess) -> list[str]:

@@ -9,14 +9,8 @@ from pathlib import Path
 from tunesmith.cli.init.data_file import DataFile
 from tunesmith.cli.init.infer_task import Guess
 from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.table import TASKS
 from tunesmith.suggest import any_of, nearest
-
-_USUAL = {
-    "causal-lm": "gpt_sft",
-    "sequence-classification": "bert_classification",
-    "regression": "bert_regression",
-    "image-classification": "resnet_digits",
-}
 
 
 def templates() -> dict[str, Path]:
@@ -54,7 +48,7 @@ def choose_template(
         assert seen is not None
         if not found:
             raise _unreadable(seen, "any task")
-        usual = shipped.get(_USUAL[found[0].task])
+        usual = shipped.get(TASKS[found[0].task].starter)
         if usual is None:
             raise UserError(
                 f"no shipped recipe is for task `{found[0].task}`", hint="name one: `tunesmith init`"
@@ -84,7 +78,7 @@ def fitting(found: Sequence[Guess], task: str, template: str, seen: DataFile) ->
 
 
 def _unreadable(seen: DataFile, task: str, found: Sequence[Guess] = ()) -> UserError:
-    others = list(dict.fromkeys(_USUAL[guess.task] for guess in found))
+    others = list(dict.fromkeys(TASKS[guess.task].starter for guess in found))
     hint = (
         f"they do for {any_of(others)}"
         if others

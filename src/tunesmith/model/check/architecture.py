@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.spec import TaskSpec
 
 ENCODERS = frozenset(
     """
@@ -16,29 +17,28 @@ ENCODERS = frozenset(
 )
 """Architectures that are language models only if their configuration says ``is_decoder: true``."""
 
-LANGUAGE_MODEL = "AutoModelForCausalLM"
 
-
-def refuse_unfit(config: Any, auto_model: str) -> None:
+def refuse_unfit(config: Any, task: TaskSpec) -> None:
     """Look at a configuration.
 
     Raises:
         UserError: an encoder, or half a model, is to be a language model, or it has a loss that is not
             learnt.
     """
-    from transformers import AutoModelForCausalLM
+    import transformers
 
-    if auto_model == LANGUAGE_MODEL and config.model_type in ENCODERS and not config.is_decoder:
+    language = task.output == "tokens"
+    if language and config.model_type in ENCODERS and not config.is_decoder:
         raise _sees_ahead(config.model_type, "make it a decoder with `is_decoder: true` in its configuration")
-    half = auto_model == LANGUAGE_MODEL and getattr(config, "is_encoder_decoder", False)
-    if half and type(config) in AutoModelForCausalLM._model_mapping:
+    half = language and getattr(config, "is_encoder_decoder", False)
+    if half and type(config) in getattr(transformers, task.auto_model)._model_mapping:
         raise UserError(
             f"this `{config.model_type}` model is an encoder with a decoder, and a language model would be "
             "its decoder alone, which attends to nothing",
             "model",
             "choose a decoder, such as a llama or a gpt2",
         )
-    if auto_model == LANGUAGE_MODEL and config.model_type == "reformer":
+    if language and config.model_type == "reformer":
         raise UserError(
             "a `reformer` model draws the tokens that it attends to by lot, so neither losses nor answers "
             "can be repeated",

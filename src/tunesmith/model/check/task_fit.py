@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.spec import TaskSpec
+from tunesmith.recipe.tasks.table import TASKS
+from tunesmith.suggest import any_of
 
 ENCODERS = frozenset(
     """
@@ -35,30 +38,30 @@ DECODERS = frozenset(
 """Well-known language models: none of them sees an image."""
 
 
-def refuse_misfit(config: Mapping[str, Any], auto_model: str, where: str = "model.source") -> None:
+def refuse_misfit(config: Mapping[str, Any], task: TaskSpec, where: str = "model.source") -> None:
     """Make sure that a model of this kind can learn the task at all.
 
     Args:
         config: the values of its configuration.
-        auto_model: name of the task's transformers auto class.
+        task: what it is to learn.
         where: the place in the recipe, for messages.
 
     Raises:
         UserError: an encoder is to predict the next token, or texts and images are mixed up.
     """
     kind = str(config.get("model_type"))
-    causal, images = auto_model == "AutoModelForCausalLM", auto_model == "AutoModelForImageClassification"
+    causal, images = task.output == "tokens", task.processor == "image"
     if causal and kind in ENCODERS and not config.get("is_decoder") and not config.get("causal"):
         raise UserError(
-            f"a `{kind}` model is an encoder: each token sees those behind it, so that as `causal-lm` it "
+            f"a `{kind}` model is an encoder: each token sees those behind it, so that as `{task.name}` it "
             "would be shown what it is to predict",
             where,
             "choose a decoder, such as Llama, Qwen or GPT-2; or, for labels or numbers, keep the model and "
-            "write `task: sequence-classification` or `task: regression`",
+            f"write {_written(output='classes')} or {_written(output='number')}",
         )
     if images and kind in ENCODERS | DECODERS:
         raise UserError(
-            f"a `{kind}` model reads text, and the task is `image-classification`",
+            f"a `{kind}` model reads text, and the task is `{task.name}`",
             where,
             "choose a vision model, such as a ResNet or ViT, or a task on text",
         )
@@ -66,5 +69,11 @@ def refuse_misfit(config: Mapping[str, Any], auto_model: str, where: str = "mode
         raise UserError(
             f"a `{kind}` model sees images, and the task is on text",
             where,
-            "choose a text model, or write `task: image-classification`",
+            f"choose a text model, or write {_written(processor='image')}",
         )
+
+
+def _written(*, output: str = "", processor: str = "tokenizer") -> str:
+    """The tasks of a kind as a recipe would name them."""
+    chosen = [one for one in TASKS.values() if one.processor == processor and output in ("", one.output)]
+    return any_of([f"task: {one.name}" for one in chosen])

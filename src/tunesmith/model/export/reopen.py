@@ -9,18 +9,18 @@ from typing import Any
 from tunesmith.model.check.folder import refuse_odd_folder
 from tunesmith.model.check.kernels import fetch_no_kernels, without_kernels
 from tunesmith.model.check.pickles import refuse_pickled, without_pickles
+from tunesmith.recipe.tasks.spec import TaskSpec
 
 SAFELY = {"use_safetensors": True, "trust_remote_code": False}
 """A run directory may come from a stranger: nothing in it is executed."""
 
 
-def reopen(folder: Path, auto_model: str, *, regression: bool = False) -> Any:
+def reopen(folder: Path, task: TaskSpec) -> Any:
     """The model in a folder, in the number type that it was stored in, on the CPU.
 
     Args:
         folder: ``model/`` of a run.
-        auto_model: name of the task's auto class.
-        regression: whether it answers with a number.
+        task: that it was tuned for.
 
     Raises:
         UserError: if something in the folder must not be opened. What else is wrong with it is told by the
@@ -31,10 +31,10 @@ def reopen(folder: Path, auto_model: str, *, regression: bool = False) -> Any:
     fetch_no_kernels()
     refuse_odd_folder(folder, str(folder))
     refuse_pickled(folder, str(folder))
-    auto = getattr(transformers, auto_model)
+    auto = getattr(transformers, task.auto_model)
     with without_pickles():
         if (folder / "adapter_config.json").is_file():
-            return _adapted(folder, auto, auto_model, regression=regression)
+            return _adapted(folder, auto, task)
         return _plain(auto, str(folder), local_files_only=True)
 
 
@@ -50,16 +50,17 @@ def _plain(auto: Any, name: str, **options: Any) -> Any:
     return auto.from_pretrained(name, config=config, dtype="auto", **options, **SAFELY)
 
 
-def _adapted(folder: Path, auto: Any, auto_model: str, *, regression: bool) -> Any:
+def _adapted(folder: Path, auto: Any, task: TaskSpec) -> Any:
     """An adapter on the base that it names; a head for classes is as wide as the classes in its folder."""
     from peft import PeftConfig, PeftModel
 
     base = str(PeftConfig.from_pretrained(folder).base_model_name_or_path)
     if Path(base).is_dir():
         refuse_odd_folder(Path(base), base)
-    options: dict[str, Any] = {"num_labels": 1, "problem_type": "regression"} if regression else {}
+    number = task.output == "number"
+    options: dict[str, Any] = {"num_labels": 1, "problem_type": "regression"} if number else {}
     names = _labels(folder / "config.json")
-    if names and "Classification" in auto_model and not regression:
+    if names and task.output == "classes":
         options = {"num_labels": len(names), "id2label": names}
     return PeftModel.from_pretrained(_plain(auto, base, **options), str(folder))
 

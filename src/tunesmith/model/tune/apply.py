@@ -12,6 +12,7 @@ from tunesmith.model.tune.fused_lora import fuse_lora
 from tunesmith.model.tune.lora import add_adapters
 from tunesmith.model.tune.select import is_head, select
 from tunesmith.recipe.schema.tune import Tune
+from tunesmith.recipe.tasks.spec import TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def apply_tune(
     model: Any,
     tune: Tune,
     *,
-    auto_model: str,
+    task: TaskSpec,
     fresh: frozenset[str],
     dtype: torch.dtype,
     fuse: bool = True,
@@ -53,10 +54,10 @@ def apply_tune(
             "adapters with `save_modules`",
         )
     if tune.lora is not None:
-        if auto_model != "AutoModelForCausalLM":
+        if task.output != "tokens":
             # An adapter that stays apart brings its head: classes in the data's order, numbers in its units.
             fresh |= {name for name, _ in model.named_parameters() if is_head(name)}
-        model = add_adapters(model, tune.lora, auto_model=auto_model, whole=tune.save_modules, fresh=fresh)
+        model = add_adapters(model, tune.lora, task=task, whole=tune.save_modules, fresh=fresh)
     else:
         sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
         chosen = select(sizes, tune.layers or "all", fresh)

@@ -12,23 +12,18 @@ from tunesmith.model.tune.select import HEADS, is_head
 from tunesmith.model.tune.target_names import WHERE
 from tunesmith.model.tune.targets import target_modules
 from tunesmith.recipe.schema.tune import Lora
-
-PEFT_TASKS = {
-    "AutoModelForCausalLM": "CAUSAL_LM",
-    "AutoModelForSequenceClassification": "SEQ_CLS",
-    "AutoModelForImageClassification": None,
-}
+from tunesmith.recipe.tasks.spec import TaskSpec
 
 
 def add_adapters(
-    model: Any, lora: Lora, *, auto_model: str, whole: Iterable[str], fresh: Iterable[str]
+    model: Any, lora: Lora, *, task: TaskSpec, whole: Iterable[str], fresh: Iterable[str]
 ) -> Any:
     """The model wrapped by peft, with adapters in the chosen layers.
 
     Args:
         model: a transformers model.
         lora: the recipe's ``tune.lora``.
-        auto_model: the task's auto class.
+        task: what the model learns.
         whole: modules that are trained and saved whole beside the adapters.
         fresh: parameters without pretrained values, whose modules are added to ``whole``. Where nothing
             is pretrained, only a head for classes or numbers is: adapters learn over random weights.
@@ -38,9 +33,9 @@ def add_adapters(
     """
     _check_modules(model, whole)
     refuse_trained(model, whole)
-    saved = {*whole, *_fresh_modules(model, frozenset(fresh), auto_model)}
+    saved = {*whole, *_fresh_modules(model, frozenset(fresh), task)}
     targets = target_modules(model, lora, saved)
-    wrapped = _wrapped(model, _lora_config(model, lora, targets, saved, PEFT_TASKS[auto_model]))
+    wrapped = _wrapped(model, _lora_config(model, lora, targets, saved, task.peft))
     _refuse_elsewhere(wrapped, targets)
     return wrapped
 
@@ -138,9 +133,9 @@ def _refuse_elsewhere(wrapped: Any, targets: Sequence[str]) -> None:
         )
 
 
-def _fresh_modules(model: Any, fresh: frozenset[str], auto_model: str) -> set[str]:
+def _fresh_modules(model: Any, fresh: frozenset[str], task: TaskSpec) -> set[str]:
     if fresh >= {name for name, _ in model.named_parameters()}:
-        classes = auto_model != "AutoModelForCausalLM"
+        classes = task.output != "tokens"
         fresh = frozenset(name for name in fresh if classes and is_head(name))
     return {_module_of(name) for name in fresh}
 

@@ -18,8 +18,8 @@ from tunesmith.prepare.check.rows import not_at_hand
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.schema.model import Model
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.sources.resolve import resolve
-from tunesmith.tasks.names import AUTO_MODELS
 
 
 def check_model(recipe: Recipe) -> tuple[list[UserError], list[str]]:
@@ -47,23 +47,23 @@ def check_model(recipe: Recipe) -> tuple[list[UserError], list[str]]:
 
 
 def _refuse(recipe: Recipe) -> None:
-    auto_model = AUTO_MODELS[recipe.task]
+    task = spec_of(recipe.task)
     values = _values(recipe.model)
     if values is None:
         _refuse_slowly(recipe)
         return
     where = "model.source" if recipe.model.new is None else "model.new"
-    refuse_misfit(values, auto_model, where)
+    refuse_misfit(values, task, where)
     refuse_too_long(recipe, values)
     if not _chooses(recipe):
         return
-    labels = {"num_labels": 1 if recipe.task == "regression" else 2}
-    shapes = param_shapes_of({**values, **labels}, auto_model)
+    labels = {"num_labels": 1 if task.output == "number" else 2}
+    shapes = param_shapes_of({**values, **labels}, task)
     if shapes is None:
         _refuse_slowly(recipe)
         return
     named = dict(shapes)
-    fresh = [name for name in named if recipe.task != "causal-lm" and is_head(name)]
+    fresh = [name for name in named if task.output != "tokens" and is_head(name)]
     try:
         tuned_weights(named, recipe.tune, fresh, transposed=values.get("model_type") == "gpt2")
         doubtful = not all_match(named, recipe.tune)
@@ -135,9 +135,8 @@ def _refuse_slowly(recipe: Recipe) -> None:
     from tunesmith.prepare.hardware import silence_libraries
 
     silence_libraries()
-    auto_model = AUTO_MODELS[recipe.task]
-    labels = ("0", "1") if recipe.task.endswith("classification") else ()
-    head = Head(auto_model, labels, regression=recipe.task == "regression")
+    task = spec_of(recipe.task)
+    head = Head(task, ("0", "1") if task.output == "classes" else ())
     size = None
     if recipe.model.tokenizer is not None and recipe.model.tokenizer.train is not None:
         size = recipe.model.tokenizer.train.vocab_size
@@ -148,4 +147,4 @@ def _refuse_slowly(recipe: Recipe) -> None:
     if recipe.model.trust_remote_code:
         return
     model, fresh = load_outline(recipe.model, head, config)
-    apply_tune(model, recipe.tune, auto_model=auto_model, fresh=fresh, dtype=torch.float32)
+    apply_tune(model, recipe.tune, task=task, fresh=fresh, dtype=torch.float32)

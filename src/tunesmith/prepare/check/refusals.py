@@ -15,7 +15,7 @@ from tunesmith.prepare.eval_sets import EvalSets, make_eval_sets
 from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.check.metric_names import all_metrics, set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.tasks.language.packable import class_of
+from tunesmith.tasks.language.packing import class_of
 from tunesmith.tasks.task import Example
 
 
@@ -58,7 +58,7 @@ def refuse_plain_text(examples: Sequence[Example], metrics: Sequence[str]) -> No
     Raises:
         UserError: one of them is plain text.
     """
-    without = next((one["id"] for one in examples if "reference" in one and not one["reference"]), None)
+    without = next((one["id"] for one in examples if one["reference"] == ""), None)
     if without is not None and predicts(metrics):
         raise UserError(
             f"row `{without}` is plain text, with no answer that a generated one could be compared with",

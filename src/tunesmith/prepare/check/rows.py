@@ -15,9 +15,10 @@ from tunesmith.data.split import column_text
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Holdout, Rows
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.fields import needs_of
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.sources.address import HubAddress, PythonAddress, WheelAddress, parse_address
 from tunesmith.sources.wheel import is_in_cache
-from tunesmith.tasks.names import NEEDS
 
 HEAD = 200
 """Rows of each source that are looked at."""
@@ -67,7 +68,7 @@ def _sources(recipe: Recipe) -> Mapping[str, Rows]:
 def _of_source(
     rows: Rows, recipe: Recipe, folder: Path, where: str, heads: dict[str, Sequence[MappedRow]]
 ) -> Iterator[UserError]:
-    needs: Needs = NEEDS[recipe.task]
+    needs: Needs = needs_of(spec_of(recipe.task))
     try:
         unknown = list(_unknown_columns(rows, folder, where))
         if not unknown:

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tunesmith.recipe.finding import Problem
 from tunesmith.recipe.schema.data import Data, Holdout, Rows
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.source_syntax import kind_of
+from tunesmith.recipe.tasks.fields import CHAT_SHAPES, row_fields
+from tunesmith.recipe.tasks.spec import Field, TaskSpec
+from tunesmith.recipe.tasks.table import TASKS, spec_of, tasks_with
 from tunesmith.suggest import any_of
 
 Path = tuple[str | int, ...]
 
-SHAPES: tuple[tuple[str, ...], ...] = (
-    ("messages",),
-    ("prompt", "completion"),
-    ("instruction", "input", "output"),
-    ("conversations",),
-    ("text",),
-)
-"""The ways to write a row for a language model; ``system`` goes with each of them but ``text``."""
-
-TASK_FIELDS: dict[str, tuple[str, ...]] = {
-    "causal-lm": ("system", *(field for shape in SHAPES for field in shape)),
-    "sequence-classification": ("text", "label"),
-    "regression": ("text", "target"),
-    "image-classification": ("image", "label"),
-}
-_MEANING = {"label": "class", "target": "number"}
-FIELDS = tuple(dict.fromkeys(field for fields in TASK_FIELDS.values() for field in fields))
+FIELDS = tuple(dict.fromkeys(field for spec in TASKS.values() for field in row_fields(spec)))
+"""The keys of a source that map columns, of whatever task."""
 
 
 def check_data(recipe: Recipe) -> Iterator[Problem]:
     """Yield what cannot work in ``data``."""
-    data, task = recipe.data, recipe.task
+    data, task = recipe.data, spec_of(recipe.task)
     for index, rows in enumerate(data.train):
         yield from _rows(rows, ("data", "train", index), task)
     held_out: dict[Path, Rows | Holdout | None] = {("data", "eval"): data.eval, ("data", "test"): data.test}
@@ -48,13 +36,13 @@ def check_data(recipe: Recipe) -> Iterator[Problem]:
                 what = f"`{_dotted(path)}.weight` means nothing: every evaluation row counts once"
                 yield Problem((*path, "weight"), what, "take it away", "key")
     yield from _too_many(data)
-    if task != "causal-lm" and data.loss_on != "assistant":
-        what = f"`data.loss_on` is for task `causal-lm`, not `{task}`"
+    if data.loss_on != "assistant" and (others := tasks_with("loss_on", recipe.task)):
+        what = f"`data.loss_on` is for task {others}, not `{task.name}`"
         yield Problem(("data", "loss_on"), what, "take it away", "key")
-    if task == "image-classification":
+    if task.processor == "image":
         given = [name for name in ("max_length", "overflow") if getattr(data, name) not in (None, "error")]
         for name in given:
-            what = f"`data.{name}` is for text, not for task `{task}`"
+            what = f"`data.{name}` is for text, not for task `{task.name}`"
             yield Problem(("data", name), what, "take it away", "key")
 
 
@@ -85,17 +73,17 @@ def _dotted(path: Path) -> str:
     return ".".join(str(step) for step in path)
 
 
-def _rows(rows: Rows, path: Path, task: str) -> Iterator[Problem]:
+def _rows(rows: Rows, path: Path, task: TaskSpec) -> Iterator[Problem]:
     given = [field for field in FIELDS if getattr(rows, field) is not None]
-    allowed = TASK_FIELDS[task]
+    allowed = row_fields(task)
     for field in given:
         if field not in allowed:
-            what = f"task `{task}` has no field `{field}`"
+            what = f"task `{task.name}` has no field `{field}`"
             yield Problem((*path, field), what, f"its fields: {any_of(allowed, 'and')}", "key")
-    if task == "causal-lm":
+    if task.field_of("chat") is not None:
         yield from _shape([field for field in given if field in allowed], path)
     elif any(field in allowed for field in given):
-        yield from _pair(given, allowed, path)
+        yield from _all_named(given, task.fields, path)
     if rows.sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", rows.sha256):
         what = "`sha256` must have 64 hexadecimal digits"
         yield Problem((*path, "sha256"), what, "`sha256sum FILE` prints it")
@@ -104,7 +92,7 @@ def _rows(rows: Rows, path: Path, task: str) -> Iterator[Problem]:
 
 def _shape(given: list[str], path: Path) -> Iterator[Problem]:
     """One shape, and all of it."""
-    used = [shape for shape in SHAPES if any(field in shape for field in given)]
+    used = [shape for shape in CHAT_SHAPES if any(field in shape for field in given)]
     if len(used) > 1:
         ones = [next(field for field in shape if field in given) for shape in used]
         what = f"{any_of(ones, 'and')} describe the row in different ways"
@@ -121,13 +109,14 @@ def _shape(given: list[str], path: Path) -> Iterator[Problem]:
         yield Problem((*path, "system"), what, "take it away, or use `prompt` and `completion`", "key")
 
 
-def _pair(given: list[str], allowed: tuple[str, ...], path: Path) -> Iterator[Problem]:
+def _all_named(given: list[str], fields: Sequence[Field], path: Path) -> Iterator[Problem]:
     """Once a recipe names a field, it names all that the task reads."""
-    for field in allowed:
-        if field not in given:
-            has = next(name for name in given if name in allowed)
-            hint = f"add `{field}:`, the name of the column that holds the {_MEANING.get(field, field)}"
-            yield Problem((*path, has), f"`{has}` needs `{field}` beside it", hint, "key")
+    for field in fields:
+        if field.name not in given:
+            has = next(name for name in given if name in {one.name for one in fields})
+            what = f"`{has}` needs `{field.name}` beside it"
+            hint = f"add `{field.name}:`, the name of the column that holds the {field.meaning or field.name}"
+            yield Problem((*path, has), what, hint, "key")
 
 
 def _settings(rows: Rows, path: Path) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from tunesmith.recipe.schema.eval import Eval, Generate
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.run import Tracker, TrackerName
 from tunesmith.recipe.schema.stop import Budget, binding, paths
+from tunesmith.recipe.tasks.table import spec_of, tasks_with
 from tunesmith.suggest import shorten
 
 
@@ -29,7 +30,7 @@ def check_goal(recipe: Recipe) -> Iterator[Problem]:
 def _eval(recipe: Recipe) -> Iterator[Problem]:
     names = recipe.eval.metrics
     for index, name in enumerate(names):
-        yield from check_metric(name, ("eval", "metrics", index), recipe.task)
+        yield from check_metric(name, ("eval", "metrics", index), spec_of(recipe.task))
         if name in names[:index]:
             yield Problem(
                 ("eval", "metrics", index), f"metric `{shorten(name)}` stands twice", "take one away"
@@ -38,8 +39,8 @@ def _eval(recipe: Recipe) -> Iterator[Problem]:
     yield from _sets(recipe)
     yield from _columns(recipe)
     yield from check_graded(recipe)
-    if recipe.task != "causal-lm" and recipe.eval.generate != Generate():
-        what = f"`eval.generate` is for task `causal-lm`; `{recipe.task}` generates nothing"
+    if recipe.eval.generate != Generate() and (others := tasks_with("generate", recipe.task)):
+        what = f"`eval.generate` is for task {others}; `{recipe.task.name}` generates nothing"
         yield Problem(("eval", "generate"), what, "take it away", "key")
     if recipe.run.save_every is not None and recipe.run.save_every.auto:
         what = "`run.save_every: auto` means nothing: checkpoints follow `eval.every` where it is left out"
@@ -74,7 +75,7 @@ def _sets(recipe: Recipe) -> Iterator[Problem]:
         if trouble is not None:
             yield Problem(path, trouble, "use letters, digits, `-` and `_`, a letter first", "key")
         for index, metric in enumerate(section.metrics):
-            yield from check_metric(metric, (*path, "metrics", index), recipe.task)
+            yield from check_metric(metric, (*path, "metrics", index), spec_of(recipe.task))
 
 
 def _columns(recipe: Recipe) -> Iterator[Problem]:

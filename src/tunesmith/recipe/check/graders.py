@@ -10,6 +10,7 @@ from tunesmith.recipe.check.metric_names import asked_metrics, set_metrics
 from tunesmith.recipe.finding import Problem
 from tunesmith.recipe.schema.eval import Code, Judge
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.table import tasks_with
 from tunesmith.suggest import shorten
 
 _NEEDED = {
@@ -45,11 +46,11 @@ def check_graded(recipe: Recipe) -> Iterator[Problem]:
     for trouble in list(troubles(section.json_schema))[:1] if section.json_schema is not None else ():
         hint = "it is refused, since a keyword that is passed over would call wrong answers right"
         yield Problem(("eval", "json_schema"), f"`eval.json_schema`: {shorten(trouble)}", hint, "key")
-    if section.harness and recipe.task != "causal-lm":
-        what = f"`eval.harness` is for task `causal-lm`, not `{recipe.task}`"
+    if section.harness and (others := tasks_with("harness", recipe.task)):
+        what = f"`eval.harness` is for task {others}, not `{recipe.task.name}`"
         yield Problem(("eval", "harness"), what, "take it away", "key")
-    if section.positions and recipe.task != "causal-lm":
-        what = f"`eval.positions` is for task `causal-lm`; `{recipe.task}` has no positions"
+    if section.positions and (others := tasks_with("positions", recipe.task)):
+        what = f"`eval.positions` is for task {others}; `{recipe.task.name}` has no positions"
         yield Problem(("eval", "positions"), what, "take it away", "key")
     if section.positions and "position" in section.columns:
         what = "`eval.positions` and a slice by the column `position` would share their names"

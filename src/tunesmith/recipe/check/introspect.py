@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from tunesmith.recipe.schema import quantities
+from tunesmith.recipe.tasks.table import as_mapping
 from tunesmith.suggest import any_of
 
 _EXAMPLES = {
@@ -61,9 +62,18 @@ def alternatives(annotation: Any) -> list[Any]:
 def as_model(annotation: Any) -> type[BaseModel] | None:
     """The section that the annotation is, if it is one written as a mapping."""
     inner, constraints = bare(annotation)
-    written_as_text = any(isinstance(one, BeforeValidator) for one in constraints)
+    written_as_text = any(isinstance(one, BeforeValidator) and one.func in _EXAMPLES for one in constraints)
     is_model = isinstance(inner, type) and issubclass(inner, BaseModel)
     return inner if is_model and not written_as_text else None
+
+
+def tagged(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The alternatives of a union that is told apart by ``name``, by those names; empty if it is none."""
+    _, constraints = bare(annotation)
+    if not any(isinstance(one, BeforeValidator) and one.func is as_mapping for one in constraints):
+        return {}
+    models = [model for model in map(as_model, alternatives(annotation)) if model is not None]
+    return {str(get_args(model.model_fields["name"].annotation)[0]): model for model in models}
 
 
 def item_type(annotation: Any) -> Any | None:
@@ -125,6 +135,8 @@ def keys(annotation: Any) -> list[str]:
 def expected(annotation: Any) -> str:
     """What a value should have been: "a whole number above 0", "`all`, `head` or a mapping with `last`"."""
     options = alternatives(annotation)
+    if names := tagged(annotation):
+        return any_of(list(names))
     literals = [word for member in options for word in literal_words(member)]
     others = [_expected_one(member) for member in options if not literal_words(member)]
     words = [f"`{word}`" for word in literals] + list(dict.fromkeys(others))

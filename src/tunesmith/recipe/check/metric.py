@@ -18,9 +18,6 @@ from tunesmith.metrics.names import (
     user_part,
 )
 from tunesmith.recipe.check.metric_names import (
-    GENERATION,
-    GRADED,
-    TASK_METRICS,
     contrasts,
     is_from_hub,
     is_pinned,
@@ -29,6 +26,9 @@ from tunesmith.recipe.check.metric_names import (
 )
 from tunesmith.recipe.finding import Problem
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.language import GENERATION, GRADED
+from tunesmith.recipe.tasks.spec import TaskSpec
+from tunesmith.recipe.tasks.table import TASKS, spec_of
 from tunesmith.suggest import any_of, nearest, shorten
 
 Path = tuple[str | int, ...]
@@ -41,7 +41,7 @@ def check_rule_metric(
 ) -> Iterator[Problem]:
     """The same for a metric that a rule names, which may be one of a further set, or of the worst slice."""
     where, metric = split_name(name)
-    sets, task = list(recipe.eval.sets), recipe.task
+    sets, task = list(recipe.eval.sets), spec_of(recipe.task)
     if (part := slice_of(name)) is not None:
         yield from _slice(name, part, path, recipe, at)
     elif where == WORST and not recipe.eval.columns:
@@ -75,7 +75,7 @@ def _slice(
         near = nearest(part.column, columns)
         what = f"`{shorten(name)}` needs `{shorten(part.column)}` among `eval.slices`, the columns told apart"
         guess = f"did you mean `{slice_name(part.metric, near, part.value)}`?" if near else ""
-        if f"{part.metric}[CLASS]" in TASK_METRICS[recipe.task] and part.column in ("class", "label"):
+        if f"{part.metric}[CLASS]" in spec_of(recipe.task).metrics and part.column in ("class", "label"):
             guess = f"of one class it is `{part.metric}[{part.value}]`"
         yield Problem(path, what, guess or f"add `eval: {{slices: {shorten(part.column)}}}`", at)
     elif recipe.eval.subset == "auto":
@@ -84,7 +84,7 @@ def _slice(
     elif contrasts(part.metric) and part.column in label_columns(recipe):
         yield _of_one_label(name, part.metric, part.column, path, at)
     else:
-        yield from check_metric(part.metric, path, recipe.task, at)
+        yield from check_metric(part.metric, path, spec_of(recipe.task), at)
 
 
 def _of_one_label(name: str, metric: str, column: str, path: Path, at: Literal["key", "value"]) -> Problem:
@@ -106,10 +106,10 @@ def check_set_name(name: str) -> str | None:
 
 
 def check_metric(
-    name: str, path: Path, task: str, at: Literal["key", "value"] = "value"
+    name: str, path: Path, task: TaskSpec, at: Literal["key", "value"] = "value"
 ) -> Iterator[Problem]:
     """Yield why ``task`` cannot give the metric that stands at ``path``, if it cannot."""
-    given = TASK_METRICS[task]
+    given = task.metrics
     part = class_part(name)
     if (f"{part[0]}[CLASS]" if part else name) in given or is_pinned(name):
         return
@@ -131,9 +131,9 @@ def check_metric(
         )
         return
     if name in GENERATION + GRADED:
-        what = f"metric `{name}` looks at generated text, which task `{task}` does not give"
-    elif any(name in names for names in TASK_METRICS.values()):
-        what = f"task `{task}` cannot give metric `{name}`"
+        what = f"metric `{name}` looks at generated text, which task `{task.name}` does not give"
+    elif any(name in spec.metrics for spec in TASKS.values()):
+        what = f"task `{task.name}` cannot give metric `{name}`"
     else:
         what = f"unknown metric `{shorten(name)}`"
     near = nearest(name, given)

@@ -1,4 +1,4 @@
-"""Which metrics each task can give and what range each has: names alone, so that a recipe can be checked.
+"""Which metrics a recipe asks for and what range each has: names alone, so that a recipe can be checked.
 
 What each is, its range and how it is computed stand in ``metrics``.
 """
@@ -19,26 +19,9 @@ from tunesmith.metrics.names import (
     slice_of,
     split_name,
 )
-from tunesmith.metrics.table import METRICS, declared
+from tunesmith.metrics.table import declared
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.stop import leaves, metrics_in
-
-GENERATION = ("exact_match", "f1", "rouge_l", "bleu", "chrf")
-"""Metrics over generated text and its reference."""
-
-GRADED = ("json_valid", "json_schema", "regex", "code", "judge")
-"""Metrics over generated text that look at it by other means."""
-
-_USUAL_OF_CLASSES = ("loss", "accuracy", "macro_f1", "ece", "brier")
-_MORE_OF_CLASSES = [name for name, metric in METRICS.items() if metric.needs in ("label", "values")]
-_OF_CLASSES = tuple(dict.fromkeys((*_USUAL_OF_CLASSES, *_MORE_OF_CLASSES)))
-
-TASK_METRICS: dict[str, tuple[str, ...]] = {
-    "causal-lm": ("loss", "perplexity", "token_accuracy", *GENERATION, *GRADED),
-    "sequence-classification": _OF_CLASSES,
-    "regression": ("loss", "mse", "pearson"),
-    "image-classification": _OF_CLASSES,
-}
 
 _PINNED = re.compile(r"(?:hub|evaluate):(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*@[0-9a-f]{40}")
 

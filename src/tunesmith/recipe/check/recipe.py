@@ -14,8 +14,10 @@ from tunesmith.recipe.check.eval import check_goal, check_trackers
 from tunesmith.recipe.finding import Problem
 from tunesmith.recipe.schema.model import Model, TokenizerSpec
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.schema.tune import Batch, LayerRange, Lora, Tune
+from tunesmith.recipe.schema.tune import BatchSettings, LayerRange, Lora, Tune
 from tunesmith.recipe.source_syntax import kind_of
+from tunesmith.recipe.tasks.spec import TaskSettings
+from tunesmith.recipe.tasks.table import spec_of, tasks_with
 from tunesmith.suggest import shorten
 
 MOST_VARIANTS = 50
@@ -24,7 +26,7 @@ _VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 def check(recipe: Recipe) -> list[Problem]:
     """Everything that is wrong with a recipe whose keys and types are right."""
-    is_text = recipe.task != "image-classification"
+    is_text = spec_of(recipe.task).processor == "tokenizer"
     return [
         *_model(recipe.model, recipe.task, is_text),
         *check_data(recipe),
@@ -37,7 +39,7 @@ def check(recipe: Recipe) -> list[Problem]:
     ]
 
 
-def _model(model: Model, task: str, is_text: bool) -> Iterator[Problem]:
+def _model(model: Model, task: TaskSettings, is_text: bool) -> Iterator[Problem]:
     path = ("model",)
     if (model.source is None) == (model.new is None):
         what = (
@@ -56,8 +58,8 @@ def _model(model: Model, task: str, is_text: bool) -> Iterator[Problem]:
         yield from _new_model(model, is_text)
     if model.tokenizer is not None:
         yield from _tokenizer(model.tokenizer, model, is_text)
-    if model.chat_template is not None and task != "causal-lm":
-        what = f"`model.chat_template` means nothing for task `{task}`"
+    if model.chat_template is not None and tasks_with("chat_template", task):
+        what = f"`model.chat_template` means nothing for task `{task.name}`"
         yield Problem((*path, "chat_template"), what, "take it away", "key")
 
 
@@ -185,12 +187,12 @@ def _regex(pattern: str, path: tuple[str | int, ...]) -> Iterator[Problem]:
         yield Problem(path, what, r"put a backslash before a character that stands for itself: `\(`")
 
 
-def _batch(batch: Batch, task: str) -> Iterator[Problem]:
+def _batch(batch: BatchSettings, task: TaskSettings) -> Iterator[Problem]:
     if batch.micro != "auto" and batch.size % batch.micro:
         what = f"`batch.micro` ({batch.micro}) does not divide `batch.size` ({batch.size})"
         yield Problem(("batch", "micro"), what, _nearest_divisors(batch.micro, batch.size))
-    if batch.layout == "packed" and task != "causal-lm":
-        what = f"`batch.layout: packed` is for task `causal-lm`, not `{task}`"
+    if batch.layout == "packed" and (others := tasks_with("packing", task)):
+        what = f"`batch.layout: packed` is for task {others}, not `{task.name}`"
         yield Problem(("batch", "layout"), what, "leave it out")
 
 

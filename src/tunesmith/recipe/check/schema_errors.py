@@ -59,6 +59,8 @@ def explain_schema_errors(
     elif value is not None and isinstance(node, MapNode):
         for key, below_entry in node.entries.items():
             yield from explain_schema_errors(value, below_entry.node, (*path, key), below_entry)
+    elif isinstance(node, MapNode) and introspect.tagged(annotation):
+        yield _unknown_name(annotation, node, path)
     elif not _fits(annotation, node):
         spot = entry.spot if entry is not None and not hasattr(node, "value") else node.spot
         what = f"`{dotted(path)}` must be {introspect.expected(annotation)}; got {describe_node(node)}"
@@ -72,11 +74,19 @@ def meant(annotation: Any, node: Node) -> Any | None:
         return next((one for one in options if introspect.item_type(one) is not None), None)
     if not isinstance(node, MapNode):
         return None
+    if names := introspect.tagged(annotation):
+        return names.get(_name_of(node))
     models = [one for one in options if introspect.as_model(one) is not None]
     if models:
         return max(models, key=lambda one: _likeness(node, introspect.keys(one)))
     kinds = (introspect.value_type, introspect.item_type)
     return next((one for one in options if any(kind(one) is not None for kind in kinds)), None)
+
+
+def _name_of(node: MapNode) -> str:
+    """What stands under ``name``."""
+    entry = node.entries.get("name")
+    return str(getattr(entry.node, "text", "")) if entry is not None else ""
 
 
 def _likeness(node: MapNode, known: list[str]) -> tuple[float, int]:
@@ -85,6 +95,15 @@ def _likeness(node: MapNode, known: list[str]) -> tuple[float, int]:
     right = sum(key in known for key in written)
     near = sum(key not in known and nearest(key, known) is not None for key in written)
     return right + near / 2, -len(known)
+
+
+def _unknown_name(annotation: Any, node: MapNode, path: Path) -> Finding:
+    """A mapping whose ``name`` is none of those that there are, or is missing."""
+    entry, known = node.entries.get("name"), introspect.expected(annotation)
+    if entry is None:
+        return Finding(f"`{dotted((*path, 'name'))}` is missing", node.spot, f"add `name:`, {known}")
+    what = f"`{dotted((*path, 'name'))}` must be {known}; got {describe_node(entry.node)}"
+    return Finding(what, entry.node.spot, _hint(annotation, entry.node))
 
 
 def _in_section(model: type[BaseModel], node: MapNode, path: Path, entry: Entry | None) -> Iterator[Finding]:
@@ -139,6 +158,7 @@ def _fits(annotation: Any, node: Node) -> bool:
 
 def _hint(annotation: Any, node: Node) -> str:
     words = [word for one in introspect.alternatives(annotation) for word in introspect.literal_words(one)]
+    words += introspect.tagged(annotation)
     text = getattr(node, "text", "")
     if isinstance(node, MapNode) and any(
         introspect.item_type(one) for one in introspect.alternatives(annotation)

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from tunesmith.recipe.schema.quantities import Flag, Number, Section, Whole
+from tunesmith.recipe.schema.quantities import Flag, Number, Whole
+from tunesmith.recipe.section import Section
 
 
 class Rows(Section):

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tunesmith.recipe.schema.data import Rows
-from tunesmith.recipe.schema.quantities import Every, EveryField, Flag, Number, Seconds, Section, Whole
+from tunesmith.recipe.schema.quantities import Every, EveryField, Flag, Number, Seconds, Whole
+from tunesmith.recipe.section import Section
 
 
 class EvalSet(Rows):

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tunesmith.recipe.schema.quantities import Flag, Section, Whole
+from tunesmith.recipe.schema.quantities import Flag, Whole
+from tunesmith.recipe.section import Section
 
 
 class TrainedTokenizer(Section):

@@ -156,9 +156,3 @@ Seconds = Annotated[
     AllowInfNan(False),
     Field(gt=0),
 ]
-
-
-class Section(BaseModel):
-    """Base of every section: immutable and strict about keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())

@@ -6,43 +6,25 @@ Nothing in this file imports torch, so that a mistake is reported in well under 
 
 from __future__ import annotations
 
-from typing import Literal
-
 from tunesmith.recipe.schema.data import Data
 from tunesmith.recipe.schema.eval import Eval
 from tunesmith.recipe.schema.model import Model
-from tunesmith.recipe.schema.quantities import Section
 from tunesmith.recipe.schema.run import Run, Safety
 from tunesmith.recipe.schema.stop import Budget, StopRule
-from tunesmith.recipe.schema.tune import Batch, Optimizer, Tune
-
-TaskName = Literal["causal-lm", "sequence-classification", "regression", "image-classification"]
-
-
-# --- model ------------------------------------------------------------------------------------
-
-
-# --- data -------------------------------------------------------------------------------------
-
-
-# --- what is trained --------------------------------------------------------------------------
-
-
-# --- optimisation -----------------------------------------------------------------------------
-
-
-# --- evaluation and stopping ------------------------------------------------------------------
+from tunesmith.recipe.schema.tune import BatchSettings, Optimizer, Tune
+from tunesmith.recipe.section import Section
+from tunesmith.recipe.tasks.table import TaskSection
 
 
 class Recipe(Section):
     """A whole recipe, resolved: every default filled in."""
 
-    task: TaskName
+    task: TaskSection
     model: Model
     data: Data
     tune: Tune = Tune()
     optimizer: Optimizer
-    batch: Batch
+    batch: BatchSettings
     eval: Eval = Eval()
     stop: tuple[StopRule, ...] = (StopRule(budget=Budget(epochs=3)),)
     safety: Safety = Safety()

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tunesmith.recipe.schema.quantities import EveryField, Number, Seconds, Section, Whole
+from tunesmith.recipe.schema.quantities import EveryField, Number, Seconds, Whole
+from tunesmith.recipe.section import Section
 
 
 class Average(Section):

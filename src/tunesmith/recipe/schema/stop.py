@@ -13,11 +13,11 @@ from tunesmith.recipe.schema.quantities import (
     Patience,
     PatienceField,
     Seconds,
-    Section,
     Share,
     Sure,
     Whole,
 )
+from tunesmith.recipe.section import Section
 
 
 class Plateau(Section):

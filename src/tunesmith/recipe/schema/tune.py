@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tunesmith.recipe.schema.quantities import Flag, Number, Section, Whole
+from tunesmith.recipe.schema.quantities import Flag, Number, Whole
+from tunesmith.recipe.section import Section
 
 
 class LayerRange(Section):
@@ -60,7 +61,7 @@ class Optimizer(Section):
     clip: Number | None = Field(default=1.0, gt=0, description="Largest global gradient norm.")
 
 
-class Batch(Section):
+class BatchSettings(Section):
     """The global batch: what one optimiser step sees, however many processes there are."""
 
     size: Whole = Field(gt=0)

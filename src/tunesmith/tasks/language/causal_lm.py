@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -12,23 +12,31 @@ import torch.nn.functional as F
 from tunesmith.data.passes import split_passes
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
-from tunesmith.model.tune.block_attention import attend_in_blocks, blocks_of
-from tunesmith.tasks.language import chat
-from tunesmith.tasks.language.answer_frame import Frame, decoded
+from tunesmith.tasks.language.answer_frame import decoded
 from tunesmith.tasks.language.conversations import EncodedConversation, encode_conversation, encode_text_row
+from tunesmith.tasks.language.examples import (
+    frame_of,
+    hits,
+    language_example,
+    last_supervised,
+    layout_of,
+    opening_of,
+    packed_batch,
+    tokens_and_marks,
+)
 from tunesmith.tasks.language.generation import can_share, end_tokens_of, generate, prefix_cache
-from tunesmith.tasks.language.packing import pack, padded, shared_prefix_length
+from tunesmith.tasks.language.packing import padded, shared_prefix_length
 from tunesmith.tasks.language.positions import add_by_position
 from tunesmith.tasks.language.rendering import Refused
 from tunesmith.tasks.language.teacher_forced import decodes_piecewise, known_answer_of, prediction_of
-from tunesmith.tasks.task import Batch, Example, Scored, Sums
+from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
 
 if TYPE_CHECKING:
     from transformers import DynamicCache, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
-class CausalLM:
+class CausalLM(Task):
     """The task ``causal-lm``.
 
     Attributes:
@@ -56,7 +64,30 @@ class CausalLM:
     tokens_per_pass: int = 768
     rows_per_pass: int = 64
     positions: bool = False
-    auto_model: str = field(default="AutoModelForCausalLM", init=False)
+
+    @classmethod
+    def build(cls, inputs: TaskInputs) -> Self:
+        """As a recipe sets it; a finished model without a chat template continues its prompt as it is."""
+        recipe, tokenizer = inputs.recipe, inputs.processor
+        templated = recipe.model.chat_template != "none" and (
+            bool(tokenizer.chat_template) or not inputs.finished
+        )
+        return cls(
+            tokenizer,
+            max_length=inputs.max_length,
+            overflow=recipe.data.overflow,
+            loss_on=recipe.data.loss_on,
+            template=templated,
+            packed=inputs.packed,
+            max_new_tokens=recipe.eval.generate.max_new_tokens,
+            batch_size=recipe.eval.generate.batch_size,
+            rows_per_pass=recipe.eval.batch_size,
+            positions=recipe.eval.positions,
+        )
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Lengths, the loss, and whether there is a template."""
+        return {name: getattr(self, name) for name in ("max_length", "overflow", "loss_on", "template")}
 
     def encode(self, row: Row) -> Example | Skip:
         """Tokens of a row, which of them carry loss, and where the last answer begins."""
@@ -68,19 +99,21 @@ class CausalLM:
             raise replace(error, what=f"row `{row.id}`: {error.what}") from error
         if not any(found.marks[1:]):
             return Skip(row.id, "no_loss", "no token carries loss: there is no answer, or an empty one")
-        return _example(row, found) if len(found.ids) <= self.max_length else self._too_long(row, found)
+        return (
+            language_example(row, found) if len(found.ids) <= self.max_length else self._too_long(row, found)
+        )
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Packed: one row [1, T]; padded: [B, T]. ``keep``, ``labels`` and ``owners`` are [K]."""
         if self.packed:
-            return _packed(examples)
-        return padded(*_tokens_and_marks(examples), self._pad_token())
+            return packed_batch(examples)
+        tensors = padded(*tokens_and_marks(examples), self._pad_token())
+        return Batch(tensors, len(tensors["labels"]))
 
-    def loss(self, model: Any, batch: Batch) -> Sums:
+    def loss(self, model: Any, batch: Batch) -> Loss:
         """Cross-entropy in nats, summed over supervised tokens."""
         logits = self._supervised_logits(model, batch)
-        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum")
-        return Sums(loss=loss, count=len(batch["labels"]), extra={})
+        return Loss(F.cross_entropy(logits.float(), batch["labels"], reduction="sum"))
 
     @torch.no_grad()
     def score(
@@ -97,7 +130,7 @@ class CausalLM:
             UserError: if answers are asked for and a row is plain text.
         """
         losses, choices, given = self._losses(model, examples)
-        correct = [_hits(example, chosen) for example, chosen in zip(examples, choices, strict=True)]
+        correct = [hits(example, chosen) for example, chosen in zip(examples, choices, strict=True)]
         answers: Sequence[str | None] = [None] * len(examples)
         if predict:
             answers = self._predictions(model, examples, choices, only_equal)
@@ -105,7 +138,7 @@ class CausalLM:
             Scored(
                 id=example["id"],
                 loss=losses[i],
-                count=sum(example["supervised"][1:]),
+                count=example["count"],
                 correct=correct[i],
                 prediction=answers[i],
                 reference=example["reference"],
@@ -115,9 +148,22 @@ class CausalLM:
             for i, example in enumerate(examples)
         ]
 
-    def metrics(self) -> tuple[str, ...]:
-        """Metrics over generated answers."""
-        return ("exact_match", "f1", "rouge_l", "bleu", "chrf")
+    def show(self, example: Example) -> list[tuple[str, bool]]:
+        """Its tokens, and whether each carries loss."""
+        pairs = zip(example["input_ids"], example["supervised"], strict=True)
+        return [(str(self.tokenizer.decode([token])), bool(mark)) for token, mark in pairs]
+
+    def tokens_at_once(self) -> int:
+        """Most tokens of an evaluation pass."""
+        return self.tokens_per_pass
+
+    def computed_length(self, example: Example) -> int:
+        """A packed example ends before its last supervised token."""
+        return last_supervised(example) if self.packed else int(example["length"])
+
+    def shared_length(self, examples: Sequence[Example]) -> int:
+        """Tokens of the opening that packed examples share."""
+        return opening_of(examples) if self.packed else 0
 
     def answers(self, model: Any, prompts: Sequence[Sequence[int]]) -> list[str]:
         """Greedy answers to tokenised prompts, as text."""
@@ -159,7 +205,7 @@ class CausalLM:
                 one,
                 example["reference"],
                 self._text,
-                _frame(example),
+                frame_of(example),
                 only_equal=piecewise and example["id"] in only_equal,
             )
             for example, one in zip(examples, told, strict=True)
@@ -174,7 +220,7 @@ class CausalLM:
         rows = self._generated(model, [[*p, *b] for p, b in zip(prompts, begun, strict=True)])
         most = self.max_new_tokens
         whole = [self._text([*b, *row][:most]) for b, row in zip(begun, rows, strict=True)]
-        return [_frame(example).inside(one) for example, one in zip(examples, whole, strict=True)]
+        return [frame_of(example).inside(one) for example, one in zip(examples, whole, strict=True)]
 
     def _text(self, tokens: Sequence[int]) -> str:
         return decoded(self.tokenizer, tokens)
@@ -195,7 +241,7 @@ class CausalLM:
         if self.overflow == "truncate" and not any(marks[: cut + 1]):
             ids, marks = ids[:kept] + ids[cut:], marks[:kept] + marks[cut:]
             cut_off = replace(found, ids=ids, marks=marks, prompt=found.prompt - excess)
-            return {**_example(row, cut_off), "truncated": True}
+            return {**language_example(row, cut_off), "truncated": True}
         if self.overflow == "error":
             raise UserError(
                 f"row `{row.id}` has {len(ids)} tokens, and `data.max_length` is {self.max_length}",
@@ -205,11 +251,10 @@ class CausalLM:
         return Skip(row.id, "too_long", f"{len(ids)} tokens of at most {self.max_length}")
 
     def _supervised_logits(self, model: Any, batch: Batch, cache: DynamicCache | None = None) -> torch.Tensor:
-        inputs = {
-            name: batch[name] for name in ("input_ids", "attention_mask", "position_ids") if name in batch
-        }
+        named = ("input_ids", "attention_mask", "position_ids")
+        inputs = {name: batch[name] for name in named if name in batch.inputs}
         if self.packed:
-            layout = _layout_of(batch, model.device.type)
+            layout = layout_of(batch, model.device.type)
             past = {"past_key_values": cache, "use_cache": cache is not None}
             return model(**inputs, **layout, **past, logits_to_keep=batch["keep"]).logits[0]
         return model(**inputs, use_cache=False).logits.flatten(0, 1)[batch["keep"]]
@@ -236,7 +281,7 @@ class CausalLM:
         self, model: Any, examples: Sequence[Example]
     ) -> Iterator[tuple[list[int], Batch, DynamicCache | None]]:
         """Examples in batches on the model's device, and what all of them open with, if that is held."""
-        shared = shared_prefix_length(*_tokens_and_marks(examples)) if self.packed and can_share(model) else 0
+        shared = shared_prefix_length(*tokens_and_marks(examples)) if self.packed and can_share(model) else 0
         own = [example["length"] - shared for example in examples]
         chunks = split_passes(
             own, tokens=self.tokens_per_pass, rows=self.rows_per_pass, padded=not self.packed
@@ -245,56 +290,11 @@ class CausalLM:
         cache = prefix_cache(model, begin) if begin else None
         for chunk in chunks:
             some = [examples[i] for i in chunk]
-            batch = self.collate(some) if cache is None else _packed(some, cached=shared)
-            yield chunk, {name: value.to(model.device) for name, value in batch.items()}, cache
+            batch = self.collate(some) if cache is None else packed_batch(some, cached=shared)
+            yield chunk, batch.to(model.device), cache
             if cache is not None:
                 cache.crop(-batch["input_ids"].shape[1])
 
     def _pad_token(self) -> int:
         pad = self.tokenizer.pad_token_id
         return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
-
-
-def _hits(example: Example, choices: Sequence[int]) -> int:
-    pairs = zip(example["input_ids"][1:], example["supervised"][1:], strict=True)
-    return sum(map(int.__eq__, (token for token, mark in pairs if mark), choices))
-
-
-def _example(row: Row, found: EncodedConversation) -> Example:
-    messages = row.fields.get("messages", ())
-    shown = chat.last_of(messages, "user") if messages else str(row.fields.get("text", ""))
-    return {
-        "id": row.id,
-        "length": len(found.ids),
-        "input_ids": found.ids,
-        "supervised": found.marks,
-        "prompt_length": found.prompt,
-        "reference": found.reference,
-        "opening": found.frame.opening,
-        "closing": found.frame.closing,
-        "end": found.end,
-        "input": shown,
-        "truncated": False,
-    }
-
-
-def _frame(example: Example) -> Frame:
-    return Frame(example["opening"], example["closing"])
-
-
-def _layout_of(batch: Batch, device: str) -> dict[str, Any]:
-    """What ``block_attention`` needs to know of a packed row."""
-    attend_in_blocks()
-    tokens, columns = batch["attention_mask"].shape[-2:]
-    starts: list[int] = batch["starts"].tolist()
-    opening = columns - tokens or starts[0]
-    return {"blocks": blocks_of(starts, tokens, device), "opening": opening}
-
-
-def _tokens_and_marks(examples: Sequence[Example]) -> tuple[list[list[int]], list[list[int]]]:
-    return [example["input_ids"] for example in examples], [example["supervised"] for example in examples]
-
-
-def _packed(examples: Sequence[Example], *, cached: int | None = None) -> Batch:
-    row = pack(*_tokens_and_marks(examples), cached=cached)
-    return {name: getattr(row, name) for name in row.__slots__}

@@ -15,8 +15,7 @@ from tunesmith.data.passes import split_passes, tokens_per_pass
 from tunesmith.fault import fault
 from tunesmith.model.end_tokens import end_tokens_of
 from tunesmith.model.positions import positions_of
-from tunesmith.tasks.language.packable import heeds_masks
-from tunesmith.tasks.language.packing import shared_length
+from tunesmith.tasks.language.packing import heeds_masks, shared_length
 
 __all__ = ["end_tokens_of", "generate"]
 

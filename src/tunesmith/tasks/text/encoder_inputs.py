@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tunesmith.errors import UserError
-from tunesmith.tasks.task import Batch, Example
+from tunesmith.tasks.task import Example
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,7 +41,7 @@ def encode_text(
     return len(ids)
 
 
-def pad_batch(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> Batch:
+def pad_batch(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
     """Token ids and attention mask, [B, T], padded to the longest of the batch."""
     rows = [example["input_ids"] for example in examples]
     width = max(len(row) for row in rows)
@@ -49,6 +49,12 @@ def pad_batch(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -
     ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
     return {"input_ids": ids, "attention_mask": mask}
+
+
+def show_tokens(tokenizer: PreTrainedTokenizerBase, example: Example) -> list[tuple[str, bool]]:
+    """The tokens of a text, and what is to be learnt of it."""
+    shown = [(str(tokenizer.decode([token])), False) for token in example["input_ids"]]
+    return [*shown, (f" -> {example['reference']}", True)]
 
 
 def without_cache(model: Any) -> dict[str, bool]:

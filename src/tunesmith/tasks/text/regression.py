@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from tunesmith.data.passes import split_passes, tokens_per_pass
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
-from tunesmith.tasks.task import Batch, Example, Scored, Sums
-from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, without_cache
+from tunesmith.model.export.save import fold_target_scale, output_layer, unfold_target_scale
+from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
+from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, show_tokens, without_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -25,7 +26,7 @@ COARSE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Regression:
+class Regression(Task):
     """The task ``regression``.
 
     The model learns standardised targets, ``(target - mean) / scale`` over the training rows; the export
@@ -38,7 +39,39 @@ class Regression:
     max_length: int
     overflow: str = "error"
     batch_size: int = 64
-    auto_model: str = field(default="AutoModelForSequenceClassification", init=False)
+
+    @classmethod
+    def build(cls, inputs: TaskInputs) -> Self:
+        """With mean and spread of the training targets; a finished model answers in the user's units."""
+        mean, scale = (0.0, 1.0) if inputs.finished else standardisation(_targets(inputs.rows))
+        recipe = inputs.recipe
+        return cls(
+            inputs.processor, mean, scale, inputs.max_length, recipe.data.overflow, recipe.eval.batch_size
+        )
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Lengths."""
+        return {"max_length": self.max_length, "overflow": self.overflow}
+
+    def show(self, example: Example) -> list[tuple[str, bool]]:
+        """Its tokens, and its number."""
+        return show_tokens(self.tokenizer, example)
+
+    def fit(self, model: Any, *, fresh_head: bool) -> Self:
+        """Turn a head that knows numbers to standardised ones; one without a bias cannot take a mean in."""
+        fitted = replace(self, mean=0.0) if output_layer(model).bias is None else self
+        if not fresh_head:
+            unfold_target_scale(model, fitted.mean, fitted.scale)
+        return fitted
+
+    def before_export(self, model: Any) -> None:
+        """Fold mean and scale into the head."""
+        fold_target_scale(model, self.mean, self.scale)
+
+    def score_delivered(self, model: Any, examples: Sequence[Example]) -> list[Scored]:
+        """Score in the user's units, as a delivered model answers, with losses as in training."""
+        scored = replace(self, mean=0.0, scale=1.0).score(model, examples, predict=False)
+        return [replace(one, loss=one.loss / self.scale**2) for one in scored]
 
     def encode(self, row: Row) -> Example | Skip:
         """Tokens of the text and its number."""
@@ -46,19 +79,19 @@ class Regression:
         tokens = encode_text(self.tokenizer, text, row.id, self.max_length, self.overflow)
         if isinstance(tokens, int):
             return Skip(row.id, "too_long", f"{tokens} tokens of at most {self.max_length}")
-        return {"id": row.id, "input": text, "target": float(row.fields["target"]), **tokens}
+        target = float(row.fields["target"])
+        return {"id": row.id, "input": text, "target": target, "reference": target, "count": 1, **tokens}
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Token ids and mask [B, T], standardised targets [B]."""
         targets = torch.tensor([(example["target"] - self.mean) / self.scale for example in examples])
-        return {**pad_batch(self.tokenizer, examples), "labels": targets}
+        return Batch({**pad_batch(self.tokenizer, examples), "labels": targets}, len(examples))
 
-    def loss(self, model: Any, batch: Batch) -> Sums:
+    def loss(self, model: Any, batch: Batch) -> Loss:
         """Squared error of the standardised target, summed over samples."""
-        inputs = {name: value for name, value in batch.items() if name != "labels"}
+        inputs = {name: value for name, value in batch.inputs.items() if name != "labels"}
         predictions = model(**inputs).logits.squeeze(-1).float()
-        loss = F.mse_loss(predictions, batch["labels"].float(), reduction="sum")
-        return Sums(loss=loss, count=len(batch["labels"]), extra={})
+        return Loss(F.mse_loss(predictions, batch["labels"].float(), reduction="sum"))
 
     @torch.no_grad()
     def score(
@@ -68,17 +101,13 @@ class Regression:
         lengths = [example["length"] for example in examples]
         scored: dict[int, Scored] = {}
         for chosen in split_passes(lengths, rows=self.batch_size, tokens=tokens_per_pass(model.device.type)):
-            batch = {k: v.to(model.device) for k, v in self.collate([examples[i] for i in chosen]).items()}
-            targets = batch.pop("labels").float()
-            guesses = model(**batch, **without_cache(model)).logits.squeeze(-1).float()
+            inputs = dict(self.collate([examples[i] for i in chosen]).to(model.device).inputs)
+            targets = inputs.pop("labels").float()
+            guesses = model(**inputs, **without_cache(model)).logits.squeeze(-1).float()
             losses = ((guesses - targets) ** 2).tolist()
             for index, loss, guess in zip(chosen, losses, guesses.tolist(), strict=True):
                 scored[index] = self._scored(examples[index], loss, guess)
         return [scored[index] for index in range(len(examples))]
-
-    def metrics(self) -> tuple[str, ...]:
-        """Metrics over predicted numbers."""
-        return ("pearson", "mse")
 
     def _scored(self, example: Example, loss: float, guess: float) -> Scored:
         return Scored(
@@ -90,6 +119,10 @@ class Regression:
             reference=example["target"],
             input=example["input"],
         )
+
+
+def _targets(rows: Sequence[Row]) -> list[float]:
+    return [float(row.fields["target"]) for row in rows]
 
 
 def standardisation(targets: Sequence[float]) -> tuple[float, float]:

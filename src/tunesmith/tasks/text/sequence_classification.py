@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -13,16 +13,16 @@ from tunesmith.data.passes import split_passes, tokens_per_pass
 from tunesmith.data.row import Row, Skip
 from tunesmith.metrics.families.calibration import brier
 from tunesmith.metrics.families.ranking import MOST_CLASSES
-from tunesmith.tasks.labels import label_index
-from tunesmith.tasks.task import Batch, Example, Scored, Sums
-from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, without_cache
+from tunesmith.tasks.labels import label_index, label_names
+from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
+from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, show_tokens, without_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceClassification:
+class SequenceClassification(Task):
     """The task ``sequence-classification``; ``labels`` are the classes in the order of the logits."""
 
     tokenizer: PreTrainedTokenizerBase
@@ -30,7 +30,25 @@ class SequenceClassification:
     max_length: int
     overflow: str = "error"
     batch_size: int = 64
-    auto_model: str = field(default="AutoModelForSequenceClassification", init=False)
+
+    @classmethod
+    def build(cls, inputs: TaskInputs) -> Self:
+        """With the classes of the training rows, or those of a finished model."""
+        labels = label_names(inputs.rows) if inputs.labels is None else inputs.labels
+        recipe = inputs.recipe
+        return cls(inputs.processor, labels, inputs.max_length, recipe.data.overflow, recipe.eval.batch_size)
+
+    def class_names(self) -> tuple[str, ...]:
+        """Classes in the order of the logits."""
+        return self.labels
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Lengths and classes."""
+        return {"max_length": self.max_length, "overflow": self.overflow, "labels": self.labels}
+
+    def show(self, example: Example) -> list[tuple[str, bool]]:
+        """Its tokens, and its class."""
+        return show_tokens(self.tokenizer, example)
 
     def encode(self, row: Row) -> Example | Skip:
         """Tokens of the text and the label's index."""
@@ -39,19 +57,19 @@ class SequenceClassification:
         if isinstance(tokens, int):
             return Skip(row.id, "too_long", f"{tokens} tokens of at most {self.max_length}")
         index = label_index(str(row.fields["label"]), self.labels, row.id)
-        return {"id": row.id, "input": text, "label": index, **tokens}
+        answer = {"label": index, "reference": self.labels[index], "count": 1}
+        return {"id": row.id, "input": text, **answer, **tokens}
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Token ids and mask [B, T], labels [B]."""
         labels = torch.tensor([example["label"] for example in examples])
-        return {**pad_batch(self.tokenizer, examples), "labels": labels}
+        return Batch({**pad_batch(self.tokenizer, examples), "labels": labels}, len(examples))
 
-    def loss(self, model: Any, batch: Batch) -> Sums:
+    def loss(self, model: Any, batch: Batch) -> Loss:
         """Cross-entropy in nats, summed over samples."""
-        inputs = {name: value for name, value in batch.items() if name != "labels"}
+        inputs = {name: value for name, value in batch.inputs.items() if name != "labels"}
         logits = model(**inputs).logits
-        loss = F.cross_entropy(logits.float(), batch["labels"], reduction="sum")
-        return Sums(loss=loss, count=len(batch["labels"]), extra={})
+        return Loss(F.cross_entropy(logits.float(), batch["labels"], reduction="sum"))
 
     def score(
         self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
@@ -61,10 +79,6 @@ class SequenceClassification:
         scored: list[Scored] = score_classes(self, model, examples, lengths)
         return scored
 
-    def metrics(self) -> tuple[str, ...]:
-        """Metrics over predicted labels."""
-        return ("accuracy", "macro_f1")
-
 
 @torch.no_grad()
 def score_classes(task: Any, model: Any, examples: Sequence[Example], lengths: Sequence[int]) -> list[Scored]:
@@ -72,9 +86,9 @@ def score_classes(task: Any, model: Any, examples: Sequence[Example], lengths: S
     labels: Sequence[str] = task.labels
     scored: dict[int, Scored] = {}
     for chosen in split_passes(lengths, rows=task.batch_size, tokens=tokens_per_pass(model.device.type)):
-        batch = {k: v.to(model.device) for k, v in task.collate([examples[i] for i in chosen]).items()}
-        truth = batch.pop("labels")
-        logits = model(**batch, **without_cache(model)).logits.float()
+        inputs = dict(task.collate([examples[i] for i in chosen]).to(model.device).inputs)
+        truth = inputs.pop("labels")
+        logits = model(**inputs, **without_cache(model)).logits.float()
         losses = F.cross_entropy(logits, truth, reduction="none").tolist()
         shares = logits.double().softmax(-1).tolist()
         chances = logits.double().log_softmax(-1).tolist()

@@ -20,13 +20,12 @@ from tunesmith.judge.selection.best import without_choice
 from tunesmith.judge.selection.deciding_metric import choosing, few_rows_words
 from tunesmith.judge.selection.delivered import Delivered
 from tunesmith.metrics.names import slice_of
-from tunesmith.model.export.save import export_model, fold_target_scale
+from tunesmith.model.export.save import export_model
 from tunesmith.prepare.adapter_settings import merges
 from tunesmith.prepare.base_model import read_object
 from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.stop import StopRule
-from tunesmith.tasks.text.regression import Regression
 from tunesmith.train.build import outline
 from tunesmith.train.deliver.model_card import front_matter, more_of_card
 from tunesmith.train.deliver.remarks import afterwords, left_behind, steps_beyond
@@ -56,8 +55,7 @@ def finish(
     process, recipe, task = evaluator.process, evaluator.recipe, evaluator.learner.task
     model = whole_model(process, evaluator.learner, parts)
     if process.is_main:
-        if isinstance(task, Regression):
-            fold_target_scale(model, task.mean, task.scale)
+        task.before_export(model)
         folder, card = checkpointer.run_dir / "model", _card(recipe, state, chosen)
         adapter = recipe.tune.lora is not None and not merges(recipe)
         card += "\n" + more_of_card(parts, state, adapter=adapter)
@@ -244,7 +242,7 @@ def _card(recipe: Recipe, state: State, chosen: FinalWeights) -> str:
         "---",
         f"# {Path(str(recipe.run.dir)).name}",
         "",
-        f"A `{recipe.task}` model, tuned from `{recipe.model.source or 'a new model'}` with tunesmith.",
+        f"A `{recipe.task.name}` model, tuned from `{recipe.model.source or 'a new model'}` with tunesmith.",
         f"Weights of {weights}. It stopped because: {state.verdict.reason}.",
         "",
         "| metric | value on held-out rows |",

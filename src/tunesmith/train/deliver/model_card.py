@@ -10,22 +10,17 @@ from tunesmith.metrics.names import slice_of
 from tunesmith.prepare.inputs import PreparedInputs
 from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.sources.address import HubAddress, PathAddress, parse_address
 from tunesmith.train.resume.state import State
 
-PIPELINES = {
-    "causal-lm": "text-generation",
-    "sequence-classification": "text-classification",
-    "regression": "text-classification",
-    "image-classification": "image-classification",
-}
 _LICENCE = re.compile(r"^licen[sc]e: *([\w.+-]+) *$", re.MULTILINE)
 
 
 def front_matter(recipe: Recipe) -> list[str]:
     """Lines for a hub: what the model is for, which one it was made of, under which licence, if that says."""
     source = recipe.model.source
-    lines = [f"pipeline_tag: {PIPELINES[recipe.task]}"]
+    lines = [f"pipeline_tag: {spec_of(recipe.task).pipeline}"]
     if source is not None and isinstance(parse_address(source), HubAddress):
         lines.append(f"base_model: {source}")
     licence = licence_of(recipe)
@@ -71,9 +66,9 @@ def _baseline(state: State) -> str:
 
 
 def _use(recipe: Recipe, *, adapter: bool) -> str:
-    task, folder = recipe.task, Path(str(recipe.run.dir)).name
-    if task == "causal-lm":
-        opener = "AutoPeftModelForCausalLM" if adapter else "AutoModelForCausalLM"
+    task, folder = spec_of(recipe.task), Path(str(recipe.run.dir)).name
+    if task.output == "tokens":
+        opener = task.auto_model.replace("AutoModel", "AutoPeftModel") if adapter else task.auto_model
         package = "peft" if adapter else "transformers"
         lines = [
             *(
@@ -89,21 +84,21 @@ def _use(recipe: Recipe, *, adapter: bool) -> str:
             "made = model.generate(**inputs, max_new_tokens=64)[0]",
             "print(tokenizer.decode(made, skip_special_tokens=True))",
         ]
-    elif task == "regression":
+    elif task.output == "number":
         lines = [
-            "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
+            f"from transformers import {task.auto_model}, AutoTokenizer",
             "",
-            'model = AutoModelForSequenceClassification.from_pretrained("model")',
+            f'model = {task.auto_model}.from_pretrained("model")',
             'tokenizer = AutoTokenizer.from_pretrained("model")',
             'inputs = tokenizer("a text", return_tensors="pt")',
             "print(model(**inputs).logits.item())  # in the data's own units",
         ]
     else:
-        asked = "a text" if task == "sequence-classification" else "picture.png"
+        asked = "picture.png" if task.processor == "image" else "a text"
         lines = [
             "from transformers import pipeline",
             "",
-            f'print(pipeline("{PIPELINES[task]}", "model")("{asked}"))',
+            f'print(pipeline("{task.pipeline}", "model")("{asked}"))',
         ]
     code = "\n".join(["```python", *lines, "```"])
     return f"`model` is this folder; or `tunesmith generate {folder} --input FILE --output FILE`.\n\n{code}"

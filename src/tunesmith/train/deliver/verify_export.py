@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import torch
 from tunesmith.errors import describe_error
 from tunesmith.model.end_tokens import end_tokens_of
 from tunesmith.model.export.reopen import reopen
+from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.report.score_files import SCORES, read_scores
-from tunesmith.tasks.task import Example, Scored, Task
-from tunesmith.tasks.text.regression import Regression
+from tunesmith.tasks.task import Example, Scored
 from tunesmith.train.evaluate.evaluator import Evaluator
 from tunesmith.world.memory import machine_memory, resident_bytes
 
@@ -59,10 +59,9 @@ def prove(evaluator: Evaluator, run_dir: Path, folder: Path, processor: Any) -> 
     if not _fits(evaluator.learner.model):
         return Proof(trouble="there is no memory for a second copy of the weights")
     measured = sum(known.loss for _, known in rows) / sum(known.count for _, known in rows)
-    regression = isinstance(task, Regression)
     try:
-        model = reopen(folder, task.auto_model, regression=regression).eval()
-        scored = _score(task, model, [example for example, _ in rows])
+        model = reopen(folder, spec_of(evaluator.recipe.task)).eval()
+        scored = task.score_delivered(model, [example for example, _ in rows])
     except Exception as error:  # whatever keeps anybody from opening it
         reason = describe_error(error).splitlines()[0][:240]
         return Proof(measured, None, f"it does not open: {reason}", agrees=False)
@@ -93,14 +92,6 @@ def _fits(model: Any) -> bool:
     size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     total = machine_memory()
     return total is None or resident_bytes() + size < MOST_SHARE * total
-
-
-def _score(task: Task, model: Any, examples: Sequence[Example]) -> list[Scored]:
-    """As the task scores; a finished model for numbers answers in the user's units, and learnt in others."""
-    if not isinstance(task, Regression):
-        return task.score(model, examples, predict=False)
-    scored = replace(task, mean=0.0, scale=1.0).score(model, examples, predict=False)
-    return [replace(one, loss=one.loss / task.scale**2) for one in scored]
 
 
 def _ends_forgotten(model: Any, processor: Any) -> str:

@@ -1,0 +1,90 @@
+"""What a task declares: its settings, what its rows have, its model, its metrics, and where its code is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from tunesmith.recipe.section import Section
+
+FieldKind = Literal["chat", "text", "image", "label", "number"]
+Output = Literal["tokens", "classes", "number"]
+Feature = Literal["chat_template", "generate", "harness", "loss_on", "packing", "positions"]
+
+
+class TaskSettings(Section):
+    """A task in a recipe: its name, and what can be set about it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Something that a row has, under the name by which a recipe maps a column to it.
+
+    Attributes:
+        name: of the field.
+        kind: decides how it is read, checked, hashed and shown.
+        meaning: what the column holds, for messages; default: the name.
+    """
+
+    name: str
+    kind: FieldKind
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec:
+    """Everything about a task that needs no torch.
+
+    Attributes:
+        settings: its keys in the recipe; the default of ``name`` is the task's name.
+        summary: one line, for lists of tasks.
+        code: ``module:class`` of its code, imported when rows are prepared.
+        auto_model: name of the transformers class that opens its models.
+        inputs: what the model is given of a row.
+        targets: what it is to learn to give; empty where the input itself is learnt.
+        output: what the model's last layer gives.
+        metrics: those it can give, the default first.
+        measured: those that come with every evaluation, asked for or not; none of them costs a further pass.
+        accepts: sections and keys of the recipe that mean something to it.
+        starter: recipe that `tunesmith init` copies.
+        pipeline: what a model hub calls the task.
+        processor: what makes the model's input of a field.
+        encoder: whether sequences open with a token that stands for the whole.
+        peft: what peft calls the task, if it knows it.
+        endings: of names of transformers' classes that are models for this task.
+        usual_evaluation: how often `tunesmith init` has it evaluated.
+    """
+
+    settings: type[TaskSettings]
+    summary: str
+    code: str
+    auto_model: str
+    inputs: tuple[Field, ...]
+    targets: tuple[Field, ...] = ()
+    output: Output
+    metrics: tuple[str, ...]
+    measured: tuple[str, ...]
+    accepts: frozenset[Feature] = frozenset()
+    starter: str
+    pipeline: str
+    processor: Literal["tokenizer", "image"] = "tokenizer"
+    encoder: bool = False
+    peft: str | None = None
+    endings: tuple[str, ...] = ()
+    usual_evaluation: str = "0.5 epochs"
+
+    @property
+    def name(self) -> str:
+        """By which a recipe names the task."""
+        return str(get_args(self.settings.model_fields["name"].annotation)[0])
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Inputs and targets."""
+        return self.inputs + self.targets
+
+    def field_of(self, *kinds: FieldKind) -> Field | None:
+        """The first field of one of these kinds."""
+        return next((field for field in self.fields if field.kind in kinds), None)
