@@ -15,6 +15,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MADE := $(VENV)/.made
 MADE_BENCH := $(VENV)/.made-bench
+EXTRAS := .venv-extras
 
 # The demo and the tests take everything from packages and local files. Saying so keeps libraries from
 # asking a hub that may not be reachable; HF_HUB_OFFLINE=0 in the environment lets them ask.
@@ -22,7 +23,7 @@ HF_HUB_OFFLINE ?= 1
 export HF_HUB_OFFLINE
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-locked demo test test-long test-fast lint format fuzz bench same-bits clean clean-env
+.PHONY: help env env-locked demo test test-long test-fast test-extras lint format fuzz bench same-bits clean clean-env
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -78,6 +79,21 @@ test-long: env ## run the exhaustive tests: matrices, soaks and whole cases (an 
 test-fast: env ## run the tests that take seconds
 	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m "not slow and not browser and not slurm and not long" $(PYTEST_ARGS)
 
+# What they need beyond .venv stands on top of it. A package that is missing would only skip them.
+test-extras: $(EXTRAS)/.made ## run the tests of lm_eval and of Trackio
+	$(EXTRAS)/bin/python -c "import lm_eval, trackio"
+	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(EXTRAS)/bin:$(CURDIR)/$(BIN):$$PATH" $(EXTRAS)/bin/python -m pytest \
+	  tests/train/evaluate/test_harness.py tests/train/record/test_trackers.py -k "test_harness or trackio" $(PYTEST_ARGS)
+
+$(EXTRAS)/.made: $(MADE) tests/extras.txt
+	$(BIN)/python -m venv --clear --without-pip $(EXTRAS)
+	$(PIP) --python $(EXTRAS)/bin/python install --no-deps -r tests/extras.txt
+	@# Only now: pip would take what stands below for what it has to replace.
+	$(BIN)/python -c "import sysconfig as s; print('import site; site.addsitedir(' + repr(s.get_path('purelib')) + ')')" \
+	  > $$($(EXTRAS)/bin/python -c "import sysconfig as s; print(s.get_path('purelib'))")/below.pth
+	$(PIP) --python $(EXTRAS)/bin/python check
+	@touch $@
+
 lint: env ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -108,5 +124,5 @@ clean: ## remove caches and build products; runs/ and .venv stay
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-clean-env: ## remove .venv
-	rm -rf $(VENV)
+clean-env: ## remove .venv and what stands on it
+	rm -rf $(VENV) $(EXTRAS)

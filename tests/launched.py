@@ -117,9 +117,13 @@ class Launcher:
         ranks = [{**world, "RANK": rank, "LOCAL_RANK": rank} if world else {} for rank in range(processes)]
         return Launched([self._ask(words, cwd, {**rank, **env}) for rank in ranks])
 
+    def begin(self, *arguments: str, cwd: Path | None = None, **env: str) -> Process:
+        """``python -m tunesmith ARGUMENTS``."""
+        return self._ask(["-m", "tunesmith", *arguments], cwd, env)
+
     def command(self, *arguments: str, status: int = 0, cwd: Path | None = None, **env: str) -> Process:
         """``python -m tunesmith ARGUMENTS``, to its end."""
-        done = self._ask(["-m", "tunesmith", *arguments], cwd, env)
+        done = self.begin(*arguments, cwd=cwd, **env)
         ended = done.wait()
         assert ended == status, f"status {ended}\n{done.out[-3000:]}\n{done.err[-3000:]}"
         return done

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -121,41 +123,57 @@ def carry_out(
     """Status and words of a process, which gets its signal if it is to get one."""
     with (folder / "said").open("w+") as said:
         process = subprocess.Popen(command, cwd=folder / "project", env=environment, stdout=said, stderr=said)
-        journal = folder / "project" / "run" / "metrics.jsonl"
-        deadline = time.monotonic() + 200
-        while (
-            ending.sent
-            and process.poll() is None
-            and not (journal.exists() and '"train"' in journal.read_text())
-        ):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
         if ending.sent:
+            _wait_until_it_trains(folder, lambda: process.poll() is not None)
             process.send_signal(ending.sent)
         status = process.wait(200)
         said.seek(0)
         return status, said.read()
 
 
-@pytest.mark.parametrize(("launcher", "name"), CASES)
-@pytest.mark.matrix(sample=12, each="launcher")
-def test_statuses(tmp_path: Path, launcher: str, name: str) -> None:
+def carry_out_warm(
+    warm, command: list[str], folder: Path, environment: dict[str, str], ending: Ending
+) -> tuple[int, str]:
+    """As ``carry_out``, in a process that is forked where everything is imported already."""
+    changed = {name: value for name, value in environment.items() if os.environ.get(name) != value}
+    process = warm.begin(*command[1:], cwd=folder / "project", **changed)
+    if ending.sent:
+        _wait_until_it_trains(folder, lambda: process.status is not None)
+        process.signal(ending.sent)
+    status = process.wait()
+    return status, process.out + process.err
+
+
+def _wait_until_it_trains(folder: Path, ended: Callable[[], bool]) -> None:
+    journal = folder / "project" / "run" / "metrics.jsonl"
+    deadline = time.monotonic() + 200
+    while not ended() and not (journal.exists() and '"train"' in journal.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("through", "name"), CASES)
+@pytest.mark.matrix(sample=12, each="through")
+def test_statuses(launcher, tmp_path: Path, through: str, name: str) -> None:
     ending = ENDINGS[name]
+    act = carry_out
+    if through == "tunesmith" and "BREAK" not in ending.environment:
+        act = partial(carry_out_warm, launcher)
     project = tmp_path / "project"
     project.mkdir()
     (project / "recipe.yaml").write_text(ending.recipe)
     good = "".join(json.dumps({"question": f"what is {i}?", "answer": f"{i}"}) + "\n" for i in range(24))
     (project / "rows.jsonl").write_text(ending.rows or good)
     environment = environment_of(tmp_path, ending)
-    command = [*LAUNCHERS[launcher], "recipe.yaml"]
+    command = [*LAUNCHERS[through], "recipe.yaml"]
     if ending.first:
-        assert carry_out(command, tmp_path, environment, Ending())[0] == FINISHED
-    status, said = carry_out([*command, *ending.arguments], tmp_path, environment, ending)
+        assert act(command, tmp_path, environment, Ending())[0] == FINISHED
+    status, said = act([*command, *ending.arguments], tmp_path, environment, ending)
     # Accelerate's launcher turns whatever is not 0 into 1; result.json and the words tell which it was.
-    expected = min(ending.status, 1) if launcher == "accelerate" else ending.status
+    expected = min(ending.status, 1) if through == "accelerate" else ending.status
     assert status == expected, said[-2000:]
     assert ending.said in said
-    if launcher != "accelerate":
+    if through != "accelerate":
         assert ("Traceback" in said) == (ending.status == FAULT), said[-2000:]
 
 

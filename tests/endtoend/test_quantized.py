@@ -2,9 +2,6 @@
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,27 +13,23 @@ pytestmark = [
 ]
 
 
-def run(run_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from tunesmith.cli.main import run; run()", "run"]
-    recipe = ["recipes/smoke/causal-lm.yaml", f"run.dir={run_dir}", "tune.lora.rank=4", "eval.every=3 steps"]
-    return subprocess.run(
-        [*command, *recipe, *words],
-        cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=250,
-    )
+@pytest.fixture
+def run(launcher):
+    def act(run_dir: Path, *words: str, status: int = 0):
+        recipe = ["recipes/smoke/causal-lm.yaml", f"run.dir={run_dir}", "tune.lora.rank=4"]
+        words = ("eval.every=3 steps", "run.threads=1", *words)
+        return launcher.command("run", *recipe, *words, status=status, cwd=ROOT, CUDA_VISIBLE_DEVICES="")
+
+    return act
 
 
-def test_a_run_in_4_bits_leaves_a_plain_model(tmp_path: Path) -> None:
+def test_a_run_in_4_bits_leaves_a_plain_model(run, tmp_path: Path) -> None:
     from safetensors import safe_open
     from transformers import AutoModelForCausalLM
 
     run_dir = tmp_path / "run"
     first = run(run_dir, "model.quantize=4bit", "stop=[{budget: {steps: 6}}]")
-    assert first.returncode == 0, first.stderr
-    assert "4-bit (NF4) frozen linear layers" in first.stdout
+    assert "4-bit (NF4) frozen linear layers" in first.out
     result = json.loads((run_dir / "result.json").read_text())
     assert result["final"]["metrics"]["loss"] < result["baseline"]["metrics"]["loss"]
     # A checkpoint holds what learns, and none of the quantised weights.
@@ -48,19 +41,17 @@ def test_a_run_in_4_bits_leaves_a_plain_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("profile", ["cpu_zero3", "cpu_fsdp2"])
-def test_profiles_that_shard_weights_refuse_them(profile: str, tmp_path: Path) -> None:
-    done = run(tmp_path / "run", "model.quantize=4bit", "--on", profile)
-    assert done.returncode == 2, done.stderr
-    assert "cannot stand with a profile that shards weights" in done.stderr + done.stdout
-    assert "node_zero2" in done.stderr + done.stdout
+def test_profiles_that_shard_weights_refuse_them(run, profile: str, tmp_path: Path) -> None:
+    done = run(tmp_path / "run", "model.quantize=4bit", "--on", profile, status=2)
+    assert "cannot stand with a profile that shards weights" in done.err + done.out
+    assert "node_zero2" in done.err + done.out
 
 
-def test_two_processes_learn_over_them_as_one_does(tmp_path: Path) -> None:
+def test_two_processes_learn_over_them_as_one_does(run, tmp_path: Path) -> None:
     losses = []
     for number, words in enumerate(([], ["--on", "cpu_2proc"])):
         run_dir = tmp_path / str(number)
-        done = run(run_dir, "model.quantize=4bit", "stop=[{budget: {steps: 3}}]", *words)
-        assert done.returncode == 0, done.stderr
+        run(run_dir, "model.quantize=4bit", "stop=[{budget: {steps: 3}}]", *words)
         lines = (run_dir / "metrics.jsonl").read_text().splitlines()
         losses.append([line["loss"] for line in map(json.loads, lines) if line["kind"] == "train"])
     assert len(losses[0]) == 3

@@ -90,6 +90,7 @@ class Cluster:
     folder: Path
     daemons: subprocess.Popen
     environ: dict[str, str]
+    launcher: Any
 
     def tell(self, action: str, name: str) -> None:
         assert self.daemons.stdin is not None
@@ -112,17 +113,9 @@ class Cluster:
     def state(self, job: str) -> str:
         return self.ask("squeue", "--noheader", "--states=all", "--array", f"--jobs={job}", "--format=%T")
 
-    def tunesmith(self, *arguments: str, status: int = 0, **environ: str) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [sys.executable, "-m", "tunesmith", *arguments],
-            env={**self.environ, **environ},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+    def tunesmith(self, *arguments: str, status: int = 0, **environ: str) -> Any:
+        """A command, in a process of its own that is forked from a warm one."""
+        return self.launcher.command(*arguments, status=status, cwd=ROOT, **{**self.environ, **environ})
 
 
 @dataclass
@@ -199,7 +192,7 @@ class Job:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory) -> Iterator[Cluster]:
+def cluster(launcher, tmp_path_factory) -> Iterator[Cluster]:
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     # Not below pytest's own folder: the name of a socket is short.
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
@@ -225,7 +218,7 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
         text=True,
         env=environ,
     )
-    running = Cluster(folder, daemons, environ)
+    running = Cluster(folder, daemons, environ, launcher)
     try:
         for name in ("munged", "slurmctld", "n1", "n2"):
             running.tell("start", name)
@@ -288,8 +281,8 @@ def submit(cluster, tmp_path) -> Callable[..., Job]:
         recipe = str(SMOKE / "sequence-classification.yaml")
         common = ["--no-preflight", f"run.dir={run_dir}", "run.threads=1", *SETTINGS]
         done = cluster.tunesmith("submit", recipe, "--on", on, *arguments, *common, **environ)
-        number = done.stdout.split()[1].rstrip(":")
-        assert number.isdigit(), done.stdout
+        number = done.out.split()[1].rstrip(":")
+        assert number.isdigit(), done.out
         return Job(cluster, number, run_dir)
 
     return act

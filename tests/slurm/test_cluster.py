@@ -1,4 +1,8 @@
-"""Runs on a real SLURM: submitted, interrupted in every way that a cluster knows, and gone on with."""
+"""Runs on a real SLURM: submitted, interrupted in every way that a cluster knows, and gone on with.
+
+Of what interrupts a run, `make test` has preemption (of two nodes), the end by hand and faults that stay;
+the time limit, a lost node, the controller's restart and a preemption with loader workers are long.
+"""
 
 import os
 import shutil
@@ -70,6 +74,7 @@ def test_two_nodes_with_zero3(cluster, submit, control_without_dropout, without_
     assert losses == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.long
 def test_the_time_limit(cluster, submit, control):
     """The notice comes before it; the run saves, is requeued, and goes on as if nothing had been."""
     job = submit("--time", "30", "--notice", "100")
@@ -90,6 +95,7 @@ def test_the_time_limit(cluster, submit, control):
     assert len(list((job.run_dir / "slurm").glob("*.out"))) == 1
 
 
+@pytest.mark.long
 def test_preemption_by_a_higher_partition(cluster, submit, control):
     """The first signal (SIGCONT, SIGTERM to every process, loader workers too) saves and requeues."""
     job = submit("--cpus", "4", "--sbatch=--nodelist=n1", "data.workers=1")
@@ -110,9 +116,9 @@ def test_cancelled_and_submitted_again(cluster, submit, control):
     """What was learnt is saved; nothing comes back by itself; the same command goes on."""
     job = submit()
     job.hold_at(3)
-    said = cluster.tunesmith("status", str(job.run_dir)).stdout
+    said = cluster.tunesmith("status", str(job.run_dir)).out
     assert f"{job.number} running" in said
-    said = cluster.tunesmith("cancel", str(job.run_dir)).stdout
+    said = cluster.tunesmith("cancel", str(job.run_dir)).out
     assert f"job {job.number} is being ended" in said
     job.release()
     job.end("CANCELLED")
@@ -124,18 +130,19 @@ def test_cancelled_and_submitted_again(cluster, submit, control):
     again.end()
     assert len(resumed(again)) == 1
     assert again.losses() == control
-    said = cluster.tunesmith("logs", str(job.run_dir), "-f").stdout
+    said = cluster.tunesmith("logs", str(job.run_dir), "-f").out
     assert f"continuing at step {resumed(again)[0]}" in said
-    said = cluster.tunesmith("status", str(job.run_dir)).stdout
+    said = cluster.tunesmith("status", str(job.run_dir)).out
     assert "completed" in said
     assert f"{again.number} completed" in said
     assert "40" in said
     # A finished run is not queued again.
     common = ["--on", "cpu", f"run.dir={job.run_dir}"]
-    said = cluster.tunesmith("submit", "recipes/smoke/sequence-classification.yaml", *common).stdout
+    said = cluster.tunesmith("submit", "recipes/smoke/sequence-classification.yaml", *common).out
     assert "already finished" in said
 
 
+@pytest.mark.long
 def test_a_lost_node(cluster, submit, control):
     """The node with the batch script is gone: SLURM requeues the job, and it goes on on another node."""
     job = submit("--sbatch=--nodelist=n2")
@@ -153,6 +160,7 @@ def test_a_lost_node(cluster, submit, control):
     cluster.wait_until_idle()
 
 
+@pytest.mark.long
 def test_a_restarted_controller(cluster, submit, control):
     """A job neither notices nor is submitted twice; meanwhile a command says so within seconds."""
     job = submit()
@@ -161,12 +169,12 @@ def test_a_restarted_controller(cluster, submit, control):
     recipe = "recipes/smoke/sequence-classification.yaml"
     same = ["submit", recipe, "--on", "cpu", "--no-preflight", f"run.dir={job.run_dir}"]
     before = time.monotonic()
-    said = cluster.tunesmith(*same, status=2).stderr
+    said = cluster.tunesmith(*same, status=2).err
     assert time.monotonic() - before < 40
     assert "the controller may be restarting" in said
     cluster.tell("start", "slurmctld")
     job.waits_for(lambda: job.state() == "RUNNING")
-    assert f"job        {job.number}: it is there already" in cluster.tunesmith(*same).stdout
+    assert f"job        {job.number}: it is there already" in cluster.tunesmith(*same).out
     job.release()
     job.end()
     assert len(job.starts()) == 1
@@ -179,17 +187,17 @@ def test_an_array_and_what_comes_after_it(cluster, submit, control):
     array = submit("--array", "optimizer.learning_rate=1e-3,2e-3", name="sweep")
     after = submit("--after", str(array.run_dir), name="after")
     # By then the array is on its way, and the other waits for it.
-    assert "(Dependency)" in cluster.tunesmith("status", str(after.run_dir)).stdout
+    assert "(Dependency)" in cluster.tunesmith("status", str(after.run_dir)).out
     tasks = [array.run_dir / f"learning_rate={value}" for value in ("1e-3", "2e-3")]
     after.end()
     assert cluster.state(array.number).split() == ["COMPLETED"] * 2
     runs = [type(array)(cluster, f"{array.number}_{n}", run_dir) for n, run_dir in enumerate(tasks)]
     assert runs[1].losses() == control == after.losses()
     assert runs[0].losses() != control
-    lines = cluster.tunesmith("status", str(array.run_dir)).stdout.splitlines()
+    lines = cluster.tunesmith("status", str(array.run_dir)).out.splitlines()
     assert [line.split()[1] for line in lines[-2:]] == ["completed", "completed"]
     assert f"{array.number}_1 completed" in lines[-1]
-    assert "evaluation at step 40" in cluster.tunesmith("logs", str(tasks[1])).stdout
+    assert "evaluation at step 40" in cluster.tunesmith("logs", str(tasks[1])).out
 
 
 def test_what_follows_a_cancelled_job_never_runs(cluster, submit):
@@ -209,6 +217,7 @@ KILLER = """\
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.matrix(sample=1)
 def test_a_client_that_dies_neither_loses_nor_doubles_a_job(cluster, submit, tmp_path, when):
     real = subprocess.run(
         ["which", "sbatch"], env=cluster.environ, capture_output=True, text=True
@@ -251,7 +260,7 @@ def test_a_mistake_is_not_requeued(cluster, tmp_path):
     (tmp_path / "rows.py").write_bytes((SMOKE / "rows.py").read_bytes())
     recipe.write_text(text)
     words = ["--on", "cpu", "--no-preflight", "--sbatch=--hold", f"run.dir={tmp_path}/run"]
-    number = cluster.tunesmith("submit", str(recipe), *words).stdout.split()[1]
+    number = cluster.tunesmith("submit", str(recipe), *words).out.split()[1]
     recipe.write_text(text.replace("learning_rate", "learning_rat"))
     cluster.ask("scontrol", "release", number)
     states = ("COMPLETED", "FAILED")
@@ -304,9 +313,9 @@ def test_what_cannot_be_submitted_is_named_in_seconds(cluster, tmp_path, argumen
     before = time.monotonic()
     done = cluster.tunesmith("submit", recipe, *common, *arguments, status=2)
     assert time.monotonic() - before < 20
-    assert what in done.stderr.lower() or what in done.stderr
-    assert hint in done.stderr
-    assert "Traceback" not in done.stderr
+    assert what in done.err.lower() or what in done.err
+    assert hint in done.err
+    assert "Traceback" not in done.err
     asked_slurm = what in ("invalid partition", "PartitionNodeLimit")
     assert Path(f"{tmp_path}/run/slurm/job.json").exists() is asked_slurm
 

@@ -45,6 +45,7 @@ def test_another_job_scores_and_ends_with_the_run(cluster, submit, control):
     ]
 
 
+@pytest.mark.long
 def test_cancelled_together(cluster, submit):
     job = submit(FOLLOWER)
     follower = follower_of(job)
@@ -55,6 +56,7 @@ def test_cancelled_together(cluster, submit):
     assert cluster.state(follower) == cluster.state(job.number) == "CANCELLED"
 
 
+@pytest.mark.long
 def test_a_follower_is_requeued_before_its_time_limit(cluster, submit):
     job = submit(FOLLOWER)
     follower = follower_of(job)
@@ -76,4 +78,4 @@ def test_a_sweep_has_no_follower(cluster, tmp_path):
     recipe = "recipes/smoke/sequence-classification.yaml"
     words = ["submit", recipe, "--on", "cpu", "--no-preflight", "--array", "run.seed=0..1", FOLLOWER]
     done = cluster.tunesmith(*words, f"run.dir={tmp_path / 'run'}", status=2)
-    assert "a sweep's runs cannot each have a follower's job" in done.stderr
+    assert "a sweep's runs cannot each have a follower's job" in done.err

@@ -1,8 +1,6 @@
 """`tunesmith save` and `tunesmith stop`: a run is asked from outside, and answers."""
 
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -10,11 +8,6 @@ from tunesmith.checkpoint.manifest import checkpoints, verify
 from tunesmith.checkpoint.requests import Requests, acknowledge, request
 
 SETTINGS = ["stop=[{budget: {steps: 5000}}]", "eval.every=2000", "data.train.arguments.count=300"]
-
-
-def tunesmith(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tunesmith", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90)
 
 
 def test_a_look_costs_nothing_between_two_looks(tmp_path):
@@ -33,16 +26,15 @@ def test_a_look_costs_nothing_between_two_looks(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["save", "stop"])
-def test_where_no_run_is_going_on_it_says_so(tmp_path, finished, command):
+def test_where_no_run_is_going_on_it_says_so(tmp_path, finished, launcher, command):
     ended = finished.runs["regression"]
     for folder, why in (
         (tmp_path / "none", "there is no such folder"),
         (ended, "no run is going on there"),
     ):
-        done = tunesmith(command, folder)
-        assert done.returncode == 2
-        assert why in done.stderr
-        assert "Traceback" not in done.stderr
+        done = launcher.command(command, str(folder), status=2)
+        assert why in done.err
+        assert "Traceback" not in done.err
     assert not (ended / "requests").exists()
 
 
@@ -53,15 +45,13 @@ def test_a_run_saves_and_ends_well_when_asked(launcher, read, tmp_path, processe
     launched = launcher.start("causal-lm", *SETTINGS, f"run.dir={run_dir}", processes=processes)
     steps = lambda: (run_dir / "metrics.jsonl").exists() and len(read.journal(run_dir, "train"))  # noqa: E731
     read.until(lambda: steps() and steps() > 3, "a few steps")
-    saved = tunesmith("save", run_dir)
-    assert saved.returncode == 0, saved.stderr
+    saved = launcher.command("save", str(run_dir))
     newest = checkpoints(run_dir / "checkpoints")[0]
-    assert saved.stdout.strip() == str(newest)
+    assert saved.out.strip() == str(newest)
     assert verify(newest) == []
     assert not launched.ended()
-    assert tunesmith("save", run_dir, "--wait", 0).returncode == 0
-    stopped = tunesmith("stop", run_dir)
-    assert stopped.returncode == 0, stopped.stderr
+    launcher.command("save", str(run_dir), "--wait", "0")
+    launcher.command("stop", str(run_dir))
     assert launched.wait() == 0
     result = read.json(run_dir / "result.json")
     assert result["status"] == "stopped"

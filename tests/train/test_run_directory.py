@@ -160,12 +160,8 @@ def test_the_recipe_loads_to_the_same_recipe(finished, name):
     assert again == load_recipe(finished.recipes[name], overrides)
 
 
-def test_plan_prints_the_text_that_the_run_printed(finished, tmp_path):
-    import subprocess
-    import sys
-
-    command = [sys.executable, "-m", "tunesmith", "plan", str(finished.recipes["lora"]), "run.threads=1"]
-    printed = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True).stdout
+def test_plan_prints_the_text_that_the_run_printed(finished, tmp_path, launcher):
+    printed = launcher.command("plan", str(finished.recipes["lora"]), "run.threads=1", cwd=tmp_path).out
     block, command_line = printed.rstrip("\n").rsplit("\n", 1)
     assert command_line.split() == [
         "command",

@@ -153,28 +153,16 @@ def test_two_processes_make_the_same_table(made, launcher, folder, read):
     assert [row["name"] for row in table["variants"]] == ["head", "whole"]
 
 
-def test_a_plan_for_each_variant(made, folder):
-    import subprocess
-    import sys
-
-    command = [sys.executable, "-m", "tunesmith", "plan", "bars.yaml", "run.threads=1"]
-    printed = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
-    assert printed.returncode == 0, printed.stderr
+def test_a_plan_for_each_variant(made, folder, launcher):
+    printed = launcher.command("plan", "bars.yaml", "run.threads=1", cwd=folder)
     for name in ("head", "whole"):
-        assert (
-            f"variant {name}\n{(folder / 'runs' / 'bars' / name / 'plan.txt').read_text()}" in printed.stdout
-        )
+        assert f"variant {name}\n{(folder / 'runs' / 'bars' / name / 'plan.txt').read_text()}" in printed.out
 
 
-def test_a_plan_before_the_base_was_made(folder, tmp_path):
-    import subprocess
-    import sys
-
+def test_a_plan_before_the_base_was_made(folder, tmp_path, launcher):
     for name in ("bars.yaml", "base.yaml", "image-classification.yaml", "bar_rows.py"):
         shutil.copy(folder / name, tmp_path)
-    command = [sys.executable, "-m", "tunesmith", "plan", "bars.yaml", "run.threads=1"]
-    printed = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert printed.returncode == 2
-    assert "the base model is made by another recipe, which has not been run here" in printed.stderr
-    assert f"tunesmith run {tmp_path}/base.yaml" in printed.stderr
-    assert "Traceback" not in printed.stderr
+    printed = launcher.command("plan", "bars.yaml", "run.threads=1", cwd=tmp_path, status=2)
+    assert "the base model is made by another recipe, which has not been run here" in printed.err
+    assert f"tunesmith run {tmp_path}/base.yaml" in printed.err
+    assert "Traceback" not in printed.err

@@ -134,7 +134,7 @@ def test_a_run_on_two_hosts(hosts, tmp_path: Path) -> None:
 
 
 @needs_sshd
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_on_two_hosts_is_preempted(hosts, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     hostfile = hosts.hostfile("one slots=1", "two slots=1")

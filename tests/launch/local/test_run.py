@@ -52,7 +52,7 @@ def command_of(out: str) -> list[str]:
         ("cpu_fsdp2", 2, "fsdp2"),
     ],
 )
-@pytest.mark.matrix(sample=3, each="engine")
+@pytest.mark.matrix(sample=2)
 def test_it_prints_the_command_and_runs_it(profile, processes, engine, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     status, out, err = run(RECIPE, *SMALL, *FOUR, f"run.dir={folder}", "--on", profile)
@@ -69,6 +69,7 @@ def test_it_prints_the_command_and_runs_it(profile, processes, engine, tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("profile", "number"), [("cpu", signal.SIGTERM), ("cpu_2proc", signal.SIGINT)])
+@pytest.mark.matrix(sample=1)
 def test_a_signal_is_passed_on_and_the_run_goes_on_later(profile, number, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     settings = [*SMALL, "stop=[{budget: {epochs: 100}}]", "eval.every=100000", f"run.dir={folder}"]

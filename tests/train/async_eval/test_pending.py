@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 
@@ -333,11 +331,9 @@ def test_bad_input_of_a_follower(launcher, read, follow, tmp_path):
     settings = ["causal-lm", *SETTINGS, f"run.dir={run_dir}"]
     launched = launcher.start(*settings, TUNESMITH_FAULT="forward at=5 do=SIGKILL")
     assert launched.wait() == -signal.SIGKILL
-    command = [sys.executable, "-m", "tunesmith", "follow", str(run_dir)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2, done.stderr
-    assert "this run evaluates by itself, so there is nothing to follow" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = launcher.command("follow", str(run_dir), status=2)
+    assert "this run evaluates by itself, so there is nothing to follow" in done.err
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.slow
