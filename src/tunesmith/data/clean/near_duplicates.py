@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 _PERMUTATIONS = 128
 _MISS = 1e-3
 _MANY = 8
+_BLOCK = 1 << 14
 # Chinese and Japanese do not part words by blanks: there, every character counts as a word.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
@@ -140,19 +142,24 @@ def _promising(
 
 
 def _gram_sets(texts: Sequence[str]) -> list[Grams]:
-    vocabulary: dict[str, int] = {}
+    vocabulary: defaultdict[str, int] = defaultdict()
+    vocabulary.default_factory = vocabulary.__len__
     ids: list[int] = []
     lengths: list[int] = []
     for text in texts:
         words = shingles_of(text)
         # Texts of one or two words are filled up, so that they too have one gram.
         padded = words + [""] * (3 - len(words)) if words else []
-        ids.extend([vocabulary.setdefault(word, len(vocabulary)) for word in padded])
+        ids.extend(map(vocabulary.__getitem__, padded))
         lengths.append(len(padded))
     flat = np.asarray(ids, dtype=np.int64)
     grams, inside = _number_grams(flat, np.asarray(lengths, dtype=np.int64), len(vocabulary))
-    ends = np.cumsum(inside)
-    return [np.unique(grams[end - count : end]) for end, count in zip(ends, inside, strict=True)]
+    if not len(grams):
+        return [grams for _ in texts]
+    distinct = int(grams.max()) + 1
+    keys = np.sort(np.repeat(np.arange(len(texts)), inside) * distinct + grams)  # all texts at once
+    owners, grams = np.divmod(keys[np.append(True, keys[1:] != keys[:-1])], distinct)
+    return np.split(grams, np.searchsorted(owners, np.arange(1, len(texts))))
 
 
 def _number_grams(
@@ -171,19 +178,36 @@ def _number_grams(
 
 
 def _signatures(grams: Sequence[Grams], seed: int) -> NDArray[np.uint64]:
-    sizes = np.asarray([len(each) for each in grams], dtype=np.int64)
+    """For each text and permutation the least hash: multiply, add, high bits (Dietzfelbinger, 1996)."""
     signatures = np.zeros((len(grams), _PERMUTATIONS), dtype=np.uint64)
-    full = np.flatnonzero(sizes)
-    if not len(full):
-        return signatures
-    flat = np.concatenate([grams[int(index)] for index in full]).astype(np.uint64)
-    starts = np.cumsum(sizes[full]) - sizes[full]
-    distinct = np.arange(int(flat.max()) + 1, dtype=np.uint64)
-    salts = _mix(np.arange(1, _PERMUTATIONS + 1, dtype=np.uint64) + np.uint64(seed << 20))
-    for column, salt in enumerate(salts):
-        hashes = _mix(distinct ^ salt)
-        signatures[full, column] = np.minimum.reduceat(hashes[flat], starts)
+    numbers = np.arange(2 * _PERMUTATIONS, dtype=np.uint64) + np.uint64(seed << 20)
+    factors, summands = np.split(_mix(numbers), 2)
+    for texts in _blocks(grams):
+        flat = _mix(np.concatenate([grams[index] for index in texts]).astype(np.uint64))
+        sizes = np.asarray([len(grams[index]) for index in texts])
+        starts = np.cumsum(sizes) - sizes
+        hashes = np.empty_like(flat)
+        for column, (factor, summand) in enumerate(zip(factors | np.uint64(1), summands, strict=True)):
+            np.multiply(flat, factor, out=hashes)
+            np.add(hashes, summand, out=hashes)
+            np.right_shift(hashes, np.uint64(16), out=hashes)
+            signatures[texts, column] = np.minimum.reduceat(hashes, starts)
     return signatures
+
+
+def _blocks(grams: Sequence[Grams]) -> Iterator[list[int]]:
+    """Texts that are not blank, so many at a time that their hashes stay in a core's cache."""
+    block: list[int] = []
+    room = _BLOCK
+    for index, each in enumerate(grams):
+        if len(each):
+            block.append(index)
+            room -= len(each)
+        if room <= 0:
+            yield block
+            block, room = [], _BLOCK
+    if block:
+        yield block
 
 
 def _band_keys(signatures: NDArray[np.uint64], rows: int) -> NDArray[np.uint64]:
