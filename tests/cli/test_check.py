@@ -151,3 +151,25 @@ def test_an_encoder_made_a_decoder_is_one(tunesmith: Command):
     folder({**BERT, "is_decoder": True})
     rows()
     assert tunesmith("check", recipe(CHAT, "prompt: text, completion: label"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("exclude", "words"),
+    [
+        ("rows.jsonl:1", ""),
+        ("[rows.jsonl:1, ids.txt]", ""),
+        ("[rows.jsonl:1, row.jsonl:1, x:2]", "did you mean `rows.jsonl`?"),
+        ("idz.txt", "there is no file"),
+        ("rows.jsonl", "rows.jsonl:1"),
+        ("''", "is empty"),
+        ("3", "data.exclude"),
+    ],
+)
+def test_rows_that_are_left_out(tunesmith: Command, exclude: str, words: str):
+    folder(BERT)
+    rows()
+    Path("ids.txt").write_text("rows.jsonl:3\n")
+    path = recipe(CLASSES, "text: text, label: label")
+    status, _, err = tunesmith("check", path, f"data.exclude={exclude}")
+    assert status == (2 if words else 0), err
+    assert words in err

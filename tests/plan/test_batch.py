@@ -3,7 +3,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tunesmith.errors import UserError
-from tunesmith.plan.batch import TOKENS_PER_PASS, assign_micro_batches, divide
+from tunesmith.plan.batch import (
+    TOKENS_PER_PASS,
+    Division,
+    assign_micro_batches,
+    divide,
+    micro_batches_without,
+)
 
 worlds = st.integers(1, 8)
 
@@ -74,3 +80,27 @@ def test_processes_get_about_equal_work(share, data):
 def test_one_process_keeps_the_order():
     division = divide(6, 3, 1, typical_tokens=1)
     assert assign_micro_batches([5, 0, 4, 1, 3, 2], [1, 2, 3, 4, 5, 6], division, 0) == [[5, 0, 4], [1, 3, 2]]
+
+
+@given(st.data(), st.sampled_from([1, 2, 4]), st.sampled_from([1, 2]), st.sampled_from([1, 2, 3]))
+def test_samples_that_are_left_out_leave_the_others_where_they_are(data, processes, micro, accumulation):
+    division = Division(
+        size=processes * micro * accumulation, micro=micro, accumulation=accumulation, processes=processes
+    )
+    lengths = data.draw(st.lists(st.integers(1, 9), min_size=division.size, max_size=division.size))
+    excluded = data.draw(st.frozensets(st.integers(0, division.size - 1)))
+    samples = range(division.size)
+    whole = [assign_micro_batches(samples, lengths, division, rank) for rank in range(processes)]
+    found = [micro_batches_without(samples, lengths, division, rank, excluded) for rank in range(processes)]
+    passes = [n for n in range(accumulation) if any(set(one[n]) - excluded for one in whole)]
+    for rank in range(processes):
+        assert len(found[rank]) == len(passes), "every process makes the same passes"
+        for number, taken in zip(passes, found[rank], strict=True):
+            left = [index for index in whole[rank][number] if index not in excluded]
+            assert taken.learns == bool(left)
+            assert taken.thinned == (len(left) == 1 < micro)
+            if left:
+                assert taken.samples == left
+            else:
+                assert len(taken.samples) == 1
+                assert taken.samples[0] not in excluded

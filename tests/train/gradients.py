@@ -20,8 +20,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tunesmith.data.row import Row
 from tunesmith.metrics.compute import predicts
 from tunesmith.model.processors import train_tokenizer
-from tunesmith.plan.batch import assign_micro_batches, divide
+from tunesmith.plan.batch import divide, micro_batches_without
 from tunesmith.tasks.language.causal_lm import CausalLM
+from tunesmith.train.batches import taken_together
 from tunesmith.train.engine.learner import Learner
 from tunesmith.train.engine.process import Process
 from tunesmith.train.engine.wrap import wrap_model
@@ -40,6 +41,9 @@ ROWS = [
     ("the seventh", "seven"),
     ("the last", "eight is the end of it"),
 ]
+
+THINNED = (0, 2, 3, 4, 5, 6)
+"""Left out of the rows: both that are left fall to the first of two processes, in passes of their own."""
 
 
 class Poisoned:
@@ -79,6 +83,7 @@ def step(
     *,
     packed: bool = False,
     poison: tuple[int, ...] = (),
+    excluded: tuple[int, ...] = (),
     **options: Any,
 ) -> tuple[StepResult, dict[str, torch.Tensor]]:
     """One step on all rows; the result, and what was taken from each weight."""
@@ -91,12 +96,12 @@ def step(
     learner = Learner(engine=engine, model=model, task=poisoned, dtype=torch.float32)
     division = divide(8, micro, accelerator.num_processes, typical_tokens=30)
     lengths = [example["length"] for example in examples]
-    hands = assign_micro_batches(range(8), lengths, division, accelerator.process_index)
+    hands = micro_batches_without(range(8), lengths, division, accelerator.process_index, excluded)
     settings: dict[str, Any] = {"learning_rate": 1.0, "clip": None, "asked": Interrupts()}
     result = train_step(
         Process(accelerator, World(), 1, "no"),
         learner,
-        [task.collate([examples[i] for i in hand]) for hand in hands],
+        taken_together(hands, [task.collate([examples[i] for i in hand.samples]) for hand in hands]),
         **{"clock": lambda: 10.0 + accelerator.process_index, **settings, **options},
     )
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -138,6 +143,9 @@ def main(folder: Path) -> None:
         "plain": {"micro": 2},
         "packed": {"micro": 4, "packed": True},
         "poisoned": {"micro": 2, "poison": (1,)},
+        "thinned": {"micro": 1, "excluded": THINNED},
+        "thinned-packed": {"micro": 4, "packed": True, "excluded": THINNED},
+        "nothing": {"micro": 2, "excluded": tuple(range(8))},
         "asked": {"micro": 1, "asked": Interrupts(leave=rank == 1)},
     }.items():
         result, gradient = step(accelerator, **options)

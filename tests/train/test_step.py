@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
+from tunesmith.plan.batch import divide, micro_batches_without
 from tunesmith.train.supervise.interrupts import Interrupts
 
 SCRIPT = Path(__file__).with_name("gradients.py")
@@ -100,6 +101,55 @@ def test_two_processes_have_the_gradient_of_one(two, whole, name):
         assert facts[rank][name]["loss"] == pytest.approx(whole[0].loss, abs=EXACT)
         assert facts[rank][name]["grad_norm"] == pytest.approx(whole[0].grad_norm, abs=EXACT)
         assert facts[rank][name]["supervised"] == whole[0].supervised
+
+
+@pytest.fixture(scope="module")
+def thinned(shown):
+    """Gradient and count of the mean over the rows that are left, by the textbook."""
+    task = shown.task_of()
+    model, total, count = shown.model_of(task), 0.0, 0
+    for index, example in enumerate(shown.examples_of(task)):
+        if index in shown.THINNED:
+            continue
+        ids, marks = torch.tensor([example["input_ids"]]), torch.tensor(example["supervised"])
+        labels = torch.where(marks == 1, ids[0], -100)
+        logits = model(input_ids=ids).logits[0]
+        total = total + F.cross_entropy(logits[:-1], labels[1:], ignore_index=-100, reduction="sum")
+        count += int((labels[1:] != -100).sum())
+    (total / count).backward()
+    return float(total.detach()) / count, count, {name: p.grad for name, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize(("micro", "packed"), [(1, False), (2, True), (8, True)])
+def test_rows_that_are_left_out_are_in_no_gradient_and_no_count(shown, alone, thinned, micro, packed):
+    result, gradient = shown.step(alone, micro, packed=packed, excluded=shown.THINNED)
+    assert_same(gradient, thinned[2])
+    assert (result.loss, result.supervised) == (pytest.approx(thinned[0], abs=EXACT), thinned[1])
+
+
+@pytest.mark.parametrize(("name", "micro"), [("thinned", 1), ("thinned-packed", 4)])
+def test_two_processes_of_which_one_has_no_row_left_learn_the_same(two, shown, thinned, name, micro):
+    folder, facts = two
+    lengths = [example["length"] for example in shown.examples_of(shown.task_of())]
+    division = divide(8, micro, 2, typical_tokens=30)
+    hands = [micro_batches_without(range(8), lengths, division, rank, shown.THINNED) for rank in (0, 1)]
+    assert len(hands[0]) == len(hands[1]) < division.accumulation + (micro > 1)
+    assert not all(hand.learns for one in hands for hand in one), "one process is left without a row"
+    for rank in (0, 1):
+        assert_same(load_file(folder / f"{name}-{rank}.safetensors"), thinned[2])
+        assert facts[rank][name]["loss"] == pytest.approx(thinned[0], abs=EXACT)
+        assert facts[rank][name]["supervised"] == thinned[1]
+
+
+def test_a_step_of_which_every_row_is_left_out_changes_nothing(shown, alone, two):
+    folder, facts = two
+    result, gradient = shown.step(alone, 2, excluded=tuple(range(8)))
+    assert (result.supervised, result.updated) == (0, False)
+    assert all(not value.any() for value in gradient.values())
+    for rank in (0, 1):
+        assert (facts[rank]["nothing"]["supervised"], facts[rank]["nothing"]["updated"]) == (0, False)
+        assert facts[rank]["nothing"]["seconds"] == 10.5
+        assert all(not value.any() for value in load_file(folder / f"nothing-{rank}.safetensors").values())
 
 
 def test_a_loss_that_is_no_number_changes_nothing(shown, alone):

@@ -28,7 +28,7 @@ def rows(
 ) -> None:
     """Name the rows of a step, or the steps of a row.
 
-    Ids are those of messages and reports, such as train.jsonl:12.
+    Ids are those of messages and reports, such as train.jsonl:12; `data.exclude` takes them.
     """
     from tunesmith.redact import redact
     from tunesmith.report.row_steps import known_steps, steps_of_row

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tunesmith.data.clean.duplicates import clean_duplicates, clean_skips, seeks_near_duplicates
+from tunesmith.data.clean.exclusions import excluded_places, excluded_rows
 from tunesmith.data.clean.findings import NOTHING, Findings
 from tunesmith.data.clean.label_variants import clean_labels
+from tunesmith.data.encode import Example
 from tunesmith.data.eval_splits import (
     EvalSplits,
     GroupColumns,
@@ -22,11 +24,12 @@ from tunesmith.data.fingerprint import rows_fingerprint
 from tunesmith.data.map.columns import MEANING, Needs, Shape, choose_shape, unused_columns
 from tunesmith.data.map.map_row import MappedRow, map_rows
 from tunesmith.data.map.rewrite import rewrite_values
-from tunesmith.data.mixture import check_weights
+from tunesmith.data.mixture import check_weights, make_mixture
 from tunesmith.data.read.raw import RawRows
-from tunesmith.data.read.rows import read_rows
+from tunesmith.data.read.rows import read_rows, row_labels
 from tunesmith.data.report import DataReport, SourceRows
 from tunesmith.data.row import Row, Skip
+from tunesmith.data.row_order import RowOrder
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Clean, Data, Rows
 from tunesmith.recipe.schema.eval import Eval
@@ -49,6 +52,7 @@ class LoadedRows:
         test: to be scored once, at the end.
         sets: further evaluation sets by their names.
         marks: of evaluation rows, the columns that the recipe groups them by.
+        excluded: ids that the recipe leaves out; their rows are among the others, to keep their places.
     """
 
     train: tuple[Row, ...]
@@ -60,6 +64,7 @@ class LoadedRows:
     test: tuple[Row, ...] = ()
     sets: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
     marks: GroupColumns = field(default_factory=dict)
+    excluded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +123,14 @@ def load_rows(
             "data.train",
             "give `data.eval` rows that ask other things, or set `data.clean.leakage: keep`",
         )
+    excluded = excluded_rows(data.exclude, _ids(sources[: len(data.train)]), held_out)
     report = DataReport(
         sources=tuple(source.rows for source in sources),
         train=len(train),
         eval=len(held_out.eval),
         findings=findings,
         looked_for_near=looked,
-        fingerprint=_fingerprint(train, held_out),
+        fingerprint=_fingerprint(train, held_out, excluded),
         test=len(held_out.test),
         sets={name: len(rows) for name, rows in held_out.sets.items()},
         notes=tuple(dict.fromkeys(source.note for source in sources if source.note)),
@@ -139,15 +145,37 @@ def load_rows(
         test=_rows(held_out.test),
         sets={name: _rows(rows) for name, rows in held_out.sets.items()},
         marks=group_columns(held_out, evaluation),
+        excluded=excluded,
     )
+
+
+def order_of(rows: LoadedRows, examples: Sequence[Example], batch_size: int, seed: int) -> RowOrder:
+    """In which order the examples that were made of training rows are seen.
+
+    Raises:
+        UserError: the recipe leaves out all of them.
+    """
+    kept = {example["id"] for example in examples}
+    sources = [source for row, source in zip(rows.train, rows.source_of, strict=True) if row.id in kept]
+    mixture, excluded = make_mixture(sources, rows.weights), excluded_places(examples, rows.excluded)
+    return RowOrder(mixture=mixture, batch_size=batch_size, seed=seed, excluded=excluded)
+
+
+def _ids(sources: Sequence[_Source]) -> Iterator[str]:
+    """Of every row that was read, whatever becomes of it."""
+    for source in sources:
+        yield from (sample.row.id for sample in source.samples)
+        yield from (skip.id for skip, _ in source.skips)
 
 
 def _rows(samples: Sequence[MappedRow]) -> tuple[Row, ...]:
     return tuple(sample.row for sample in samples)
 
 
-def _fingerprint(train: Sequence[MappedRow], held_out: EvalSplits) -> str:
-    return rows_fingerprint((*_rows(train), *_rows(held_out.all())), str(len(train)))
+def _fingerprint(train: Sequence[MappedRow], held_out: EvalSplits, excluded: Collection[str]) -> str:
+    rows = (*_rows(train), *_rows(held_out.all()))
+    left_out = sorted(sample.row.id for sample in train if sample.row.id in excluded)
+    return rows_fingerprint(rows, str(len(train)), *(["without", *left_out] if left_out else []))
 
 
 def _load_own(
@@ -265,9 +293,3 @@ def _refuse_nothing(samples: Sequence[MappedRow], sources: Sequence[_Source], wh
 
 def _where(data: Data, number: int) -> str:
     return "data.train" if len(data.train) == 1 else f"data.train, source {number + 1}"
-
-
-def row_labels(all_rows: Sequence[Rows]) -> list[str]:
-    """The beginning of row ids per source; empty, where the reader's own is unique."""
-    names = [rows.source.removeprefix("python:").rstrip("/").rpartition("/")[2] for rows in all_rows]
-    return [f"{name}#{number + 1}" if names.count(name) > 1 else "" for number, name in enumerate(names)]

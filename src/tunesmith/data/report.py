@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -141,6 +141,22 @@ class DataReport:
         if lengths:
             tokens = Tokens(sum(lengths), supervised, max(lengths), float(statistics.median(lengths)))
         return replace(self, train=train, eval=eval, findings=findings, tokens=tokens)
+
+    def with_excluded(self, named: Collection[str], encoded: Sequence[str]) -> DataReport:
+        """The report with the rows that the recipe leaves out by name.
+
+        Args:
+            named: their ids; cleaning or encoding may have left some out before.
+            encoded: ids of the rows that could be learnt from.
+        """
+        if not named:
+            return self
+        excluded, anyway = [one for one in encoded if one in named], set(named) - set(encoded)
+        empty = [CleanFinding(row_id, row_id, "its places in steps stay empty") for row_id in excluded]
+        findings = self.findings.with_more("excluded", empty, dropped=True)
+        note = f"note: {len(anyway):,} of the rows in `data.exclude` would be left out anyway"
+        notes = [f"{note}, such as {min(anyway)}"] if anyway else []
+        return replace(self, findings=findings, notes=(*self.notes, *notes))
 
     def chosen(self, seed: int) -> tuple[str, ...]:
         """Sentences about rows of which not all are used."""

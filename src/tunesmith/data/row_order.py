@@ -7,7 +7,6 @@ told from that afterwards, and nothing has to be written at each step.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from tunesmith.suggest import nearest
 
 MOST_ROWS, LARGEST_BATCH = 10**9, 10**7
 """What a file may ask for, since it may be anybody's."""
-_ID = re.compile(r"(.*):(0|[1-9][0-9]{0,14})", re.DOTALL)
+LONGEST_NUMBER = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +130,11 @@ def hash_of_samples(ids: Sequence[str]) -> str:
 
 def split_id(row_id: str) -> tuple[str, int | None]:
     """The source and the line or index of an id such as ``train.jsonl:12``."""
-    match = _ID.fullmatch(row_id)
-    return (match[1], int(match[2])) if match else (row_id, None)
+    label, colon, digits = row_id.rpartition(":")
+    plain = digits.isascii() and digits.isdigit() and len(digits) < LONGEST_NUMBER
+    if not colon or not plain or (digits[0] == "0" and digits != "0"):
+        return row_id, None
+    return label, int(digits)
 
 
 def nearest_id(row_id: str, ids: Iterable[str]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,6 +62,57 @@ def divide(size: int, micro: int | Literal["auto"], processes: int, *, typical_t
             hint=f"use {' or '.join(str(n) for n in sorted(near))}, or `auto`",
         )
     return Division(size=size, micro=chosen, accumulation=share // chosen, processes=processes)
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """What one process computes in one pass.
+
+    Attributes:
+        samples: indices of the samples.
+        learns: false where it has none of its own left, and only keeps in step with the other processes.
+        thinned: whether a single sample is left of several.
+    """
+
+    samples: list[int]
+    learns: bool = True
+    thinned: bool = False
+
+
+def micro_batches_without(
+    samples: Sequence[int],
+    lengths: Sequence[int],
+    division: Division,
+    rank: int,
+    excluded: Container[int] = (),
+) -> list[MicroBatch]:
+    """The micro-batches of one process in one step, each without the samples that are left out.
+
+    Every other sample stays in the pass in which it would be if all were there. A pass that is empty in all
+    processes is left out by all of them; one that is empty in some computes the shortest sample of the step
+    there, from which nothing is learnt: processes that share weights or gradients compute pass by pass.
+
+    Args:
+        samples: as for ``assign_micro_batches``, as the three after it.
+        lengths: see there.
+        division: see there.
+        rank: see there.
+        excluded: samples that are left out.
+    """
+    mine = assign_micro_batches(samples, lengths, division, rank)
+    left = [index for index in samples if index not in excluded]
+    if len(left) == len(samples):
+        return [MicroBatch(one) for one in mine]
+    others = [assign_micro_batches(samples, lengths, division, other) for other in range(division.processes)]
+    taken = []
+    for number, whole in enumerate(mine):
+        kept = [index for index in whole if index not in excluded]
+        if kept:
+            taken.append(MicroBatch(kept, thinned=len(kept) == 1 < len(whole)))
+        elif any(index not in excluded for other in others for index in other[number]):
+            filler = min(left, key=lambda index: (lengths[index], index))
+            taken.append(MicroBatch([filler], learns=False))
+    return taken
 
 
 def assign_micro_batches(

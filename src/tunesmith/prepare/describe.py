@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from tunesmith.data.clean.exclusions import without
 from tunesmith.errors import UserError
 from tunesmith.judge.budget import step_limit, total_steps
 from tunesmith.judge.explain import rules_in_words
@@ -42,12 +43,13 @@ def describe(
         device: what computes.
     """
     recipe, report = parts.recipe, parts.report
-    lengths = [int(example["length"]) for example in parts.train]
-    supervised = sum(example["count"] for example in parts.train)
+    examples = without(parts.train, parts.order.excluded)
+    lengths = [int(example["length"]) for example in examples]
+    supervised = sum(example["count"] for example in examples)
     found = report.to_dict()
     return Arithmetic(
         task=recipe.task.name,
-        train_examples=parts.mixture.size,
+        train_examples=parts.order.mixture.size,
         eval_examples=len(parts.eval),
         tokens=sum(lengths),
         supervised_tokens=supervised,
@@ -74,7 +76,7 @@ def describe(
         kept=f"weights with {choice_words(choosing(recipe.stop))}",
         warnings=(
             *unusual_rate(recipe),
-            *unusual_batch(recipe.batch.size, parts.mixture.size, steps_of(parts)),
+            *unusual_batch(recipe.batch.size, parts.order.mixture.size, steps_of(parts)),
             *_warnings(parts),
         ),
     )
@@ -89,7 +91,7 @@ def _warnings(parts: PreparedInputs) -> Iterator[str]:
     steps, batch = steps_of(parts), recipe.batch.size
     length = Length(
         steps=steps,
-        epoch_steps=parts.mixture.size / batch,
+        epoch_steps=parts.order.mixture.size / batch,
         step_tokens=batch * sum(example["length"] for example in parts.train) / len(parts.train),
         warmup=warmup_steps(steps, recipe.optimizer.warmup),
     )
@@ -122,7 +124,7 @@ def steps_of(parts: PreparedInputs) -> int | None:
     mean = sum(example["length"] for example in parts.train) / len(parts.train)
     return limit(
         parts.recipe.stop,
-        examples=parts.mixture.size,
+        examples=parts.order.mixture.size,
         batch_size=parts.recipe.batch.size,
         mean_tokens=mean,
     )

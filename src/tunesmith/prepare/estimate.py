@@ -112,7 +112,7 @@ def workload_of(
         batch=recipe.batch.size,
         micro=recipe.batch.micro,
         steps=steps_of(parts),
-        examples=parts.mixture.size,
+        examples=parts.order.mixture.size,
         mean=recipe.run.average is not None and recipe.run.average.ema is not None,
         evaluation=eval_rows_of(parts, lengths, dimensions.vocabulary if dimensions else 0, narrow),
     )

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.clean.duplicates import clean_skips
+from tunesmith.data.clean.exclusions import without
 from tunesmith.data.clean.findings import NOTHING
 from tunesmith.data.encode import Encoded, encode_rows
 from tunesmith.data.eval_splits import GroupColumns
-from tunesmith.data.load import LoadedRows, load_rows
-from tunesmith.data.mixture import Mixture, make_mixture
+from tunesmith.data.load import LoadedRows, load_rows, order_of
 from tunesmith.data.report import DataReport
 from tunesmith.data.row import Row, Skip
+from tunesmith.data.row_order import RowOrder
 from tunesmith.errors import UserError
 from tunesmith.model.light_config import PlainConfig, known_or_loaded, plain_config
 from tunesmith.model.load import Head, load_config
@@ -55,7 +56,7 @@ class PreparedInputs:
         packed: whether examples lie in one row without padding.
         train: examples to learn from.
         eval: examples to evaluate on.
-        mixture: what an epoch consists of.
+        order: in which the training examples are seen, and which of them are left out.
         report: of the data.
         test: examples to be scored once, at the end.
         sets: further evaluation sets by their names.
@@ -70,7 +71,7 @@ class PreparedInputs:
     packed: bool
     train: Sequence[Example]
     eval: Sequence[Example]
-    mixture: Mixture
+    order: RowOrder
     report: DataReport
     test: Sequence[Example] = ()
     sets: Mapping[str, Sequence[Example]] = field(default_factory=dict)
@@ -152,30 +153,29 @@ def _encode(
     closing = None if images else closing_token(recipe, processor, config)
 
     train, held_out = encode(rows.train, closing), encode(rows.eval)
-    test = encode(rows.test)
-    sets = {name: encode(each) for name, each in rows.sets.items()}
-    others = [skip for encoded in (held_out, test, *sets.values()) for skip in encoded.skipped]
+    test, sets = encode(rows.test), {name: encode(each) for name, each in rows.sets.items()}
+    others = [skip for part in (held_out, test, *sets.values()) for skip in part.skipped]
     # what only the task can see to be unreadable, such as a picture, is judged like a line that is no JSON
     _judge_unreadable((*train.skipped, *others), recipe)
-    _refuse_unusable({"data.train": train, "data.eval": held_out})
-    _refuse_unusable({"data.test": test} if rows.test else {})
+    tested = {"data.test": test} if rows.test else {}
+    _refuse_unusable({"data.train": train, "data.eval": held_out, **tested})
     _refuse_unusable({f"eval.sets.{name}": encoded for name, encoded in sets.items()})
     parts = {"data.train": train, "data.eval": held_out, "data.test": test, **sets}
     refuse_unknown_tokens((e for part in parts.values() for e in part.examples), processor, config)
-    kept = {example["id"] for example in train.examples}
-    source_of = [source for row, source in zip(rows.train, rows.source_of, strict=True) if row.id in kept]
+    order = order_of(rows, train.examples, recipe.batch.size, recipe.run.seed)
+    learnt = without(train.examples, order.excluded)
     report = rows.report.with_encoding(
         (*train.skipped, *others),
-        train=len(train.examples),
+        train=len(learnt),
         eval=len(held_out.examples),
-        truncated=[e["id"] for e in train.examples if e.get("truncated")],
-        changed=[(e["id"], note) for e in train.examples for note in e.get("notes", ())],
-        lengths=[] if images else [e["length"] for e in train.examples],
-        supervised=sum(e["count"] for e in train.examples),
-    )
+        truncated=[e["id"] for e in learnt if e.get("truncated")],
+        changed=[(e["id"], note) for e in learnt for note in e.get("notes", ())],
+        lengths=[] if images else [e["length"] for e in learnt],
+        supervised=sum(e["count"] for e in learnt),
+    ).with_excluded(rows.excluded, [example["id"] for example in train.examples])
     notes = (*report.notes, *encoding_notes(processor, rows.train, train.examples))
     report = replace(report, test=len(test.examples), sets=_sizes(sets), notes=notes)
-    report = _with_classes(report, recipe, task.class_names(), train.examples, held_out.examples)
+    report = _with_classes(report, recipe, task.class_names(), learnt, held_out.examples)
     return PreparedInputs(
         recipe=recipe,
         processor=processor,
@@ -185,7 +185,7 @@ def _encode(
         packed=packed,
         train=train.examples,
         eval=held_out.examples,
-        mixture=make_mixture(source_of, rows.weights),
+        order=order,
         report=report,
         test=test.examples,
         sets={name: encoded.examples for name, encoded in sets.items()},

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tunesmith.data.clean.exclusions import without
 from tunesmith.prepare.base_model import on_base_model
 from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import PreparedInputs, prepare
@@ -33,5 +34,5 @@ def preview(parts: PreparedInputs, count: int = PREVIEWED) -> list[dict[str, Any
     """The first training examples as the model sees them: tokens, and whether each carries loss."""
     return [
         {"id": example["id"], "tokens": [list(piece) for piece in parts.task.show(example)]}
-        for example in parts.train[:count]
+        for example in without(parts.train, parts.order.excluded)[:count]
     ]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tunesmith.recipe.finding import Finding
-from tunesmith.recipe.source_syntax import has_pattern, kind_of, source_problem
+from tunesmith.recipe.source_syntax import has_pattern, is_row_id, kind_of, source_problem
 from tunesmith.recipe.yaml.nodes import Node, ScalarNode, dotted, leaf_nodes, replace_at
 from tunesmith.recipe.yaml.nodes import Path as NodePath
 from tunesmith.suggest import nearest, shorten
@@ -24,6 +24,7 @@ _SOURCES = {
 }
 _TEMPLATE = ("model", "chat_template")
 _HARNESS = ("eval", "harness")
+_EXCLUDE = ("data", "exclude")
 
 
 def absolute_paths(root: Node) -> Node:
@@ -35,6 +36,7 @@ def absolute_paths(root: Node) -> Node:
             if name in _SOURCES
             else (name == _TEMPLATE and _is_template_path(node))
             or (name == _HARNESS and node.text.endswith((".yaml", ".yml")))
+            or (name == _EXCLUDE and bool(node.text) and not is_row_id(node.text))
         )
         if is_path and isinstance(node.value, str):
             full = os.path.normpath(node.spot.folder.absolute() / os.path.expanduser(node.value))
@@ -49,6 +51,8 @@ def source_findings(root: Node) -> Iterator[Finding]:
             yield from _missing(path, node, must_be_file=True)
         if _name(path) == _HARNESS and node.text.endswith((".yaml", ".yml")):
             yield from _missing(path, node, must_be_file=True)
+        if _name(path) == _EXCLUDE and isinstance(node.value, str) and not is_row_id(node.value):
+            yield from _no_ids(path, node)
         if _name(path) not in _SOURCES or not isinstance(node.value, str):
             continue
         problem = source_problem(node.value)
@@ -59,6 +63,15 @@ def source_findings(root: Node) -> Iterator[Finding]:
         elif kind_of(node.value) == "python" and path[0] == "model":
             hint = "name a model: `org/name`, `./folder` or `pypi:…`"
             yield Finding(f"`{dotted(path)}` cannot come from a function", node.spot, hint)
+
+
+def _no_ids(path: NodePath, node: ScalarNode) -> Iterator[Finding]:
+    """Neither a row's id nor a file of ids that is there."""
+    form = "a row's id ends in a colon and its line or index, `train.jsonl:12`; a file has one id a line"
+    if not node.value:
+        yield Finding(f"`{dotted(path)}` is empty", node.spot, form)
+    for finding in _missing(path, node, must_be_file=True) if node.value else ():
+        yield replace(finding, hint="; ".join(part for part in (finding.hint, form) if part))
 
 
 def _name(path: NodePath) -> tuple[str, ...]:

@@ -59,6 +59,11 @@ def has_pattern(source: str) -> bool:
     return any(sign in source for sign in "*?[")
 
 
+def is_row_id(text: str) -> bool:
+    """Whether a text is a row's id, such as ``train.jsonl:12``, and not the name of a file."""
+    return not text.startswith(("/", "./", "../", "~/")) and re.fullmatch(r".+:[0-9]+", text) is not None
+
+
 def source_problem(source: str) -> tuple[str, str] | None:
     """What is wrong with the syntax of a source, and the way out; None if nothing is."""
     if not source or source != source.strip() or any(ord(letter) < 32 for letter in source):

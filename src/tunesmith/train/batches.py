@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Any
@@ -13,11 +14,34 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from tunesmith.plan.batch import Division, assign_micro_batches
+from tunesmith.data.row_order import RowOrder
+from tunesmith.plan.batch import Division, MicroBatch, micro_batches_without
 from tunesmith.tasks.task import Batch, Example, Task
 from tunesmith.world.signals import ASKS_TO_STOP, held_back
 
-SamplesOf = Callable[[int], Sequence[int]]
+
+@dataclass(frozen=True, slots=True)
+class StepBatches:
+    """What this process computes in one step.
+
+    Attributes:
+        batches: collated, one a pass; none if no sample of the step is left to any process.
+        fillers: numbers of those from which nothing is learnt.
+        still: numbers of those that are too few to move the statistics of a normalisation over batches.
+    """
+
+    batches: list[Batch]
+    fillers: frozenset[int] = frozenset()
+    still: frozenset[int] = frozenset()
+
+
+def taken_together(micro: Sequence[MicroBatch], batches: list[Batch]) -> StepBatches:
+    """Micro-batches as they were planned, and as they were collated."""
+    return StepBatches(
+        batches,
+        fillers=frozenset(number for number, one in enumerate(micro) if not one.learns),
+        still=frozenset(number for number, one in enumerate(micro) if one.thinned or not one.learns),
+    )
 
 
 def step_batches(
@@ -25,31 +49,33 @@ def step_batches(
     task: Task,
     division: Division,
     *,
-    samples_of: SamplesOf,
+    order: RowOrder,
     steps: range,
     rank: int,
     workers: int,
     seed: int,
-) -> Iterator[list[Batch]]:
+) -> Iterator[StepBatches]:
     """For each step, the collated micro-batches of this process.
 
     Args:
         examples: the encoded training set.
         task: collates.
         division: of the global batch.
-        samples_of: the samples of a step, over all processes.
+        order: of the samples, over all processes, and which of them are left out.
         steps: which steps to serve; a continued run begins where it left off.
         rank: this process.
         workers: processes that collate ahead; 0 collates in this one.
         seed: for the workers' own random numbers.
     """
     lengths = [int(example["length"]) for example in examples]
-    plan = (
-        micro for step in steps for micro in assign_micro_batches(samples_of(step), lengths, division, rank)
-    )
+
+    @lru_cache(maxsize=64)  # asked for twice: when its batches are collated, and when they are served
+    def planned(step: int) -> list[MicroBatch]:
+        return micro_batches_without(order.places(step), lengths, division, rank, order.excluded)
+
     loader: Any = DataLoader(
         examples,  # a sequence is all that it needs
-        batch_sampler=_Once(plan),
+        batch_sampler=_Once(micro.samples for step in steps for micro in planned(step)),
         collate_fn=task.collate,
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
@@ -60,8 +86,9 @@ def step_batches(
         resource_tracker.ensure_running()  # its start would let signals through again
     with held_back():
         batches = iter(loader)
-    while group := list(islice(batches, division.accumulation)):
-        yield group
+    for step in steps:
+        micro = planned(step)
+        yield taken_together(micro, list(islice(batches, len(micro))))
 
 
 def _begin_worker(worker: int, *, parent: int) -> None:

@@ -11,7 +11,6 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType
 
 from tunesmith.checkpoint.saver import Saver
-from tunesmith.data.row_order import RowOrder
 from tunesmith.errors import UserError
 from tunesmith.fault import fault
 from tunesmith.metrics.compute import load_metrics
@@ -97,7 +96,7 @@ def build(parts: PreparedInputs, process: Process, run_dir: Path, recipe_hash: s
             tidy=partial(drop_collected, run_dir),
         ),
         train=parts.train,
-        order=RowOrder(mixture=parts.mixture, batch_size=recipe.batch.size, seed=recipe.run.seed),
+        order=parts.order,
         division=division,
         total_steps=steps_of(parts),
         baseline_bytes=baseline,

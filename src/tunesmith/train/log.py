@@ -106,7 +106,8 @@ class Log:
             **({} if result.updated else {"updated": False}),
         }
         append_record(self._run_dir / "metrics.jsonl", record)
-        facts = f"loss {result.loss:.4f}  {self._rate:,.0f} tokens/s"
+        loss = f"loss {result.loss:.4f}" if result.supervised else "every row left out"
+        facts = f"{loss}  {self._rate:,.0f} tokens/s"
         self._bar.update(self._task, completed=progress.step, facts=facts)
         if not self._console.is_terminal and progress.seconds - self._spoke >= QUIET_SECONDS:
             self._spoke = progress.seconds

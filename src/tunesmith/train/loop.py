@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from tunesmith.data.row_order import hash_of_samples
 from tunesmith.fault import fault
-from tunesmith.judge.instability import after_step, bound_of
+from tunesmith.judge.instability import StepOutcome, after_step, bound_of
 from tunesmith.judge.measurement import Verdict
 from tunesmith.plan.schedule import closing_verdict, due, learning_rate
+from tunesmith.recipe.schema.run import Safety
 from tunesmith.train.batches import step_batches
 from tunesmith.train.context import Setup
 from tunesmith.train.engine.averaging import update_average
@@ -20,7 +21,7 @@ from tunesmith.train.record.cost import advanced, open_energy
 from tunesmith.train.recover import RollbackRequested, StepTooLarge, is_out_of_memory, stop_as_failed
 from tunesmith.train.resume.save import save_checkpoint, wait_for_saver
 from tunesmith.train.resume.state import State
-from tunesmith.train.step import train_step
+from tunesmith.train.step import StepResult, train_step
 from tunesmith.train.supervise.interrupts import Interrupts
 
 NO_END = 10**9
@@ -71,7 +72,7 @@ def train(  # noqa: PLR0912, PLR0915
         setup.train,
         learner.task,
         setup.division,
-        samples_of=setup.order.places,
+        order=setup.order,
         steps=steps,
         rank=process.mesh.dp_rank,
         workers=recipe.data.workers,
@@ -100,13 +101,14 @@ def train(  # noqa: PLR0912, PLR0915
             if not is_out_of_memory(error):
                 raise
             raise StepTooLarge(state) from error
-        samples = setup.order.places(before.step)
+        # Tokens count by places: what is set in tokens falls on the same step whatever is left out.
+        places = setup.order.places(before.step)
         state = replace(
             state,
             progress=advanced(
                 before,
                 epoch=(before.step + 1) * setup.division.size / len(setup.train),
-                tokens=sum(lengths[index] for index in samples),
+                tokens=sum(lengths[index] for index in places),
                 seconds=result.seconds,
                 joules=energy(),
                 devices=process.accelerator.num_processes,
@@ -115,19 +117,13 @@ def train(  # noqa: PLR0912, PLR0915
             losses_of=state.losses_of + int(result.updated),
         )
         fault("log")
-        log.step(state.progress, result, rate, hash_of_samples([setup.train[i]["id"] for i in samples]))
+        learnt = [setup.train[index]["id"] for index in places if index not in setup.order.excluded]
+        log.step(state.progress, result, rate, hash_of_samples(learnt))
 
         update_average(learner.mean, learner.model, state.progress.step, updated=result.updated)
 
         # 2. Numbers that went wrong: the weights were left as they were, and the recipe says what next.
-        outcome = after_step(
-            state.trouble,
-            safety,
-            step=state.progress.step,
-            loss=result.loss,
-            grad_norm=result.grad_norm,
-            finite=result.finite,
-        )
+        outcome = outcome_of(state, safety, result)
         state = replace(state, trouble=outcome.trouble)
         log.outcome(state.progress.step, outcome)
         if outcome.action == "back":
@@ -157,6 +153,20 @@ def train(  # noqa: PLR0912, PLR0915
             break
     wait_for_saver(setup.checkpointer)
     return state
+
+
+def outcome_of(state: State, safety: Safety, result: StepResult) -> StepOutcome:
+    """What the recipe wants done after a step; one of which every row is left out tells nothing."""
+    if not result.supervised:
+        return StepOutcome("go on", state.trouble)
+    return after_step(
+        state.trouble,
+        safety,
+        step=state.progress.step,
+        loss=result.loss,
+        grad_norm=result.grad_norm,
+        finite=result.finite,
+    )
 
 
 def _with_soup(setup: Setup, state: State, *, due: bool) -> State:

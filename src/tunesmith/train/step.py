@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from tunesmith.fault import fault
-from tunesmith.tasks.task import Batch
+from tunesmith.train.batches import StepBatches
+from tunesmith.train.engine.engine import Engine
 from tunesmith.train.engine.learner import Learner
 from tunesmith.train.engine.mesh import sum_over_dp
 from tunesmith.train.engine.process import Process
@@ -25,7 +27,7 @@ class StepResult:
     Attributes:
         loss: mean over supervised tokens (or samples).
         grad_norm: global norm of the gradient before clipping.
-        supervised: supervised tokens (or samples).
+        supervised: supervised tokens (or samples); 0 if every row of the step is left out.
         updated: false if a value was not finite or the loss beyond its bound, and nothing was changed.
         rescaled: the gradient did not fit in float16: nothing but the loss scale was changed.
         asked: what any process was asked for.
@@ -49,7 +51,7 @@ class StepResult:
 def train_step(
     process: Process,
     learner: Learner,
-    batches: Sequence[Batch],
+    taken: StepBatches,
     *,
     learning_rate: float,
     clip: float | None,
@@ -66,7 +68,7 @@ def train_step(
     Args:
         process: this one, among the others.
         learner: the engine's gradients are at zero, and left at zero.
-        batches: this process's micro-batches.
+        taken: this process's micro-batches; with none, in any process, nothing is learnt and nothing moves.
         learning_rate: of this step.
         clip: largest gradient norm, or ``None``.
         clock: tells the seconds since the run began, as this process sees it.
@@ -75,20 +77,24 @@ def train_step(
     """
     accelerator, dp_size = process.accelerator, process.mesh.dp_size
     device, engine, task = accelerator.device, learner.engine, learner.task
-    counts = [sum(batch.count for batch in batches), *asked.counts()]
-    supervised, *wishes = sum_over_dp(accelerator, counts)
+    batches = taken.batches
+    own = [batch.count for index, batch in enumerate(batches) if index not in taken.fillers]
+    supervised, *wishes = sum_over_dp(accelerator, [sum(own), *asked.counts()])
     loss_total = torch.zeros((), device=device, dtype=torch.float64)
     for index, waiting in enumerate(batches):
-        batch = waiting.to(device)
-        with engine.passing(last=index == len(batches) - 1):
+        batch, learns = waiting.to(device), index not in taken.fillers
+        with engine.passing(last=index == len(batches) - 1), _still(engine, index in taken.still):
             fault("forward")
             with _autocast(device, learner.autocast):
                 loss = task.loss(engine.model, batch)
             fault("backward")
             # Data parallelism averages gradients over its shares: times their number, it is the sum.
-            accelerator.backward(engine.scaled(loss.total * (dp_size / supervised)))
-        loss_total += loss.total.detach().double()
+            accelerator.backward(engine.scaled(loss.total * (dp_size / supervised if learns else 0.0)))
+        loss_total += loss.total.detach().double() if learns else 0.0
     total, seconds = sum_over_dp(accelerator, [float(loss_total), clock()])
+    wished, seconds = Interrupts(*(wish > 0 for wish in wishes)), seconds / dp_size
+    if not supervised:
+        return _nothing_learnt(wished, seconds)
     mean_loss = total / supervised
     fault("update")
     learn = math.isfinite(mean_loss) and mean_loss <= loss_bound
@@ -99,9 +105,35 @@ def train_step(
         supervised=int(supervised),
         updated=update.applied,
         rescaled=update.rescaled,
-        asked=Interrupts(*(wish > 0 for wish in wishes)),
-        seconds=seconds / dp_size,
+        asked=wished,
+        seconds=seconds,
     )
+
+
+def _nothing_learnt(asked: Interrupts, seconds: float) -> StepResult:
+    return StepResult(
+        loss=math.nan,
+        grad_norm=math.nan,
+        supervised=0,
+        updated=False,
+        rescaled=False,
+        asked=asked,
+        seconds=seconds,
+    )
+
+
+@contextmanager
+def _still(engine: Engine, wanted: bool) -> Iterator[None]:
+    """Let normalisations over batches use and keep their running statistics; all else stays as it is."""
+    modules = engine.model.modules() if wanted else ()
+    moving = [one for one in modules if isinstance(one, _BatchNorm) and one.training]
+    for module in moving:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in moving:
+            module.training = True
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:

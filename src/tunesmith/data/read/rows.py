@@ -82,6 +82,12 @@ def read_rows(
     )
 
 
+def row_labels(all_rows: Sequence[Rows]) -> list[str]:
+    """The beginning of row ids per source; empty, where the reader's own is unique."""
+    names = [rows.source.removeprefix("python:").rstrip("/").rpartition("/")[2] for rows in all_rows]
+    return [f"{name}#{number + 1}" if names.count(name) > 1 else "" for number, name in enumerate(names)]
+
+
 @dataclass(frozen=True, slots=True)
 class OpenSource:
     """A source that is open; the fields are those of ``RawRows``."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tunesmith.data.clean.exclusions import excluded_ids
 from tunesmith.data.eval_splits import EVAL, TEST, own_sources
 from tunesmith.data.load import first_rows, read_head
+from tunesmith.data.lookup import training_labels
 from tunesmith.data.map.columns import FIELDS, Needs
 from tunesmith.data.map.map_row import MappedRow
 from tunesmith.data.map.template import parse_field
 from tunesmith.data.read.rows import read_rows
+from tunesmith.data.row_order import split_id
 from tunesmith.data.split import column_text
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Holdout, Rows
@@ -19,6 +22,7 @@ from tunesmith.recipe.tasks.fields import needs_of
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.sources.address import HubAddress, PythonAddress, WheelAddress, parse_address
 from tunesmith.sources.wheel import is_in_cache
+from tunesmith.suggest import did_you_mean
 
 HEAD = 200
 """Rows of each source that are looked at."""
@@ -45,7 +49,26 @@ def check_rows(recipe: Recipe, folder: Path) -> tuple[list[UserError], list[str]
         found = list(_of_source(rows, recipe, folder, where, heads))
         problems += found
     problems += _named_columns(recipe, heads)
+    problems += _excluded(recipe)
     return problems, list(dict.fromkeys(unseen))
+
+
+def _excluded(recipe: Recipe) -> Iterator[UserError]:
+    """Ids of no training source; whether a source has the line, a run says, which reads all of it."""
+    try:
+        named = excluded_ids(recipe.data.exclude)
+        labels = training_labels(recipe.data, recipe.eval) if named else None
+    except UserError as problem:
+        yield problem
+        return
+    unknown = [row for row in named if split_id(row)[0] not in labels] if labels is not None else []
+    if unknown:
+        yield UserError(
+            f"`{unknown[0]}` is no row of `data.train`"
+            + (f", and {len(unknown) - 1:,} more are none" if len(unknown) > 1 else ""),
+            named[unknown[0]],
+            did_you_mean(split_id(unknown[0])[0], sorted(labels or ()), "names before the colon"),
+        )
 
 
 def not_at_hand(source: str) -> str:

@@ -88,6 +88,10 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, dict) else value
 
 
+def _as_texts(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 class Data(Section):
     """Rows to learn from, rows to evaluate on, and how they are cleaned and encoded."""
 
@@ -99,6 +103,9 @@ class Data(Section):
         default=None, description="Scored once, at the very end; no decision sees it."
     )
     clean: Clean = Clean()
+    exclude: Annotated[
+        tuple[str, ...], BeforeValidator(_as_texts, json_schema_input_type=str | tuple[str, ...])
+    ] = Field(default=(), description="Ids as `tunesmith rows` names them, or files with one id a line.")
     max_length: Whole | None = Field(
         default=None, gt=0, description="Tokens per example; default: the model's."
     )

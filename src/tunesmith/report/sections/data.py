@@ -20,6 +20,7 @@ MEANINGS: Mapping[str, str] = {
     "no_loss": "rows without a single token that carries loss",
     "truncated": "rows whose start was cut to fit",
     "alike_labels": "rows whose label differs from another in case, blanks or the form of a letter alone",
+    "excluded": "rows that the recipe leaves out by name; their places in steps stayed empty",
     "changed": "pictures that were changed before they were seen",
 }
 """Reason to what it means; the order is the table's."""

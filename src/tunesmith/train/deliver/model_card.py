@@ -143,8 +143,9 @@ def _prompt(rows: Rows) -> str:
 
 def _data(parts: PreparedInputs) -> str:
     named = ", ".join(f"`{source.source}`" for source in parts.report.sources)
+    learnt = len(parts.train) - len(parts.order.excluded)
     return (
-        f"{len(parts.train):,} rows to learn from and {len(parts.eval):,} to evaluate on, of {named}; "
+        f"{learnt:,} rows to learn from and {len(parts.eval):,} to evaluate on, of {named}; "
         f"fingerprint `{parts.report.fingerprint[:16]}`."
     )
 
