@@ -35,7 +35,10 @@ def test_every_metric_of_a_classifier_with_intervals_slices_and_confusion(labels
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     found = evaluate_file(labels_run, labelled, slices=["topic"])
-    assert {"loss", "accuracy", "macro_f1", "ece", "brier"} <= set(found.metrics)
+    assert {"loss", "accuracy", "macro_f1", "ece", "brier", "mcc", "roc_auc", "weighted_f1"} <= set(
+        found.metrics
+    )
+    assert {"roc_auc", "average_precision", "balanced_accuracy"} <= set(found.intervals)
     assert {"accuracy[topic=art]", "accuracy[topic=law]", "worst/accuracy"} <= set(found.metrics)
     assert found.left_out == {"empty": 1}
     assert found.rows == len(TEXTS)

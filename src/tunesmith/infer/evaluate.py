@@ -13,6 +13,7 @@ from tunesmith.infer.open_run import find_model, open_run
 from tunesmith.infer.progress import progress
 from tunesmith.judge.statistics.intervals import Interval
 from tunesmith.metrics.compute import find_metric
+from tunesmith.metrics.families.ranking import MOST_CLASSES
 from tunesmith.metrics.names import USER_PREFIX, class_part
 from tunesmith.recipe.check.metric_names import asked_metrics
 from tunesmith.recipe.schema.recipe import Recipe
@@ -84,7 +85,7 @@ def evaluate_file(
     opened = open_run(path, task)
     bound = task_for(opened, max_new_tokens=max_new_tokens, batch_size=batch_size)
     rows = encode_samples(samples, bound, left_out)
-    names = metrics_for(recipe, rows)
+    names = metrics_for(recipe, rows, getattr(bound, "labels", ()))
     scored = _scored(bound, opened.model, rows, names)
     scored = _graded(scored, names, recipe, rows, folder or data.parent)
     metrics, intervals, more = _summary(scored, names, recipe, rows)
@@ -100,17 +101,19 @@ def evaluate_file(
     )
 
 
-def metrics_for(recipe: Recipe, rows: Measurable) -> list[str]:
+def metrics_for(recipe: Recipe, rows: Measurable, labels: Sequence[str] = ()) -> list[str]:
     """Every metric of the task that these rows allow, and what else the recipe asks for.
 
     Answers are compared only where every row has one. Metrics with settings of their own, such as a regular
-    expression or a judge, are the recipe's to ask for.
+    expression or a judge, are the recipe's to ask for. Those of probabilities are for few classes alone.
     """
     answered = all(example["reference"] != "" for example in rows.examples)
     task = spec_of(recipe.task)
     usual = [name for name in task.metrics if name not in GRADED and class_part(name) is None]
     asked = [name for name in asked_metrics(recipe) if not name.startswith(USER_PREFIX)]
     names = list(dict.fromkeys((*usual, *asked)))
+    if len(labels) > MOST_CLASSES:
+        names = [name for name in names if find_metric(name).needs != "values"]
     if task.output == "number":
         names.remove("loss")  # in training it is that of standardised numbers; here it would be the mse
     return names if answered else [name for name in names if not find_metric(name).needs_predictions]
