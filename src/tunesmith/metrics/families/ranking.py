@@ -91,23 +91,31 @@ def average_precision(scores: Array, true: NDArray[np.bool_]) -> Array | None:
     return result
 
 
+def _table(rows: Sequence[ScoredRow]) -> tuple[list[str], Array]:
+    """The labels, and each row's score of each, shape ``[n, labels]``; NaN where a row has none."""
+    import numpy as np
+
+    labels = list(rows[0].values)
+    if all(list(row.values) == labels for row in rows):
+        found = [list(row.values.values()) for row in rows]
+    else:
+        labels = list(dict.fromkeys(label for row in rows for label in row.values))
+        found = [[row.values.get(label, math.nan) for label in labels] for row in rows]
+    return [as_label(label) for label in labels], np.asarray(found, np.float64)
+
+
 def _shares(of: Influence, label: str | None, rows: Sequence[ScoredRow]) -> Array | None:
     """The mean over classes, or of one of them; ``None`` without a value."""
     import numpy as np
 
     truth = np.array([as_label(row.reference) for row in rows])
-    known = dict.fromkeys(as_label(name) for row in rows for name in row.values)
-    if label is not None and label not in known:
+    labels, scores = _table(rows)
+    if np.isnan(scores).any() or (label is not None and label not in labels):
         return None
-    found = []
-    for name in known if label is None else (label,):
-        scores = np.array([row.values.get(name, math.nan) for row in rows], np.float64)
-        if np.isnan(scores).any():
-            return None
-        one = of(scores, truth == name)
-        if one is not None:
-            found.append(one)
-    return np.mean(found, axis=0) if found else None
+    chosen = range(len(labels)) if label is None else [labels.index(label)]
+    found = [of(scores[:, place], truth == labels[place]) for place in chosen]
+    known = [one for one in found if one is not None]
+    return np.mean(known, axis=0) if known else None
 
 
 def _value(of: Influence, label: str | None, rows: Sequence[ScoredRow]) -> float:

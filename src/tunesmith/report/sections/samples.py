@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunesmith.metrics.match import exact_match
+from tunesmith.metrics.table import declared
 from tunesmith.report.run_files import Record, RunFiles
 from tunesmith.report.summary import metrics_of
 
@@ -36,7 +37,8 @@ def samples(run: RunFiles) -> list[SampleRow]:
 
 def is_judged(run: RunFiles) -> bool:
     """Whether an answer of this run is either right or wrong."""
-    return any({"exact_match", "accuracy"} & metrics_of(record).keys() for record in run.evals)
+    found = [declared(name) for record in run.evals for name in metrics_of(record)]
+    return any(one is not None and one.proportion and one.needs in ("text", "label") for one in found)
 
 
 def as_sample(found: Record, name: str, *, judged: bool) -> SampleRow:
