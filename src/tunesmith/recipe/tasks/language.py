@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tunesmith.metrics.families import graded, text
 from tunesmith.recipe.tasks.spec import Field, TaskSettings, TaskSpec
 
-GENERATION = ("exact_match", "f1", "rouge_l", "bleu", "chrf")
+GENERATION = tuple(metric.name for metric in text.METRICS)
 """Metrics over generated text and its reference."""
 
-GRADED = ("json_valid", "json_schema", "regex", "code", "judge")
+GRADED = tuple(metric.name for metric in graded.METRICS)
 """Metrics over generated text that look at it by other means."""
 
 
