@@ -8,6 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tunesmith.report.row_steps import rows_of_step
+
 pytestmark = pytest.mark.slow
 
 LAUNCHER = Path(__file__).parents[2] / "launcher"
@@ -55,9 +57,12 @@ def assert_alike(read, run_dir: Path, control: Path, stage: int) -> None:
     assert read.json(run_dir / "environment.json")["zero_stage"] == stage
     pairs = zip(read.journal(run_dir, "train"), read.journal(control, "train"), strict=True)
     for ours, theirs in pairs:
+        assert ours["samples"] == theirs["samples"]
+        if theirs["loss"] is None:  # no row was left
+            assert (ours["loss"], ours["grad_norm"]) == (None, None)
+            continue
         assert ours["loss"] == pytest.approx(theirs["loss"], abs=CLOSE), ours["step"]
         assert ours["grad_norm"] == pytest.approx(theirs["grad_norm"], rel=1e-4), ours["step"]
-        assert ours["samples"] == theirs["samples"]
     for ours, theirs in zip(read.journal(run_dir, "eval"), read.journal(control, "eval"), strict=True):
         assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-4, abs=CLOSE)
         assert ours["examples"] == theirs["examples"]
@@ -236,3 +241,24 @@ def test_a_running_mean_of_shards_is_refused(launcher, tmp_path, engine):
     )
     assert "needs them whole on every device" in refused.err
     assert "soup" in refused.err
+
+
+@pytest.fixture(scope="module")
+def thinned(launcher, full, tmp_path_factory):
+    """Rows that are left out, of a step all but one and of another all, and the run without them."""
+    ids = [*rows_of_step(full, 3).learnt[1:], *rows_of_step(full, 5).learnt]
+    setting = f"data.exclude=[{', '.join(ids)}]"
+    run_dir = tmp_path_factory.mktemp("thinned") / "run"
+    launcher.run("causal-lm", *STEPS, setting, "batch.micro=4", f"run.dir={run_dir}")
+    return setting, run_dir
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.matrix(sample=1)
+def test_a_process_that_has_no_row_left_keeps_in_step(launcher, read, thinned, tmp_path, engine):
+    setting, control = thinned
+    run_dir = tmp_path / "run"
+    arguments = [*STEPS, setting, "batch.micro=4", f"run.dir={run_dir}"]
+    launcher.run("causal-lm", *arguments, **options(engine))
+    assert_alike(read, run_dir, control, ENGINES[engine][3])
+    assert [record["supervised_tokens"] for record in read.journal(run_dir, "train")][4] == 0

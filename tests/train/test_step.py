@@ -12,7 +12,14 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from tunesmith.plan.batch import divide, micro_batches_without
+from tunesmith.tasks.task import Batch, Loss
+from tunesmith.train.batches import StepBatches
+from tunesmith.train.engine.learner import Learner
+from tunesmith.train.engine.process import Process
+from tunesmith.train.engine.replicated import Replicated
+from tunesmith.train.step import train_step
 from tunesmith.train.supervise.interrupts import Interrupts
+from tunesmith.world.environment import World
 
 SCRIPT = Path(__file__).with_name("gradients.py")
 EXACT = 1e-6
@@ -211,3 +218,37 @@ def test_statistics_are_the_first_processs_before_a_measurement(two):
 
 def test_the_first_process_speaks_for_all(two):
     assert [fact["from_main"] for fact in two[1]] == [{"rank": 0}] * 2
+
+
+class SumOfOutputs:
+    """A task whose loss is the sum of what the model gives."""
+
+    def loss(self, model, batch):
+        return Loss(model(batch["x"]).sum())
+
+
+@pytest.mark.parametrize(("still", "moves"), [(frozenset(), True), (frozenset({0}), False)])
+def test_too_few_rows_move_no_statistics(alone, still, moves):
+    model = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.Dropout(), torch.nn.Linear(2, 1))
+    engine = Replicated(
+        accelerator=alone,
+        model=model,
+        bare=model,
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+        scaler=None,
+        sharded=False,
+    )
+    rows = 1 if still else 3  # one row alone has no variance, which torch refuses
+    batch = Batch({"x": torch.randn(rows, 2) + 5}, count=rows)
+    result = train_step(
+        Process(alone, World(), 1, "no"),
+        Learner(engine=engine, model=model, task=SumOfOutputs(), dtype=torch.float32),
+        StepBatches([batch], still=still),
+        learning_rate=0.1,
+        clip=None,
+        clock=lambda: 0.0,
+        asked=Interrupts(),
+    )
+    assert result.updated
+    assert bool(model[0].running_mean.any()) == moves
+    assert all(module.training for module in model), "whatever it was, it is as before"

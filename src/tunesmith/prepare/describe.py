@@ -27,6 +27,7 @@ from tunesmith.suggest import did_you_mean
 from tunesmith.tasks.task import Task
 
 Size = tuple[int, bool]
+_KEPT_PLACES = {"excluded": "excluded (their places stay empty)"}
 
 
 def describe(
@@ -55,7 +56,7 @@ def describe(
         supervised_tokens=supervised,
         longest=max(lengths),
         left_out={
-            **found["dropped"],
+            **{_KEPT_PLACES.get(reason, reason): count for reason, count in found["dropped"].items()},
             "truncated (kept)": found["found"].get("truncated", 0),
             "pictures changed (kept)": found["found"].get("changed", 0),
         },
