@@ -187,7 +187,16 @@ def check(recipe: Recipe, overrides: Overrides = None) -> None:
 
 
 @app.command()
+def tasks() -> None:
+    """List the tasks: what each learns, of what rows, and how it is measured."""
+    from tunesmith.cli.tasks import tasks_text
+
+    typer.echo(tasks_text())
+
+
+@app.command()
 def schema(
+    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Only its settings.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a reference for people.")] = False,
 ) -> None:
     """Print the JSON schema of a recipe, for editors.
@@ -201,9 +210,10 @@ def schema(
 
         typer.echo(reference_text(), nl=False)
         return
+    from tunesmith.cli.tasks import task_schema
     from tunesmith.recipe.json_schema import recipe_schema
 
-    typer.echo(json.dumps(recipe_schema(), indent=2))
+    typer.echo(json.dumps(recipe_schema() if task is None else task_schema(task), indent=2))
 
 
 @app.command()

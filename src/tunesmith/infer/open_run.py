@@ -16,9 +16,11 @@ from tunesmith.recipe.check.coerce import fit
 from tunesmith.recipe.finding import RecipeTrouble, to_error
 from tunesmith.recipe.read import read_tree
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.own import OWN
 from tunesmith.recipe.tasks.spec import TaskSpec
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.recipe.yaml.nodes import node_to_plain
+from tunesmith.tasks.own import with_own_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,9 @@ def find_model(path: Path, task: str | None = None) -> tuple[Recipe, Path]:
     if not (path / "recipe.yaml").is_file() and is_model_folder(path):
         above = path.resolve().parent
         if task is None and path.resolve().name in ("model", "adapter") and (above / "recipe.yaml").is_file():
-            return read_recipe(above), path
+            return _with_code(read_recipe(above), task), path
         return bare_recipe(path, task), path
-    recipe, folder = read_recipe(path), path / "model"
+    recipe, folder = _with_code(read_recipe(path), task), path / "model"
     if not any(folder.glob("*config.json")):
         raise _no_model(path)
     return recipe, folder
@@ -119,6 +121,19 @@ def open_run(run_dir: Path, task_name: str | None = None) -> LoadedRun:
         tokenizer=None if on_images else _load_tokenizer(folder),
         processor=_load_processor(folder) if on_images else None,
     )
+
+
+def _with_code(recipe: Recipe, task_name: str | None) -> Recipe:
+    """The recipe, its own task's file imported; a run directory alone makes nothing run."""
+    name = recipe.task.name
+    if not name.startswith(OWN):
+        return recipe
+    if task_name != name:
+        raise UserError(
+            f"the run's task is code of its own, `{name}`, which is not run unasked",
+            hint=f"in the folder where its file lies, add `--task {name}`",
+        )
+    return with_own_task(recipe, Path.cwd())
 
 
 def _no_model(run_dir: Path) -> UserError:

@@ -20,7 +20,7 @@ from tunesmith.data.report import DataReport
 from tunesmith.data.row import Row, Skip
 from tunesmith.data.row_order import RowOrder
 from tunesmith.errors import UserError
-from tunesmith.model.light_config import PlainConfig, known_or_loaded, plain_config
+from tunesmith.model.light_config import known_or_loaded, plain_config
 from tunesmith.model.load import Head, load_config
 from tunesmith.model.positions import positions_of
 from tunesmith.model.processors import load_image_processor, load_tokenizer
@@ -31,13 +31,13 @@ from tunesmith.prepare.trivial_baselines import counts_of, trivial_baselines
 from tunesmith.prepare.user_metrics import load_user_metrics
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.tasks.fields import needs_of
-from tunesmith.recipe.tasks.spec import TaskSpec
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.tasks.build import build_task
 from tunesmith.tasks.language.examples import closed
 from tunesmith.tasks.language.notes import encoding_notes
-from tunesmith.tasks.language.packing import can_pack, class_of
+from tunesmith.tasks.language.packing import packs
 from tunesmith.tasks.language.tokens import giving_up, refuse_unknown_tokens
+from tunesmith.tasks.own import with_own_task
 from tunesmith.tasks.task import Example, Task, TaskInputs
 
 UNLIMITED = 10**9
@@ -103,6 +103,7 @@ def prepare(
 
 
 def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], None]) -> PreparedInputs:
+    recipe = with_own_task(recipe, folder)
     spec = spec_of(recipe.task)
     images = spec.processor == "image"
     load_user_metrics(recipe, folder)
@@ -121,7 +122,7 @@ def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], No
     if recipe.model.new is None:
         refuse_stored(config, recipe)
     longest = UNLIMITED if images else _longest(recipe, config)
-    packed = _packed(recipe, config, spec)
+    packed = packs(recipe, config, spec)
     task = build_task(TaskInputs(recipe, processor, longest, rows.train, packed=packed))
     head = Head(spec, task.class_names())
     if recipe.model.new is not None:
@@ -220,9 +221,10 @@ def _rows_encoded(
         with giving_up(row.id):
             return closed(task.encode(row), closing, longest)
 
+    spec = spec_of(recipe.task)
     fingerprint = _task_fingerprint(recipe, processor, task)
     fingerprint += "" if closing is None else f" closing {closing}"
-    cache = recipe.data.cache and spec_of(recipe.task).processor == "tokenizer"
+    cache = recipe.data.cache and bool(spec.code) and spec.processor == "tokenizer"
     return encode_rows(rows, encode_row, fingerprint=fingerprint, cache=cache)
 
 
@@ -263,30 +265,6 @@ def _longest(recipe: Recipe, config: Any) -> int:
             f"set it to {positions} or less, or choose a model with a longer context",
         )
     return wanted or positions or UNLIMITED
-
-
-def _packed(recipe: Recipe, config: Any, spec: TaskSpec) -> bool:
-    if "packing" not in spec.accepts or recipe.batch.layout == "padded":
-        return False
-    if isinstance(config, PlainConfig):
-        able = config.packs
-    else:
-        model_class = class_of(config, spec.auto_model)
-        able = model_class is not None and can_pack(config, model_class)
-    if recipe.batch.layout == "packed" and not able:
-        raise UserError(
-            f"examples of a {config.model_type} model cannot be packed into one row: "
-            "it mixes tokens by other means than full attention",
-            "batch.layout",
-            "set `batch.layout` to `padded` or `auto`",
-        )
-    if recipe.batch.layout == "packed" and recipe.model.attention != "sdpa":
-        raise UserError(
-            f"examples cannot be packed into one row with `model.attention: {recipe.model.attention}`",
-            "batch.layout",
-            "leave `model.attention` out, or set `batch.layout` to `padded` or `auto`",
-        )
-    return able and recipe.model.attention == "sdpa"
 
 
 def _task_fingerprint(recipe: Recipe, processor: Any, task: Task) -> str:

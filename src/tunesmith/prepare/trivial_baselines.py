@@ -37,7 +37,8 @@ def counts_of(examples: Sequence[Example], labels: Sequence[str]) -> Counts:
     answers = Counter(str(example["reference"]) for example in examples)
     if labels:
         return dict(answers.most_common())
-    few = 1 < len(answers) <= min(MOST_KINDS, len(examples) / 4) and "" not in answers
+    told = isinstance(examples[0]["reference"], str)
+    few = told and 1 < len(answers) <= min(MOST_KINDS, len(examples) / 4) and "" not in answers
     return dict(answers.most_common()) if few else {}
 
 

@@ -10,6 +10,7 @@ from tunesmith.metrics.names import USER_PREFIX, user_part
 from tunesmith.metrics.user import user_metric
 from tunesmith.recipe.check.metric_names import asked_metrics, set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.own import OWN
 from tunesmith.sources.own_code import on_path, own_file, own_module
 from tunesmith.suggest import nearest
 
@@ -53,19 +54,21 @@ def missing_files(recipe: Recipe, folder: Path) -> list[UserError]:
     return found
 
 
-def metric_code(recipe: Recipe, folder: Path) -> dict[str, str]:
-    """The files of the user's own metrics, by their names in the recipe's folder, with their SHA-256."""
+def own_code_files(recipe: Recipe, folder: Path) -> dict[str, str]:
+    """The files of the user's own task and metrics, by their names in its folder, with their SHA-256."""
     found = {}
-    for name in user_metrics(recipe):
-        part = user_part(name)
-        file = own_file(part.module, folder) if part is not None else None
+    parts = [part.module for name in user_metrics(recipe) if (part := user_part(name)) is not None]
+    if recipe.task.name.startswith(OWN):
+        parts.append(recipe.task.name.removeprefix(OWN).partition(":")[0])
+    for module in parts:
+        file = own_file(module, folder)
         if file is not None:
             found[str(file.relative_to(folder))] = hashlib.sha256(file.read_bytes()).hexdigest()
     return found
 
 
 def code_digest(recipe: Recipe, folder: Path) -> str:
-    """SHA-256, in hex, over the files of the user's own metrics; empty without any."""
-    files = metric_code(recipe, folder)
+    """SHA-256, in hex, over the files of the user's own task and metrics; empty without any."""
+    files = own_code_files(recipe, folder)
     lines = "".join(f"{digest} {name}\n" for name, digest in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest() if files else ""

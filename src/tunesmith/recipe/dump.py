@@ -93,7 +93,7 @@ def _filled(value: Any) -> Any:
     """Sections to dicts in the order of the schema, tuples to lists, frequencies to text."""
     if isinstance(value, Every):
         return str(value)
-    if isinstance(value, TaskSettings) and len(type(value).model_fields) == 1:
+    if isinstance(value, TaskSettings) and len({*type(value).model_fields, *(value.model_extra or {})}) == 1:
         return value.name
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
@@ -101,7 +101,7 @@ def _filled(value: Any) -> Any:
             name: _short(_filled(getattr(value, name)))
             for name, field in fields.items()
             if not _says_nothing(getattr(value, name), field.get_default(call_default_factory=True))
-        }
+        } | {name: _filled(one) for name, one in (value.model_extra or {}).items()}
     if isinstance(value, dict):
         return {str(key): _filled(below) for key, below in value.items()}
     return [_filled(item) for item in value] if isinstance(value, list | tuple) else value

@@ -8,7 +8,7 @@ from typing import Any
 
 from tunesmith.recipe.check import introspect
 from tunesmith.recipe.finding import Finding, RecipeTrouble, Spot
-from tunesmith.recipe.read import changes_kind, merge
+from tunesmith.recipe.read import changes_kind, merge, named_mapping
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.yaml.nodes import (
     Entry,
@@ -104,6 +104,7 @@ def _set(
     """The tree with ``new`` at ``path``, and with whatever is missing on the way."""
     if not path:
         return new.node
+    node = None if node is None else named_mapping(annotation, node)
     step, rest, here = path[0], path[1:], (*done, path[0])
     below = introspect.child(annotation, step) if annotation is not None else None
     items = (

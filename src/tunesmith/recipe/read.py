@@ -106,6 +106,7 @@ def merge(annotation: Any | None, base: Node, child: Node) -> Node:
         base: what is built on.
         child: what is said now.
     """
+    base = named_mapping(annotation, base) if isinstance(child, MapNode) else base
     if not (isinstance(base, MapNode) and isinstance(child, MapNode)):
         return child
     if changes_kind(annotation, base, child):
@@ -119,6 +120,18 @@ def merge(annotation: Any | None, base: Node, child: Node) -> Node:
     return MapNode(entries, child.spot)
 
 
+def named_mapping(annotation: Any | None, node: Node) -> Node:
+    """A word that stands for a mapping with a name, ``task: regression``, as that mapping."""
+    words = isinstance(node, ScalarNode) and isinstance(node.value, str)
+    if words and annotation is not None and introspect.tagged(annotation):
+        return MapNode({"name": Entry(node.spot, node)}, node.spot)
+    return node
+
+
+def _text(node: Node) -> str:
+    return str(getattr(node, "text", ""))
+
+
 def changes_kind(annotation: Any | None, base: MapNode, child: MapNode) -> bool:
     """Whether the two are different sections of a place where several kinds may stand."""
     models = (
@@ -126,6 +139,10 @@ def changes_kind(annotation: Any | None, base: MapNode, child: MapNode) -> bool:
     )
     if len(models) < 2:
         return False
+    if introspect.tagged(annotation):
+        named = child.entries.get("name")
+        before = base.entries.get("name")
+        return named is not None and before is not None and _text(named.node) != _text(before.node)
     kinds = [set(introspect.keys(meant(annotation, node))) for node in (base, child)]
     said = {key for key, entry in child.entries.items() if not is_null(entry.node)}
     return kinds[0] != kinds[1] and bool(said) and not said & kinds[0]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from tunesmith.recipe.tasks.spec import TaskSpec
+from tunesmith.recipe.tasks.own import OWN, own_task_class
+from tunesmith.recipe.tasks.spec import TaskSettings
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.tasks.task import Task, TaskInputs
 
 
-def task_class(spec: TaskSpec) -> type[Task]:
-    """The class that a declaration names."""
-    module, _, name = spec.code.partition(":")
+def task_class(task: TaskSettings) -> type[Task]:
+    """The class that a recipe's task means; one of the user's own has been imported by ``own.py``."""
+    if task.name.startswith(OWN):
+        own: type[Task] = own_task_class(task.name)
+        return own
+    module, _, name = spec_of(task).code.partition(":")
     found: type[Task] = getattr(import_module(module), name)
     return found
 
 
 def build_task(inputs: TaskInputs) -> Task:
     """The task that a recipe names, ready to encode rows."""
-    return task_class(spec_of(inputs.recipe.task)).build(inputs)
+    return task_class(inputs.recipe.task).build(inputs)

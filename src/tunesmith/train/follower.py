@@ -192,7 +192,7 @@ def _evaluator_of(run_dir: Path, recipe: Recipe, about: Mapping[str, Any], proce
         )
     if code_digest(recipe, Path(str(about["folder"]))) != about.get("code_digest", ""):
         raise UserError(
-            "the file of a metric is not the one that the run has",
+            "a file of the recipe's own code is not the one that the run has",
             str(run_dir),
             f"bring the same code to `{about['folder']}` on this machine",
         )

@@ -94,6 +94,7 @@ class Log:
             "epoch": round(progress.epoch, 6),
             "loss": result.loss,
             "loss_hex": result.loss.hex(),
+            **({"parts": dict(result.parts)} if result.parts else {}),
             "grad_norm": result.grad_norm,
             "learning_rate": learning_rate,
             "tokens": progress.tokens,

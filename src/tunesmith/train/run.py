@@ -22,7 +22,7 @@ from tunesmith.prepare.check.changes import OTHER_BASE, OTHER_ROWS, ResumePolicy
 from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.preview import preview
-from tunesmith.prepare.user_metrics import code_digest, metric_code
+from tunesmith.prepare.user_metrics import code_digest, own_code_files
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.report.page import write_report
 from tunesmith.train.async_eval import mailbox
@@ -182,7 +182,7 @@ def _write_beginning(parts: PreparedInputs, setup: Setup, folder: Path, *, base:
     about = describe_environment(process, dtype=learner.dtype, recipe_hash=identity, data=data, base=base)
     about["folder"] = str(folder.absolute())
     about["remote_code"] = remote_code(parts.recipe)
-    if code := metric_code(parts.recipe, folder):
+    if code := own_code_files(parts.recipe, folder):
         about["own_code"] = [f"{name}@{digest}" for name, digest in code.items()]
         about["code_digest"] = code_digest(parts.recipe, folder)
     about["trained_parameters"] = sum(count for count, _ in arithmetic.trained.values())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,6 +32,7 @@ class StepResult:
         rescaled: the gradient did not fit in float16: nothing but the loss scale was changed.
         asked: what any process was asked for.
         seconds: the processes' mean clock, so that all of them decide alike.
+        parts: what the loss is made of, by name, each a mean like it.
     """
 
     loss: float
@@ -41,6 +42,7 @@ class StepResult:
     rescaled: bool
     asked: Interrupts
     seconds: float
+    parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def finite(self) -> bool:
@@ -81,6 +83,7 @@ def train_step(
     own = [batch.count for index, batch in enumerate(batches) if index not in taken.fillers]
     supervised, *wishes = sum_over_dp(accelerator, [sum(own), *asked.counts()])
     loss_total = torch.zeros((), device=device, dtype=torch.float64)
+    parts: dict[str, torch.Tensor] = {}
     for index, waiting in enumerate(batches):
         batch, learns = waiting.to(device), index not in taken.fillers
         with engine.passing(last=index == len(batches) - 1), _still(engine, index in taken.still):
@@ -91,7 +94,11 @@ def train_step(
             # Data parallelism averages gradients over its shares: times their number, it is the sum.
             accelerator.backward(engine.scaled(loss.total * (dp_size / supervised if learns else 0.0)))
         loss_total += loss.total.detach().double() if learns else 0.0
-    total, seconds = sum_over_dp(accelerator, [float(loss_total), clock()])
+        for name, part in loss.parts.items():
+            parts[name] = parts.get(name, 0.0) + (part.detach().double() if learns else 0.0)
+    named = sorted(parts)
+    sums = [float(loss_total), clock(), *(float(parts[name]) for name in named)]
+    total, seconds, *of_parts = sum_over_dp(accelerator, sums)
     wished, seconds = Interrupts(*(wish > 0 for wish in wishes)), seconds / dp_size
     if not supervised:
         return _nothing_learnt(wished, seconds)
@@ -107,6 +114,7 @@ def train_step(
         rescaled=update.rescaled,
         asked=wished,
         seconds=seconds,
+        parts={name: part / supervised for name, part in zip(named, of_parts, strict=True)},
     )
 
 

@@ -10,6 +10,8 @@ from tunesmith.prepare.check.model import check_model
 from tunesmith.prepare.check.rows import check_rows
 from tunesmith.prepare.user_metrics import missing_files, user_metrics
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.own import UNREAD
+from tunesmith.recipe.tasks.table import spec_of
 
 
 def check_inputs(recipe: Recipe, folder: Path) -> tuple[list[UserError], list[str]]:
@@ -22,6 +24,8 @@ def check_inputs(recipe: Recipe, folder: Path) -> tuple[list[UserError], list[st
     Returns:
         The mistakes, and what was not looked at, with the reason.
     """
+    if spec_of(recipe.task) is UNREAD:
+        return missing_packages(recipe), [f"`{recipe.task.name}` is code, which is not called"]
     of_metrics = missing_files(recipe, folder)
     uncalled = [f"`{name}` is code, which is not called" for name in user_metrics(recipe)]
     of_rows, unseen_rows = check_rows(recipe, folder)

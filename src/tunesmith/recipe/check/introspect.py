@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from tunesmith.recipe.schema import quantities
+from tunesmith.recipe.tasks.own import OWN
 from tunesmith.recipe.tasks.table import as_mapping
 from tunesmith.suggest import any_of
 
@@ -73,7 +74,8 @@ def tagged(annotation: Any) -> dict[str, type[BaseModel]]:
     if not any(isinstance(one, BeforeValidator) and one.func is as_mapping for one in constraints):
         return {}
     models = [model for model in map(as_model, alternatives(annotation)) if model is not None]
-    return {str(get_args(model.model_fields["name"].annotation)[0]): model for model in models}
+    names = [get_args(model.model_fields["name"].annotation) for model in models]
+    return {str(name[0]) if name else OWN: model for name, model in zip(names, models, strict=True)}
 
 
 def item_type(annotation: Any) -> Any | None:
@@ -136,7 +138,9 @@ def expected(annotation: Any) -> str:
     """What a value should have been: "a whole number above 0", "`all`, `head` or a mapping with `last`"."""
     options = alternatives(annotation)
     if names := tagged(annotation):
-        return any_of(list(names))
+        return (
+            f"{any_of([name for name in names if name != OWN])}, or a class of your own, `python:FILE:CLASS`"
+        )
     literals = [word for member in options for word in literal_words(member)]
     others = [_expected_one(member) for member in options if not literal_words(member)]
     words = [f"`{word}`" for word in literals] + list(dict.fromkeys(others))

@@ -16,6 +16,7 @@ from tunesmith.recipe.schema.model import Model, TokenizerSpec
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.tune import BatchSettings, LayerRange, Lora, Tune
 from tunesmith.recipe.source_syntax import kind_of
+from tunesmith.recipe.tasks.own import UNREAD
 from tunesmith.recipe.tasks.spec import TaskSettings
 from tunesmith.recipe.tasks.table import spec_of, tasks_with
 from tunesmith.suggest import shorten
@@ -26,7 +27,10 @@ _VARIANT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 def check(recipe: Recipe) -> list[Problem]:
     """Everything that is wrong with a recipe whose keys and types are right."""
-    is_text = spec_of(recipe.task).processor == "tokenizer"
+    spec = spec_of(recipe.task)
+    if spec is UNREAD:  # the rest is looked at once its file has been imported
+        return [*_tune(recipe.tune), *_quantize(recipe), *_run(recipe), *check_trackers(recipe.run.trackers)]
+    is_text = spec.processor == "tokenizer"
     return [
         *_model(recipe.model, recipe.task, is_text),
         *check_data(recipe),

@@ -16,6 +16,7 @@ from tunesmith.recipe.check import introspect
 from tunesmith.recipe.check.aliases import VALUES, habit
 from tunesmith.recipe.finding import Finding
 from tunesmith.recipe.schema.quantities import whole_step_hint
+from tunesmith.recipe.tasks.own import OWN
 from tunesmith.recipe.yaml.nodes import (
     Entry,
     ListNode,
@@ -75,7 +76,7 @@ def meant(annotation: Any, node: Node) -> Any | None:
     if not isinstance(node, MapNode):
         return None
     if names := introspect.tagged(annotation):
-        return names.get(_name_of(node))
+        return names.get(OWN if _name_of(node).startswith(OWN) else _name_of(node))
     models = [one for one in options if introspect.as_model(one) is not None]
     if models:
         return max(models, key=lambda one: _likeness(node, introspect.keys(one)))
@@ -114,7 +115,7 @@ def _in_section(model: type[BaseModel], node: MapNode, path: Path, entry: Entry 
             yield from explain_schema_errors(
                 introspect.field_type(fields[key]), below.node, (*path, key), below
             )
-        else:
+        elif model.model_config.get("extra") != "allow":
             known = habit(key, dotted(path))
             guesses.add(nearest(key, list(fields)))
             guesses.add(_within(known.key if known is not None else "", path))
@@ -158,7 +159,7 @@ def _fits(annotation: Any, node: Node) -> bool:
 
 def _hint(annotation: Any, node: Node) -> str:
     words = [word for one in introspect.alternatives(annotation) for word in introspect.literal_words(one)]
-    words += introspect.tagged(annotation)
+    words += [name for name in introspect.tagged(annotation) if name != OWN]
     text = getattr(node, "text", "")
     if isinstance(node, MapNode) and any(
         introspect.item_type(one) for one in introspect.alternatives(annotation)

@@ -38,9 +38,9 @@ class TaskSpec:
     """Everything about a task that needs no torch.
 
     Attributes:
-        settings: its keys in the recipe; the default of ``name`` is the task's name.
+        settings: its keys in the recipe; ``name`` is the task's.
         summary: one line, for lists of tasks.
-        code: ``module:class`` of its code, imported when rows are prepared.
+        code: ``module:class`` of its code, imported when rows are prepared; empty for the user's own.
         auto_model: name of the transformers class that opens its models.
         inputs: what the model is given of a row.
         targets: what it is to learn to give; empty where the input itself is learnt.
@@ -57,18 +57,18 @@ class TaskSpec:
         usual_evaluation: how often `tunesmith init` has it evaluated.
     """
 
-    settings: type[TaskSettings]
+    settings: type[TaskSettings] = TaskSettings
     summary: str
-    code: str
+    code: str = ""
     auto_model: str
     inputs: tuple[Field, ...]
     targets: tuple[Field, ...] = ()
     output: Output
     metrics: tuple[str, ...]
-    measured: tuple[str, ...]
+    measured: tuple[str, ...] = ()
     accepts: frozenset[Feature] = frozenset()
-    starter: str
-    pipeline: str
+    starter: str = ""
+    pipeline: str = ""
     processor: Literal["tokenizer", "image"] = "tokenizer"
     encoder: bool = False
     peft: str | None = None
@@ -77,8 +77,9 @@ class TaskSpec:
 
     @property
     def name(self) -> str:
-        """By which a recipe names the task."""
-        return str(get_args(self.settings.model_fields["name"].annotation)[0])
+        """By which a recipe names the task; one of the user's own has none of itself."""
+        words = get_args(self.settings.model_fields["name"].annotation)
+        return str(words[0]) if words else "your own"
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
-from pydantic import Field as Constraint
+from pydantic import BeforeValidator, Discriminator, Tag
 
 from tunesmith.recipe.tasks.language import CAUSAL_LM, CausalLMSettings
+from tunesmith.recipe.tasks.own import OWN, OwnTask, own_spec
 from tunesmith.recipe.tasks.spec import Feature, TaskSettings, TaskSpec
 from tunesmith.recipe.tasks.text import (
     REGRESSION,
@@ -30,17 +30,27 @@ def as_mapping(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _kind_of(value: Any) -> str:
+    """By which the union is told apart: the task's name, or that it is the user's own."""
+    name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+    return OWN if str(name).startswith(OWN) else str(name)
+
+
 TaskSection = Annotated[
-    CausalLMSettings | SequenceClassificationSettings | RegressionSettings | ImageClassificationSettings,
-    Constraint(discriminator="name"),
+    Annotated[CausalLMSettings, Tag("causal-lm")]
+    | Annotated[SequenceClassificationSettings, Tag("sequence-classification")]
+    | Annotated[RegressionSettings, Tag("regression")]
+    | Annotated[ImageClassificationSettings, Tag("image-classification")]
+    | Annotated[OwnTask, Tag(OWN)],
+    Discriminator(_kind_of),
     BeforeValidator(as_mapping),
 ]
 """What may stand under ``task``."""
 
 
 def spec_of(task: TaskSettings) -> TaskSpec:
-    """What the task of a recipe declares."""
-    return TASKS[task.name]
+    """What the task of a recipe declares; nothing yet for one of the user's own that is not imported."""
+    return own_spec(task.name) if task.name.startswith(OWN) else TASKS[task.name]
 
 
 def tasks_with(feature: Feature, task: TaskSettings) -> str:

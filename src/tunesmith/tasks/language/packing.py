@@ -16,6 +16,11 @@ from typing import Any
 
 import torch
 
+from tunesmith.errors import UserError
+from tunesmith.model.light_config import PlainConfig
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.spec import TaskSpec
+
 PACKABLE = frozenset(
     """
     apertus arcee cohere ernie4_5 ernie4_5_moe gemma glm glm4 glm4_moe gpt2 gpt_bigcode gpt_neox granite
@@ -181,3 +186,32 @@ def class_of(config: Any, auto_model: str) -> Any:
     import transformers
 
     return getattr(transformers, auto_model)._model_mapping.get(type(config), None)
+
+
+def packs(recipe: Recipe, config: Any, spec: TaskSpec) -> bool:
+    """Whether the examples of a run lie in one row.
+
+    Raises:
+        UserError: if the recipe asks for it and the model cannot.
+    """
+    if "packing" not in spec.accepts or recipe.batch.layout == "padded":
+        return False
+    if isinstance(config, PlainConfig):
+        able = config.packs
+    else:
+        model_class = class_of(config, spec.auto_model)
+        able = model_class is not None and can_pack(config, model_class)
+    if recipe.batch.layout == "packed" and not able:
+        raise UserError(
+            f"examples of a {config.model_type} model cannot be packed into one row: "
+            "it mixes tokens by other means than full attention",
+            "batch.layout",
+            "set `batch.layout` to `padded` or `auto`",
+        )
+    if recipe.batch.layout == "packed" and recipe.model.attention != "sdpa":
+        raise UserError(
+            f"examples cannot be packed into one row with `model.attention: {recipe.model.attention}`",
+            "batch.layout",
+            "leave `model.attention` out, or set `batch.layout` to `padded` or `auto`",
+        )
+    return able and recipe.model.attention == "sdpa"

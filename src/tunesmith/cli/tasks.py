@@ -1,0 +1,45 @@
+"""``tunesmith tasks``, and the settings of one: what can be learnt, of what rows, measured how."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.fields import CHAT_SHAPES
+from tunesmith.recipe.tasks.spec import Field, TaskSpec
+from tunesmith.recipe.tasks.table import TASKS
+from tunesmith.suggest import did_you_mean
+
+
+def tasks_text() -> str:
+    """Every task in a few lines: what it is, what its rows have, its metrics, the recipe to start from."""
+    return "\n\n".join([*map(_one, TASKS.values()), "or a class of your own: see docs/adding-a-task.md"])
+
+
+def task_schema(name: str) -> dict[str, Any]:
+    """JSON schema of what may stand under `task` for one task.
+
+    Raises:
+        UserError: there is no such task.
+    """
+    if name not in TASKS:
+        raise UserError(f"there is no task `{name}`", hint=did_you_mean(name, list(TASKS), "tasks"))
+    return TASKS[name].settings.model_json_schema()
+
+
+def _one(task: TaskSpec) -> str:
+    settings = [name for name in task.settings.model_fields if name != "name"]
+    lines = [
+        f"{task.name}: {task.summary}",
+        f"  rows      {' and '.join(map(_field, task.fields))}",
+        f"  metrics   {', '.join(task.metrics)}",
+        *([f"  settings  {', '.join(settings)}"] if settings else []),
+        f"  start     tunesmith init {task.starter}",
+    ]
+    return "\n".join(lines)
+
+
+def _field(field: Field) -> str:
+    if field.kind == "chat":
+        return "a conversation: " + ", or ".join(", ".join(shape) for shape in CHAT_SHAPES)
+    return f"{field.name} (a {field.meaning})" if field.meaning else field.name

@@ -1,0 +1,72 @@
+"""A task of the user's own: its file is imported, and the recipe checked against what it declares."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tunesmith.errors import UserError
+from tunesmith.recipe.check.recipe import check
+from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.own import OWN
+from tunesmith.recipe.tasks.spec import TaskSpec
+from tunesmith.sources.own_code import on_path, own_file, own_module
+from tunesmith.suggest import did_you_mean
+from tunesmith.tasks.task import Task
+
+PAGE = "see docs/adding-a-task.md"
+
+
+def with_own_task(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the settings of its task as that task types them; others stay as they are.
+
+    Args:
+        recipe: resolved.
+        folder: of its file, in which the task's file lies.
+
+    Raises:
+        UserError: there is no such file or class, it raises, or the recipe does not fit what it declares.
+    """
+    name = recipe.task.name
+    if not name.startswith(OWN):
+        return recipe
+    spec = _declared(name, folder)
+    given = recipe.task.model_dump()
+    try:
+        settings = spec.settings.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, ("task", *first["loc"])))
+        keys = ", ".join(spec.settings.model_fields)
+        raise UserError(f"`{key}`: {first['msg']}", key, f"keys of `{name}`: {keys}") from None
+    made = recipe.model_copy(update={"task": settings})
+    problems = check(made)
+    if problems:
+        place = ".".join(map(str, problems[0].path))
+        raise UserError(problems[0].what, place, problems[0].hint)
+    return made
+
+
+def _declared(name: str, folder: Path) -> TaskSpec:
+    """What the class declares, its file imported."""
+    module_name, _, attribute = name.removeprefix(OWN).partition(":")
+    if own_file(module_name, folder) is None:
+        hint = did_you_mean(module_name, [path.stem for path in folder.glob("*.py")], "files there")
+        raise UserError(f"`{name}` names no file in the recipe's folder, {folder}", "task", hint)
+    with on_path(folder):
+        module = own_module(module_name, name, folder, "task", f"mend that code; {PAGE}")
+    found = getattr(module, attribute, None)
+    if not (isinstance(found, type) and issubclass(found, Task)):
+        own = [key for key, one in vars(module).items() if isinstance(one, type) and issubclass(one, Task)]
+        state = "has no" if found is None else "has something else than a `Task` called"
+        hint = did_you_mean(attribute, [key for key in own if key != "Task"], "tasks there")
+        raise UserError(f"`{module.__file__}` {state} `{attribute}`", "task", hint or PAGE)
+    spec = getattr(found, "spec", None)
+    if not isinstance(spec, TaskSpec):
+        raise UserError(f"`{attribute}` declares nothing", "task", f"give it `spec = TaskSpec(…)`; {PAGE}")
+    entry = str(folder.absolute())
+    if entry not in sys.path:
+        sys.path.append(entry)  # processes that collate ahead import the file too
+    return spec

@@ -1,0 +1,123 @@
+"""A task of one's own, from a file beside the recipe: the page that tells how is run as it stands."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tunesmith.errors import UserError
+from tunesmith.recipe.dump import recipe_hash, to_yaml
+from tunesmith.recipe.load import load_recipe
+from tunesmith.tasks.own import with_own_task
+
+PAGE = Path(__file__).parents[2] / "docs" / "adding-a-task.md"
+WORDS = ("cup", "plate", "spoon")
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (code,), (recipe,) = blocks("python"), blocks("yaml")
+    assert code.count("\n") < 100
+    (tmp_path / "counts.py").write_text(code)
+    (tmp_path / "counts.yaml").write_text(recipe)
+    rows = [
+        {
+            "text": " ".join(f"{n % k} {word}" for k, word in zip((2, 3, 4), WORDS, strict=True)),
+            "target": n % 2 + n % 3,
+        }
+        for n in range(240)
+    ]
+    rows = [{**row, "text": f"{row['text']} on day {n}"} for n, row in enumerate(rows)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    yield tmp_path
+    sys.modules.pop("counts", None)
+    sys.path[:] = [entry for entry in sys.path if entry != str(tmp_path)]
+
+
+def tunesmith(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "tunesmith", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+
+
+@pytest.mark.slow
+def test_the_page_works_as_it_stands(folder: Path) -> None:
+    shown = tunesmith(folder, "preview", "counts.yaml")
+    assert "[·->·2.0]" in shown.stdout, shown.stderr
+    done = tunesmith(folder, "run", "counts.yaml", "data.workers=1")
+    assert done.returncode == 0, done.stderr[-2000:]
+    run = folder / "runs" / "counts"
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    first = next(one for one in records if one["kind"] == "train")
+    assert first["loss"] == pytest.approx(sum(first["parts"].values()))
+    assert set(first["parts"]) == {"fit", "size"}
+    measured = [one["metrics"] for one in records if one["kind"] == "eval"]
+    assert measured[-1]["pearson"] > measured[0].get("pearson", 0.0)
+    assert any("counts.py@" in one for one in json.loads((run / "environment.json").read_text())["own_code"])
+    asked = tunesmith(folder, "evaluate", "runs/counts", "--data", "rows.jsonl")
+    assert asked.returncode == 2
+    assert "add `--task python:counts:Counts`" in asked.stderr
+    named = tunesmith(
+        folder, "evaluate", "runs/counts", "--data", "rows.jsonl", "--task", "python:counts:Counts"
+    )
+    assert named.returncode == 0, named.stderr[-2000:]
+    assert "pearson" in named.stdout
+
+
+def test_a_check_does_not_call_it(folder: Path) -> None:
+    (folder / "counts.py").write_text("raise SystemExit('called')")
+    done = tunesmith(folder, "check", "counts.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "`python:counts:Counts` is code, which is not called" in done.stdout + done.stderr
+
+
+def test_its_settings_are_kept_and_typed(folder: Path) -> None:
+    recipe = load_recipe(folder / "counts.yaml")
+    assert "penalty: 0.001" in to_yaml(recipe)
+    other = load_recipe(folder / "counts.yaml", ["task.penalty=0.1"])
+    assert recipe_hash(recipe) != recipe_hash(other)
+    assert with_own_task(recipe, folder).task.penalty == 0.001
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("task.penalty=much", "`task.penalty`: Input should be a valid number"),
+        ("task.pennalty=1", "`task.pennalty`"),
+        ("task.name=python:count:Counts", "names no file in the recipe's folder"),
+        ("task.name=python:counts:Count", "has no `Count`"),
+        ("task.name=python:counts:torch", "something else than a `Task`"),
+        ("eval.metrics=[accuracy]", "cannot give metric `accuracy`"),
+        ("data.loss_on=all", "`data.loss_on` is for task `causal-lm`"),
+        ("data.train.label=target", "has no field `label`"),
+    ],
+)
+def test_what_does_not_fit_is_told(folder: Path, override: str, message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        with_own_task(load_recipe(folder / "counts.yaml", [override]), folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("    spec: ClassVar = TaskSpec(", "    about: ClassVar = TaskSpec("), "declares nothing"),
+        (("import torch\n", "import torch\n1 / 0\n"), "ZeroDivisionError: division by zero at"),
+    ],
+)
+def test_code_that_fails_is_blamed(folder: Path, change: tuple[str, str], message: str) -> None:
+    code = (folder / "counts.py").read_text()
+    assert change[0] in code
+    (folder / "counts.py").write_text(code.replace(*change, 1))
+    with pytest.raises(UserError, match=re.escape(message)):
+        with_own_task(load_recipe(folder / "counts.yaml"), folder)
