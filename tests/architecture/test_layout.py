@@ -167,6 +167,30 @@ def test_a_public_name_stands_in_one_room(modules) -> None:
     assert not shared, shared
 
 
+def test_a_task_is_named_where_tasks_are_declared_alone(modules) -> None:
+    """No task's name, auto class, ``isinstance`` of a task or key of an example outside of their rooms."""
+    from tunesmith.recipe.tasks.table import TASKS
+
+    names = {*TASKS, *(spec.auto_model for spec in TASKS.values())}
+    keys = {"input_ids", "prompt_length", "pixel_values"}
+    classes = {spec.code.partition(":")[2] for spec in TASKS.values()}
+    found = []
+    for module in modules:
+        if str(folder_of(module)).startswith(("tasks", "recipe/tasks")):
+            continue
+        for node in ast.walk(module.tree):
+            word = node.value if isinstance(node, ast.Constant) else getattr(node, "id", None)
+            theirs = word == "regression" and (module.room == "model" or stem_of(module) == "infer/folder")
+            of_model = module.room in (
+                "model",
+                "report",
+                "data",
+            )  # its arguments; a count
+            if (word in names and not theirs) or word in classes or (word in keys and not of_model):
+                found.append(f"{stem_of(module)}:{node.lineno} {word}")
+    assert not found, found
+
+
 def stem_of(module) -> str:
     return "/".join((*folder_of(module).parts, module.path.stem))
 

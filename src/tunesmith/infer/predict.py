@@ -113,7 +113,7 @@ def _scored_texts(
     opened: LoadedRun, questions: Sequence[Question], batch_size: int
 ) -> Iterator[tuple[int, Answer]]:
     from tunesmith.tasks.language.tokens import giving_up, refuse_unknown_prompt
-    from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch
+    from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, tokens_of
 
     tokenizer: Any = opened.tokenizer
     most = opened.recipe.data.max_length or opened.positions() or 10**9
@@ -122,7 +122,7 @@ def _scored_texts(
         with giving_up(each.id):
             row = encode_text(tokenizer, each.text, each.id, most, opened.recipe.data.overflow)
         if not isinstance(row, int):
-            refuse_unknown_prompt(row["input_ids"], tokenizer, opened.model.config, f"row `{each.id}`")
+            refuse_unknown_prompt(tokens_of(row), tokenizer, opened.model.config, f"row `{each.id}`")
         encoded.append(row)
     # a number is the length of a row that the recipe drops: it has no answer
     kept = [index for index, row in enumerate(encoded) if not isinstance(row, int)]
@@ -135,13 +135,13 @@ def _scored_texts(
 def _labelled_images(
     opened: LoadedRun, questions: Sequence[Question], batch_size: int
 ) -> Iterator[tuple[int, Answer]]:
-    import torch
+    from tunesmith.tasks.image_classification import pixel_batch, pixels_of
 
     for start in range(0, len(questions), batch_size):
         images = map(_open_image, questions[start : start + batch_size])
-        pixels = [opened.processor(image, return_tensors="pt")["pixel_values"][0] for image in images]  # type: ignore[misc]
+        pixels = [pixels_of(opened.processor, image) for image in images]
         for some in _passes(opened, [picture_length(*each.shape[-2:]) for each in pixels], batch_size):
-            batch = {"pixel_values": torch.stack([pixels[place] for place in some])}
+            batch = pixel_batch([pixels[place] for place in some])
             yield from _scores(opened, [start + place for place in some], batch)
 
 

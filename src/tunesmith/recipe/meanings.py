@@ -5,6 +5,8 @@ Keys are dotted, without the numbers of lists. ``reference.py`` puts them beside
 
 from __future__ import annotations
 
+from tunesmith.recipe.tasks.table import TASKS
+
 MEANINGS = {
     "task": "What is learnt.",
     "model": "The model to start from.",
@@ -112,7 +114,7 @@ MEANINGS = {
 }
 
 EXAMPLES = {
-    "task": "causal-lm",
+    "task": next(iter(TASKS)),
     "model": "{source: org/name}",
     "model.source": "./my-model",
     "model.revision": "main",

@@ -57,7 +57,7 @@ class ImageClassification(Task):
             named = isinstance(row.fields["image"], str)
             which = f"`{row.fields['image']}` is not an image" if named else "not an image"
             return Skip(row.id, "malformed", f"{which}: {error or 'it needs more memory than there is'}")
-        pixels = self.processor(picture.image, return_tensors="np")["pixel_values"][0]
+        pixels = pixels_of(self.processor, picture.image)
         shown = row.fields["image"] if isinstance(row.fields["image"], str) else row.id
         answer = {"label": index, "reference": self.labels[index], "count": 1}
         example = {"id": row.id, "input": str(shown), **answer, "length": 1, "pixel_values": pixels}
@@ -65,9 +65,10 @@ class ImageClassification(Task):
 
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Pixels [B, C, H, W], labels [B]."""
-        pixels = np.stack([example["pixel_values"] for example in examples])
         labels = torch.tensor([example["label"] for example in examples])
-        return Batch({"pixel_values": torch.from_numpy(pixels).float(), "labels": labels}, len(examples))
+        return Batch(
+            {**pixel_batch([one["pixel_values"] for one in examples]), "labels": labels}, len(examples)
+        )
 
     def loss(self, model: Any, batch: Batch) -> Loss:
         """Cross-entropy in nats, summed over images."""
@@ -81,6 +82,16 @@ class ImageClassification(Task):
         lengths = [self.evaluated_length(example) for example in examples]
         scored: list[Scored] = score_classes(self, model, examples, lengths)
         return scored
+
+
+def pixels_of(processor: Any, image: Any) -> Any:
+    """What an image processor makes of an image, an array [C, H, W]."""
+    return processor(image, return_tensors="np")["pixel_values"][0]
+
+
+def pixel_batch(pixels: Sequence[Any]) -> dict[str, torch.Tensor]:
+    """Images of one size as the model takes them."""
+    return {"pixel_values": torch.from_numpy(np.stack(pixels)).float()}
 
 
 def open_image(value: Any) -> Any:

@@ -7,6 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import REGRESSION, SEQUENCE_CLASSIFICATION
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
+
 Rows = Sequence[Mapping[str, Any]]
 
 _PROMPTS = ("prompt", "question", "query", "input", "source", "user", "context")
@@ -101,16 +105,18 @@ def _conversations(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
         turns = next((value for value in _values(column, rows) if value), None)
         if isinstance(turns, list) and all(isinstance(turn, Mapping) for turn in turns):
             if {"role", "content"} <= turns[0].keys():
-                yield Guess("causal-lm", {"messages": column})
+                yield Guess(CAUSAL_LM.name, {"messages": column})
             elif {"from", "value"} <= turns[0].keys():
-                yield Guess("causal-lm", {"conversations": column})
+                yield Guess(CAUSAL_LM.name, {"conversations": column})
 
 
 def _images(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
     images = _preferred([name for name in columns if _is_image(name, rows)], _IMAGES)
     for image in images[:1]:
         for label in _label_columns([name for name in columns if name != image], rows)[:1]:
-            yield Guess("image-classification", {"image": image, "label": label}, _label_doubts(label, rows))
+            yield Guess(
+                IMAGE_CLASSIFICATION.name, {"image": image, "label": label}, _label_doubts(label, rows)
+            )
 
 
 def _is_image(column: str, rows: Rows) -> bool:
@@ -130,7 +136,7 @@ def _instructions(columns: Sequence[str]) -> Iterator[Guess]:
     )
     if "instruction" in names and answer is not None:
         optional = {"input": names["input"]} if "input" in names else {}
-        yield Guess("causal-lm", {"instruction": names["instruction"], **optional, "output": answer})
+        yield Guess(CAUSAL_LM.name, {"instruction": names["instruction"], **optional, "output": answer})
 
 
 def _pairs(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
@@ -143,7 +149,7 @@ def _pairs(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
         if context is not None and context != asked and asked.lower() in _QUESTIONS:
             asked = f"{{{context}}}\n\n{{{asked}}}"
         rest = [name for name in texts if name not in (*columns_of(asked, columns), answers[0])]
-        yield Guess("causal-lm", {"prompt": asked, "completion": answers[0]}, _left_out(rest))
+        yield Guess(CAUSAL_LM.name, {"prompt": asked, "completion": answers[0]}, _left_out(rest))
 
 
 def _numbers(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
@@ -151,7 +157,7 @@ def _numbers(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
     for text, left in _text_of([name for name in columns if name not in numbers], rows):
         for number in numbers[:1]:
             more = f"other columns with numbers: {', '.join(numbers[1:])}" if len(numbers) > 1 else ""
-            yield Guess("regression", {"text": text, "target": number}, ((more,) if more else ()) + left)
+            yield Guess(REGRESSION.name, {"text": text, "target": number}, ((more,) if more else ()) + left)
 
 
 def _labels(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
@@ -159,7 +165,7 @@ def _labels(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
     for label in labels[:1]:
         for text, left in _text_of([name for name in columns if name != label], rows):
             doubts = (*_label_doubts(label, rows), *left)
-            yield Guess("sequence-classification", {"text": text, "label": label}, doubts)
+            yield Guess(SEQUENCE_CLASSIFICATION.name, {"text": text, "label": label}, doubts)
 
 
 def _prompted_labels(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
@@ -168,13 +174,13 @@ def _prompted_labels(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
         prompt = guess.fields["text"].replace(_BETWEEN, "\n")
         fields = {"prompt": prompt, "completion": guess.fields["label"]}
         doubt = 'a sentence around the text usually helps: prompt: "What kind of text is this? {column}"'
-        yield Guess("causal-lm", fields, (*guess.doubts, doubt))
+        yield Guess(CAUSAL_LM.name, fields, (*guess.doubts, doubt))
 
 
 def _plain_text(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
     for text, left in _text_of(columns, rows):
         plain = {"text": text.replace(_BETWEEN, "\n")}
-        yield Guess("causal-lm", plain, ("plain text: every token carries loss", *left))
+        yield Guess(CAUSAL_LM.name, plain, ("plain text: every token carries loss", *left))
 
 
 def _text_of(columns: Sequence[str], rows: Rows) -> Iterator[tuple[str, tuple[str, ...]]]:

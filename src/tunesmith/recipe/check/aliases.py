@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tunesmith.recipe.tasks.table import TASKS
+
 _KEYS = """
 lr learning-rate learning_rate peak_lr = optimizer.learning_rate
 weight_decay wd = optimizer.weight_decay
@@ -137,17 +139,7 @@ VALUES = {
     "flash_attn": "flash_attention_2",
     "flash_attention": "flash_attention_2",
     "fa2": "flash_attention_2",
-    "sft": "causal-lm",
-    "clm": "causal-lm",
-    "llm": "causal-lm",
-    "causal_lm": "causal-lm",
-    "text-generation": "causal-lm",
-    "instruction-tuning": "causal-lm",
-    "seq_cls": "sequence-classification",
-    "text-classification": "sequence-classification",
-    "classification": "sequence-classification",
-    "text-regression": "regression",
-    "vision": "image-classification",
+    **{word: name for name, spec in TASKS.items() for word in spec.aliases},
 }
 """A word of another tool to the one that is meant."""
 

@@ -34,5 +34,6 @@ CAUSAL_LM = TaskSpec(
     pipeline="text-generation",
     peft="CAUSAL_LM",
     endings=("ForCausalLM", "LMHeadModel"),
+    aliases=("sft", "clm", "llm", "causal_lm", "text-generation", "instruction-tuning"),
     usual_evaluation="0.25 epochs",
 )

@@ -54,6 +54,7 @@ class TaskSpec:
         encoder: whether sequences open with a token that stands for the whole.
         peft: what peft calls the task, if it knows it.
         endings: of names of transformers' classes that are models for this task.
+        aliases: what other tools call it.
         usual_evaluation: how often `tunesmith init` has it evaluated.
     """
 
@@ -73,6 +74,7 @@ class TaskSpec:
     encoder: bool = False
     peft: str | None = None
     endings: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     usual_evaluation: str = "0.5 epochs"
 
     @property

@@ -42,6 +42,7 @@ SEQUENCE_CLASSIFICATION = TaskSpec(
     encoder=True,
     peft="SEQ_CLS",
     endings=("ForSequenceClassification",),
+    aliases=("seq_cls", "text-classification", "classification"),
 )
 
 REGRESSION = TaskSpec(
@@ -54,6 +55,7 @@ REGRESSION = TaskSpec(
     output="number",
     metrics=("loss", "mse", "pearson"),
     measured=("pearson", "mse"),
+    aliases=("text-regression",),
     starter="bert_regression",
     pipeline="text-classification",
     encoder=True,

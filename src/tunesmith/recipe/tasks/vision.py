@@ -28,5 +28,6 @@ IMAGE_CLASSIFICATION = TaskSpec(
     pipeline="image-classification",
     processor="image",
     endings=("ForImageClassification",),
+    aliases=("vision",),
     usual_evaluation="1 epoch",
 )

@@ -51,6 +51,12 @@ def pad_batch(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -
     return {"input_ids": ids, "attention_mask": mask}
 
 
+def tokens_of(example: Example) -> list[int]:
+    """Token ids of an encoded text."""
+    ids: list[int] = example["input_ids"]
+    return ids
+
+
 def show_tokens(tokenizer: PreTrainedTokenizerBase, example: Example) -> list[tuple[str, bool]]:
     """The tokens of a text, and what is to be learnt of it."""
     shown = [(str(tokenizer.decode([token])), False) for token in example["input_ids"]]
