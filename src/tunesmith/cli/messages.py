@@ -14,6 +14,7 @@ from tunesmith.redact import redact
 from tunesmith.terminal import drawing, drawn, plain, printable
 from tunesmith.world.exit_status import leave_outcome
 from tunesmith.world.library_output import quiet_imports
+from tunesmith.world.memory import bound_kernel_cache
 
 _INTERRUPTED = 130
 _BOLD, _RED, _CYAN, _RESET = "\x1b[1m", "\x1b[1;31m", "\x1b[36m", "\x1b[0m"
@@ -26,6 +27,7 @@ def guarded(action: Callable[[], int]) -> int:
     """
     redact_streams()
     quiet_imports()
+    bound_kernel_cache(os.environ)
     try:
         refuse_without_docstrings(sys.flags.optimize)
         return action()
