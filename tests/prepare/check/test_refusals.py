@@ -15,4 +15,4 @@ def test_answers_are_asked_of_rows_that_have_none():
     assert "perplexity" in caught.value.hint
     refuse_plain_text(plain, ("loss", "perplexity"))
     refuse_plain_text([{"id": "r:1", "reference": "a"}], ("exact_match",))
-    refuse_plain_text([{"id": "r:1", "label": 1}], ("accuracy",))
+    refuse_plain_text([{"id": "r:1", "reference": 0}], ("accuracy",))
