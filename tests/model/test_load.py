@@ -43,7 +43,7 @@ def test_a_new_model_is_all_fresh_and_its_outline_counts_the_same(tiny, kind, he
     if head.labels:
         assert model.config.id2label == dict(enumerate(head.labels))
         assert model.config.label2id == {label: index for index, label in enumerate(head.labels)}
-    if head.regression:
+    if head.has_number:
         assert (model.config.num_labels, model.config.problem_type) == (1, "regression")
 
 

@@ -11,6 +11,7 @@ import torch
 from tunesmith.data import passes as bounds
 from tunesmith.infer.inputs import Question
 from tunesmith.infer.predict import predict
+from tunesmith.recipe.tasks.text import SequenceClassificationSettings
 from tunesmith.tasks.image_classification import ImageClassification
 from tunesmith.tasks.language.generation import generate
 from tunesmith.tasks.text.regression import Regression
@@ -134,7 +135,7 @@ def test_answers(models) -> None:
 def test_a_file_of_texts(make, encoder_tokenizer) -> None:
     model = make.bert(3)
     recipe = SimpleNamespace(
-        task="sequence-classification", data=SimpleNamespace(max_length=64, overflow="truncate")
+        task=SequenceClassificationSettings(), data=SimpleNamespace(max_length=64, overflow="truncate")
     )
     opened = SimpleNamespace(
         model=model, recipe=recipe, tokenizer=encoder_tokenizer, labels=lambda: ["a", "b", "c"]
