@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from timing import seconds_said, timed
+from timing import records_of, seconds_said, timed
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "smoke" / "causal-lm.yaml"
 
@@ -102,14 +102,14 @@ def main() -> None:
             for account in (True, False) if number % 2 == 0 else (False, True):
                 taken[account], written = run_seconds(folder / "run", options.steps, account=account)
                 once += [written] if account else []
+            training = float(records_of(folder / "run", "train")[-1]["seconds"])
             shares.append(100 * (taken[True] / taken[False] - 1))
             print(f"with {taken[True]:.2f} s of the processor, without {taken[False]:.2f} s", flush=True)
         if once:
             spread = ", ".join(f"{share:+.1f} %" for share in sorted(shares))
             print(f"{options.steps} steps with the account against as many without: {spread}")
-            print(
-                f"written once, before the first step, in {1000 * median(once):.1f} ms; at a step nothing is"
-            )
+            part = f"{100 * median(once) / training:.2f} % of the steps"
+            print(f"written once, before the first step, in {1000 * median(once):.1f} ms: {part}")
         print(large(folder, 10**6, 64, 20_000))
     finally:
         shutil.rmtree(folder)
