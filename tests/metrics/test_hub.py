@@ -120,3 +120,23 @@ def test_without_a_network_the_message_names_the_way_out(tmp_path, monkeypatch) 
 def test_only_commits_of_the_hub_are_asked_for(prefix, bare) -> None:
     with pytest.raises(UserError, match="not a metric of the hub"):
         compute(prefix + bare, ["a"], ["a"])
+
+
+@pytest.mark.slow
+def test_a_metric_of_the_hub_has_an_interval_and_leaves_no_folder(tmp_path: Path) -> None:
+    script = SCRIPT.replace('        assert predictions == ["ab", "c"]\n', "")
+    share = '{"share": sum(a == b for a, b in zip(predictions, references)) / len(predictions)}'
+    in_cache(tmp_path / "hf", "evaluate-metric", "share", script.replace("RESULT", share))
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    code = f"""
+import gc, os, tempfile
+tempfile.tempdir = {str(temporary)!r}
+from tunesmith.judge.statistics.intervals import metric_interval
+from tunesmith.metrics.metric import answered
+low, high = metric_interval("hub:share@COMMIT", answered(["a"] * 40, ["a", "a", "a", "b"] * 10))
+print(0.5 < low < 0.75 < high < 0.95)
+gc.collect()
+print(os.listdir(tempfile.tempdir))
+"""
+    assert run_child(tmp_path, code) == ["True", "[]"]
