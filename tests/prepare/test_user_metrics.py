@@ -14,7 +14,7 @@ from tunesmith.judge.statistics.intervals import metric_interval
 from tunesmith.metrics.compute import find_metric, metric_value
 from tunesmith.metrics.metric import AnsweredRow, answered
 from tunesmith.prepare.check.inputs import check_inputs
-from tunesmith.prepare.user_metrics import code_digest, load_user_metrics, metric_code
+from tunesmith.prepare.user_metrics import code_digest, load_user_metrics, own_code_files
 from tunesmith.recipe.load import load_recipe
 from tunesmith.report.compare.paired import compare_rows
 from tunesmith.tasks.task import Scored
@@ -160,7 +160,7 @@ def test_without_its_recipe_it_does_not_run() -> None:
 def test_the_file_is_part_of_what_a_run_is(own, tmp_path) -> None:
     recipe, _, file = own("cost", "spread", loaded=False)
     before = code_digest(recipe, tmp_path)
-    assert list(metric_code(recipe, tmp_path)) == [file.name]
+    assert list(own_code_files(recipe, tmp_path)) == [file.name]
     file.write_text(f"{CODE}# changed\n")
     assert code_digest(recipe, tmp_path) != before
     plain = recipe.model_copy(update={"eval": recipe.eval.model_copy(update={"metrics": ("accuracy",)})})
