@@ -46,11 +46,12 @@ def test_a_model_published_again_leaves_copies_of_it_alone(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        "model", "adapter", "looks", "recipe.yaml", "plan.txt", "metrics.jsonl", "judge.jsonl", "report.html",
-        "environment.json", "scores.jsonl", "baseline_scores.jsonl", "baseline_test_scores.jsonl",
-        "test_scores.jsonl", "confusion.json", "variants.json", "checkpoints/step-00000001",
-        "best/step-123456789", "looks/step-00000000", "looks/scored-00000004", "looks/scorer.json",
-        "heartbeats/11.json", "requests/save", "slurm/job.json", "slurm/job.sbatch", "trackers/wandb.json",
+        "model", "adapter", "looks", "recipe.yaml", "plan.txt", "metrics.jsonl", "judge.jsonl",
+        "rows.jsonl", "report.html", "environment.json", "scores.jsonl", "baseline_scores.jsonl",
+        "baseline_test_scores.jsonl", "test_scores.jsonl", "confusion.json", "variants.json",
+        "checkpoints/step-00000001", "best/step-123456789", "looks/step-00000000",
+        "looks/scored-00000004", "looks/scorer.json", "heartbeats/11.json", "requests/save",
+        "slurm/job.json", "slurm/job.sbatch", "trackers/wandb.json",
     ],
 )  # fmt: skip
 def test_what_was_being_written_goes(tmp_path, name):

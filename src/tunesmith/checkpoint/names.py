@@ -19,7 +19,7 @@ _REPLACED = re.compile(r"(.+)\.old-[0-9a-f]{8}")
 _FOLDER_OF_A_STEP = r"step-\d{8,}"
 _FINISHED = {
     ".": (
-        r"model|adapter|looks|plan\.txt|recipe\.yaml|report\.html|(metrics|judge)\.jsonl"
+        r"model|adapter|looks|plan\.txt|recipe\.yaml|report\.html|(metrics|judge|rows)\.jsonl"
         r"|(baseline_)?(test_)?scores\.jsonl"
         r"|(confusion|data|environment|preview|result|samples|scores_of|variants)\.json"
     ),
