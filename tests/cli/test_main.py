@@ -15,7 +15,7 @@ from tunesmith.recipe.yaml.launchable import LAUNCH_LINE, make_launchable
 
 Command = Callable[..., tuple[int, str, str]]
 COMMANDS = ["run", "plan", "preview", "check", "schema", "init", "launchable", "chat", "generate"]
-COMMANDS += ["evaluate", "report", "save", "stop", "compare", "watch", "follow", "ui"]
+COMMANDS += ["evaluate", "report", "rows", "save", "stop", "compare", "watch", "follow", "ui"]
 
 
 def python(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -188,7 +188,7 @@ def check(recipe: Recipe, overrides: Overrides = None) -> None:
 
 @app.command()
 def tasks() -> None:
-    """List the tasks: what each learns, of what rows, and how it is measured."""
+    """List the tasks, what rows each needs, and its metrics."""
     from tunesmith.cli.tasks import tasks_text
 
     typer.echo(tasks_text())
