@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.metrics.json_schema import fits, json_fits, json_valid, troubles
+from tunesmith.pattern import TooSlow
 
 PERSON = {
     "type": "object",
@@ -15,6 +16,7 @@ PERSON = {
     "required": ["name"],
     "additionalProperties": False,
 }
+TREE = {"type": "object", "properties": {"a": {"$ref": "#"}}, "additionalProperties": False}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,14 @@ def test_json_valid(text, valid) -> None:
         (5, {"required": ["a"], "minLength": 3}, True),
         (5, False, False),
         ({"a": 1}, {"maxProperties": 0}, False),
+        (7.5, {"multipleOf": 2.5}, True),
+        ([1, "a"], {"prefixItems": [{"type": "integer"}], "items": {"type": "string"}}, True),
+        ([1, 2], {"contains": {"const": 3}}, False),
+        ({"a": 1}, {"dependentRequired": {"a": ["b"]}}, False),
+        ({"a": 1}, {"if": {"required": ["a"]}, "then": {"required": ["b"]}}, False),
+        ({"a": 1}, {"propertyNames": {"maxLength": 1}}, True),
+        ({"a": {"a": {}}}, TREE, True),
+        ({"a": {"b": {}}}, TREE, False),
     ],
 )
 def test_fits(value, schema, good) -> None:
@@ -80,7 +90,16 @@ def test_fits(value, schema, good) -> None:
     [
         ({"typ": "object"}, "`typ`"),
         ({"properties": {"a": {"$ref": "#/b"}}}, "`properties.a.$ref`"),
-        ({"type": "strin"}, "`type` must be"),
+        (
+            {"$ref": "https://json-schema.org/draft/2020-12/schema"},
+            "`$ref` must lead to a schema in this one",
+        ),
+        ({"$ref": "file:///etc/passwd"}, "`$ref`"),
+        ({"$ref": "#"}, "not back to itself"),
+        ({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"$ref": "#/$defs/a"}}}, "back to itself"),
+        ({"patternProperties": {"(a+)+$": True}}, "`patternProperties` is not understood"),
+        ({"multipleOf": 0}, "`multipleOf`"),
+        ({"type": "strin"}, "`type`: 'strin' is not one of"),
         ({"items": [1]}, "a schema is a mapping at `items`"),
         ({"pattern": "("}, "`pattern`"),
         ({"minimum": "1"}, "`minimum`"),
@@ -105,3 +124,21 @@ def test_every_value_is_its_own_constant(value) -> None:
     assert not fits(value, {"not": {"const": value}})
     assert json_fits(json.dumps(value), True) == 1
     assert not math.isnan(json_valid(json.dumps(value)))
+
+
+def test_a_schema_that_doubles_at_every_step_ends_in_time() -> None:
+    names = [{"anyOf": [{"$ref": f"#/$defs/{n + 1}"}] * 2} for n in range(40)]
+    schema = {"$ref": "#/$defs/0", "$defs": {**{str(n): one for n, one in enumerate(names)}, "40": False}}
+    assert list(troubles(schema)) == []
+    with pytest.raises(TooSlow, match="has not ended"):
+        json_fits("1", schema)
+
+
+def test_a_pattern_that_tries_every_way_ends_in_time() -> None:
+    with pytest.raises(TooSlow):
+        json_fits(json.dumps("a" * 60), {"anyOf": [{"pattern": r"^(a|aa)+[^a]"}]})
+
+
+@pytest.mark.parametrize("text", ["[" * 800 + "]" * 800, "1" * 400, "1e999"])
+def test_odd_answers_are_answers(text) -> None:
+    assert json_fits(text, {"items": {"$ref": "#"}, "multipleOf": 0.5, "uniqueItems": True}) in (0, 1)

@@ -1,40 +1,53 @@
 """Whether a text is JSON, and whether that fits a schema.
 
-The part of JSON Schema (2020-12) that says what one value looks like; a keyword that is not among these is
-refused when the recipe is checked, since one that is passed over would call wrong answers right.
+JSON Schema 2020-12 as the package ``jsonschema`` understands it, but for what a recipe or an answer could do
+harm with: a pattern is matched within a bound of time, so is a schema as a whole, and no address is ever
+asked for. A keyword that is not known is refused when the recipe is checked, where the standard passes it
+over: a misspelt one would call wrong answers right.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
-from tunesmith.pattern import matched
+from tunesmith.pattern import TooSlow, matched
 
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-_TYPES: Mapping[str, Callable[[Any], bool]] = {
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
-    "string": lambda value: isinstance(value, str),
-    "number": _is_number,
-    "integer": lambda value: _is_number(value) and float(value).is_integer(),
-    "boolean": lambda value: isinstance(value, bool),
-    "null": lambda value: value is None,
-}
-_SCHEMAS = ("anyOf", "allOf", "oneOf")
-_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-_SIZES = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+_IN_VALUE = (
+    *("items", "contains", "not", "if", "then", "else", "additionalProperties", "propertyNames"),
+    *("unevaluatedItems", "unevaluatedProperties"),
+)
+_IN_LIST = ("allOf", "anyOf", "oneOf", "prefixItems")
+_IN_MAPPING = ("properties", "dependentSchemas", "$defs")
+_OTHERS = (
+    *(
+        "type",
+        "enum",
+        "const",
+        "required",
+        "dependentRequired",
+        "uniqueItems",
+        "pattern",
+        "multipleOf",
+        "$ref",
+    ),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength"),
+    *("minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"),
+)
+_OF_THE_SAME = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+"""Keywords whose schemas are asked of the same value, not of a part of it."""
 _SAYS_NOTHING = ("title", "description", "examples", "default", "$schema", "$comment")
-_OTHERS = ("type", "enum", "const", "required", "additionalProperties", "items", "uniqueItems", "pattern")
-KEYWORDS = frozenset((*_OTHERS, "properties", "not", *_SCHEMAS, *_NUMBERS, *_SIZES, *_SAYS_NOTHING))
+KEYWORDS = frozenset((*_IN_VALUE, *_IN_LIST, *_IN_MAPPING, *_OTHERS, *_SAYS_NOTHING))
 DEEPEST = 60
+MOST_STEPS = 50_000
+"""Of keywords for one answer; about a second. A schema of ten lines can ask for 2^n of them."""
+
+_steps: ContextVar[list[int]] = ContextVar("steps")
 
 
 def parse_json(text: str) -> Any:
@@ -66,16 +79,45 @@ def json_fits(prediction: str, schema: Any) -> float:
     """1 if the text is JSON that fits the schema, else 0.
 
     Raises:
-        TooSlow: a pattern in the schema takes too long on it.
+        TooSlow: the schema, or a pattern in it, takes too long on it.
     """
     try:
         return float(fits(parse_json(str(prediction)), schema))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, OverflowError):
         return 0.0
 
 
-def troubles(schema: Any, path: str = "") -> Iterator[str]:
+def fits(value: Any, schema: Any) -> bool:
+    """Whether a value fits a schema in which ``troubles`` found none.
+
+    Raises:
+        TooSlow: it takes too long.
+    """
+    from referencing import Registry
+
+    token = _steps.set([0])
+    try:
+        # A registry that is empty and fetches nothing: by default the package asks addresses for schemas.
+        return bool(_bounded()(_plain(schema), registry=Registry()).is_valid(value))
+    finally:
+        _steps.reset(token)
+
+
+def troubles(schema: Any) -> Iterator[str]:
     """What of a schema is not understood, in words; nothing if all of it is."""
+    from jsonschema import Draft202012Validator
+
+    if found := next(_unknown(schema, schema), None):
+        yield found
+        return
+    wrong = Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(_plain(schema))
+    for error in map(_deepest, wrong):
+        here = ".".join(map(str, error.absolute_path))
+        yield f"`{here}`: {error.message}" if here else str(error.message)
+
+
+def _unknown(schema: Any, root: Any, path: str = "") -> Iterator[str]:
+    """Keywords that nobody knows, references that lead nowhere, and patterns that are none."""
     where = f" at `{path}`" if path else ""
     if isinstance(schema, bool):
         return
@@ -84,106 +126,104 @@ def troubles(schema: Any, path: str = "") -> Iterator[str]:
         return
     for key, value in schema.items():
         here = f"{path}.{key}" if path else str(key)
-        yield from _trouble(str(key), value, here)
+        if key not in KEYWORDS:
+            yield f"`{here}` is not understood"
+        elif key == "pattern" and not _is_pattern(value):
+            yield f"`{here}` is not a regular expression"
+        elif key == "$ref" and not _leads_on(value, root):
+            yield f"`{here}` must lead to a schema in this one, `#/$defs/NAME`, and not back to itself"
+        for name, below in _below(str(key), value):
+            yield from _unknown(below, root, f"{here}.{name}" if name else here)
 
 
-def _trouble(key: str, value: Any, here: str) -> Iterator[str]:
-    if key not in KEYWORDS:
-        yield f"`{here}` is not understood"
-    elif key == "type" and not all(isinstance(one, str) and one in _TYPES for one in _listed(value)):
-        yield f"`{here}` must be of {', '.join(_TYPES)}"
-    elif key == "pattern" and not _is_pattern(value):
-        yield f"`{here}` is not a regular expression"
-    elif key in _NUMBERS + _SIZES and not _is_number(value):
-        yield f"`{here}` must be a number"
-    elif key in ("enum", "required", *_SCHEMAS) and not isinstance(value, list | tuple):
-        yield f"`{here}` must be a list"
-    elif key == "properties":
-        if not isinstance(value, Mapping):
-            yield f"`{here}` must be a mapping"
-        else:
-            for name, below in value.items():
-                yield from troubles(below, f"{here}.{name}")
-    elif key in _SCHEMAS:
-        for index, below in enumerate(value):
-            yield from troubles(below, f"{here}.{index}")
-    elif key in ("items", "not", "additionalProperties"):
-        yield from troubles(value, here)
+def _below(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Schemas that stand under a keyword, with their names; a wrong shape is for the meta-schema to say."""
+    if key in _IN_VALUE:
+        yield "", value
+    elif key in _IN_LIST and isinstance(value, list | tuple):
+        yield from ((str(index), below) for index, below in enumerate(value))
+    elif key in _IN_MAPPING and isinstance(value, Mapping):
+        yield from ((str(name), below) for name, below in value.items())
 
 
-def fits(value: Any, schema: Any) -> bool:
-    """Whether a value fits a schema in which ``troubles`` found none."""
-    if isinstance(schema, bool):
-        return schema
-    return all(_holds(key, wanted, value, schema) for key, wanted in schema.items())
+def _leads_on(reference: Any, root: Any) -> bool:
+    """Whether it leads to a schema in this one, and not round in a circle that asks nothing of a value."""
+    target = _target(reference, root)
+    return isinstance(target, Mapping | bool) and not _comes_back(target, root, [], set())
 
 
-def _holds(key: str, wanted: Any, value: Any, schema: Mapping[str, Any]) -> bool:
-    if key == "type":
-        return any(_TYPES[one](value) for one in _listed(wanted))
-    if key in ("enum", "const"):
-        return any(_same(value, one) for one in (wanted if key == "enum" else [wanted]))
-    if key == "not":
-        return not fits(value, wanted)
-    if key in _SCHEMAS:
-        count = sum(fits(value, one) for one in wanted)
-        return {"anyOf": count > 0, "allOf": count == len(wanted), "oneOf": count == 1}[key]
-    if isinstance(value, dict):
-        return _object_holds(key, wanted, value, schema)
-    if isinstance(value, list):
-        return _list_holds(key, wanted, value)
-    if isinstance(value, str):
-        return _within(key, "Length", len(value), wanted) and (
-            key != "pattern" or matched(wanted, value, way="search") is not None
-        )
-    return not _is_number(value) or _number_holds(key, wanted, value)
+def _comes_back(schema: Any, root: Any, under_way: list[int], done: set[int]) -> bool:
+    """Whether a schema asks for itself of the same value."""
+    if not isinstance(schema, Mapping) or id(schema) in done:
+        return False
+    if id(schema) in under_way:
+        return True
+    under_way.append(id(schema))
+    asked = [below for key in _OF_THE_SAME if key in schema for _, below in _below(key, schema[key])]
+    if "$ref" in schema:
+        asked.append(_target(schema["$ref"], root))
+    found = any(_comes_back(below, root, under_way, done) for below in asked)
+    done.add(under_way.pop())
+    return found
 
 
-def _object_holds(key: str, wanted: Any, value: dict[str, Any], schema: Mapping[str, Any]) -> bool:
-    if key == "required":
-        return all(name in value for name in wanted)
-    if key == "properties":
-        return all(fits(value[name], below) for name, below in wanted.items() if name in value)
-    if key == "additionalProperties":
-        known = schema.get("properties", {})
-        return all(fits(below, wanted) for name, below in value.items() if name not in known)
-    return _within(key, "Properties", len(value), wanted)
+def _target(reference: Any, root: Any) -> Any:
+    """What a JSON pointer of this document leads to; ``None`` if to nothing."""
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        return None
+    found = root
+    for part in reference[1:].split("/")[1:]:
+        name = unquote(part).replace("~1", "/").replace("~0", "~")
+        try:
+            found = found[int(name)] if isinstance(found, list | tuple) else found[name]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+    return found if reference in ("", "#") or reference.startswith("#/") else None
 
 
-def _list_holds(key: str, wanted: Any, value: list[Any]) -> bool:
-    if key == "items":
-        return all(fits(one, wanted) for one in value)
-    if key == "uniqueItems":
-        texts = [json.dumps(one, sort_keys=True) for one in value]
-        return not wanted or len(set(texts)) == len(texts)
-    return _within(key, "Items", len(value), wanted)
+def _deepest(error: Any) -> Any:
+    """Of what one of several schemas should have held for, the first that did not."""
+    while error.context:
+        error = error.context[0]
+    return error
 
 
-def _within(key: str, what: str, size: int, wanted: Any) -> bool:
-    return (key != f"min{what}" or size >= wanted) and (key != f"max{what}" or size <= wanted)
+@lru_cache(maxsize=1)
+def _bounded() -> Any:
+    """The validator of the standard, whose keywords are counted and whose patterns end in time."""
+    from jsonschema import Draft202012Validator, validators
+
+    rules = {**Draft202012Validator.VALIDATORS, "pattern": _pattern}
+    return validators.extend(Draft202012Validator, {name: _counted(rule) for name, rule in rules.items()})
 
 
-def _number_holds(key: str, wanted: Any, value: float) -> bool:
-    bounds = {
-        "minimum": lambda: value >= wanted,
-        "maximum": lambda: value <= wanted,
-        "exclusiveMinimum": lambda: value > wanted,
-        "exclusiveMaximum": lambda: value < wanted,
-    }
-    return key not in bounds or bool(bounds[key]())
+def _counted(rule: Callable[..., Any]) -> Callable[..., Any]:
+    def act(validator: Any, wanted: Any, value: Any, schema: Any) -> Iterator[Any]:
+        steps = _steps.get()
+        steps[0] += 1
+        if steps[0] > MOST_STEPS:
+            raise TooSlow(
+                f"the schema has asked {MOST_STEPS:,} things of one answer, and has not ended",
+                "eval.json_schema",
+                "alternatives within alternatives multiply; name them once, and tell them apart by `const`",
+            )
+        yield from rule(validator, wanted, value, schema) or ()
+
+    return act
 
 
-def _same(value: Any, other: Any) -> bool:
-    """JSON's own equality: 1 is 1.0, and true is neither."""
-    if isinstance(value, list) and isinstance(other, list | tuple):
-        return len(value) == len(other) and all(map(_same, value, other))
-    if isinstance(value, dict) and isinstance(other, Mapping):
-        return value.keys() == other.keys() and all(_same(value[key], other[key]) for key in value)
-    return isinstance(value, bool) == isinstance(other, bool) and bool(value == other)
+def _pattern(validator: Any, wanted: str, value: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if isinstance(value, str) and matched(wanted, value, way="search") is None:
+        yield ValidationError(f"{value!r} does not match {wanted!r}")
 
 
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
+def _plain(value: Any) -> Any:
+    """As JSON would give it: a recipe's lists are tuples."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(below) for key, below in value.items()}
+    return [_plain(below) for below in value] if isinstance(value, list | tuple) else value
 
 
 def _is_pattern(value: Any) -> bool:
