@@ -43,7 +43,7 @@ def grown(*, bound: bool) -> int:
 def test_what_is_set_already_stays() -> None:
     environ = {KERNEL_CACHES[0]: "7"}
     bound_kernel_cache(environ)
-    assert environ == {KERNEL_CACHES[0]: "7", KERNEL_CACHES[1]: "128"}
+    assert environ == {KERNEL_CACHES[0]: "7", KERNEL_CACHES[1]: "256"}
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from pathlib import Path
 
-KERNELS = 128
+KERNELS = 256
 KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 """oneDNN's own, and that of torch's layer above it, which holds what the first has let go."""
 
@@ -58,7 +58,8 @@ def bound_kernel_cache(environ: MutableMapping[str, str]) -> None:
 
     In bfloat16 it compiles one for each new shape, some 0.9 MB, and by default keeps 1,024. Packed rows have
     a new length in most steps, so that memory grows by a gigabyte. A length takes a dozen or two (three for
-    each shape of layer), so 128 hold half a dozen lengths. What is set already stays.
+    each shape of layer), so 256 hold some twenty: with fewer, padded batches would compile again and again.
+    What is set already stays.
     """
     for name in KERNEL_CACHES:
         environ.setdefault(name, str(KERNELS))
