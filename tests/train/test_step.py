@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from tunesmith.plan.batch import divide, micro_batches_without
+from tunesmith.tasks.language.causal_lm import CausalLM
 from tunesmith.tasks.task import Batch, Loss
 from tunesmith.train.batches import StepBatches
 from tunesmith.train.engine.learner import Learner
@@ -97,6 +98,20 @@ def test_passes_do_not_change_the_gradient(shown, alone, whole, micro, packed):
     assert_same(gradient, whole[1])
     assert result.loss == pytest.approx(whole[0].loss, abs=EXACT)
     assert result.supervised == whole[0].supervised
+
+
+@pytest.mark.parametrize("micro", [1, 8])
+def test_parts_of_the_loss_add_up_to_it(shown, alone, whole, micro, monkeypatch):
+    plain = CausalLM.loss
+
+    def parted(self, model, batch):
+        total = plain(self, model, batch).total
+        return Loss(total, {"small": total * 0.25, "large": total * 0.75})
+
+    monkeypatch.setattr(CausalLM, "loss", parted)
+    result, _ = shown.step(alone, micro, packed=False)
+    mean = whole[0].loss
+    assert result.parts == {"large": pytest.approx(0.75 * mean), "small": pytest.approx(0.25 * mean)}
 
 
 @pytest.mark.parametrize("name", ["plain", "packed"])
