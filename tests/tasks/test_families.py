@@ -136,8 +136,8 @@ def test_answers_beside_a_cache_of_another_kind(kind) -> None:
     check_answers(tiny(kind))
 
 
-@pytest.mark.parametrize("kind", ["llama4_text", "phimoe", "deepseek_v32"])
-def test_adapters_beside_routers_and_indexers(kind) -> None:
+@pytest.mark.parametrize("kind", ["llama4_text", "phimoe", "deepseek_v32", "zamba", "zamba2"])
+def test_adapters_beside_routers_and_indexers_and_in_shared_blocks(kind) -> None:
     check_adapters(tiny(kind))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -27,8 +28,8 @@ def target_modules(model: Any, lora: Lora, saved: Iterable[str] = ()) -> list[st
     found = next((name for name in able if name in unreached and matches_any(name, lora)), None)
     if found is not None and lora.targets != "all-linear":
         raise UserError(
-            f"an adapter on `{found}` would have no effect or no gradient: the layer around it reads its "
-            "weights past it, or only picks tokens by it",
+            f"an adapter on `{found}` would have no effect or no gradient, or could not be merged: the layer "
+            "around it reads its weights past it or only picks tokens by it, or others share its weights",
             WHERE,
             "leave it out; `all-linear` takes every linear layer in which an adapter can learn",
         )
@@ -72,7 +73,10 @@ def _unreached(model: Any) -> Iterator[str]:
     layers (Mamba: ``A_log`` and ``D``), where only the projection at the entrance is always called; how many
     of the others are is up to the kernels of a device. Others pick the tokens that sparse attention sees
     (``indexer``), which has no gradient, or read an encoder that a language model lacks (``encoder_attn``).
+    Blocks that stand in several places (Zamba) share their weights: a merged adapter would be in all of them,
+    and those of the model's own beside them (``adapter_list``) are for one place each.
     """
+    yield from _shared(model)
     encoder = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
     idle = {"indexer"} if encoder else {"indexer", "encoder_attn"}
     for name, module in model.named_modules():
@@ -84,3 +88,12 @@ def _unreached(model: Any) -> Iterator[str]:
             for name, inner in module.named_modules():
                 if isinstance(inner, torch.nn.Linear) and not (mamba and name == "in_proj"):
                     yield f"{outer}.{name}"
+
+
+def _shared(model: Any) -> Iterator[str]:
+    """Linear layers whose weights are another linear layer's too, and what is there to tell them apart."""
+    linear = {name: one for name, one in model.named_modules() if isinstance(one, torch.nn.Linear)}
+    owners = Counter(id(module.weight) for module in linear.values())
+    for name, module in linear.items():
+        if owners[id(module.weight)] > 1 or any(part.endswith("adapter_list") for part in name.split(".")):
+            yield name
