@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from tunesmith.checkpoint.plain_file import read_plain
 from tunesmith.errors import UserError
 from tunesmith.infer.folder import bare_recipe, is_model_folder
+from tunesmith.metrics.names import USER_PREFIX
 from tunesmith.recipe.check.coerce import fit
 from tunesmith.recipe.finding import RecipeTrouble, to_error
 from tunesmith.recipe.read import read_tree
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.tasks.own import OWN
 from tunesmith.recipe.tasks.spec import TaskSpec
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.recipe.yaml.nodes import node_to_plain
@@ -126,7 +126,7 @@ def open_run(run_dir: Path, task_name: str | None = None) -> LoadedRun:
 def _with_code(recipe: Recipe, task_name: str | None) -> Recipe:
     """The recipe, its own task's file imported; a run directory alone makes nothing run."""
     name = recipe.task.name
-    if not name.startswith(OWN):
+    if not name.startswith(USER_PREFIX):
         return recipe
     if task_name != name:
         raise UserError(

@@ -10,7 +10,7 @@ from tunesmith.metrics.names import USER_PREFIX, user_part
 from tunesmith.metrics.user import user_metric
 from tunesmith.recipe.check.metric_names import asked_metrics, set_metrics
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.tasks.own import OWN
+from tunesmith.recipe.tasks.own import own_parts
 from tunesmith.sources.own_code import on_path, own_file, own_module
 from tunesmith.suggest import nearest
 
@@ -58,8 +58,8 @@ def own_code_files(recipe: Recipe, folder: Path) -> dict[str, str]:
     """The files of the user's own task and metrics, by their names in its folder, with their SHA-256."""
     found = {}
     parts = [part.module for name in user_metrics(recipe) if (part := user_part(name)) is not None]
-    if recipe.task.name.startswith(OWN):
-        parts.append(recipe.task.name.removeprefix(OWN).partition(":")[0])
+    if recipe.task.name.startswith(USER_PREFIX):
+        parts.append(own_parts(recipe.task.name)[0])
     for module in parts:
         file = own_file(module, folder)
         if file is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.recipe.check import introspect
-from tunesmith.recipe.check.schema_errors import meant
+from tunesmith.recipe.check.schema_errors import mapping_name, meant
 from tunesmith.recipe.finding import Finding, RecipeTrouble, Spot
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.yaml.launchable import LAUNCH_KEY
@@ -128,10 +128,6 @@ def named_mapping(annotation: Any | None, node: Node) -> Node:
     return node
 
 
-def _text(node: Node) -> str:
-    return str(getattr(node, "text", ""))
-
-
 def changes_kind(annotation: Any | None, base: MapNode, child: MapNode) -> bool:
     """Whether the two are different sections of a place where several kinds may stand."""
     models = (
@@ -140,9 +136,8 @@ def changes_kind(annotation: Any | None, base: MapNode, child: MapNode) -> bool:
     if len(models) < 2:
         return False
     if introspect.tagged(annotation):
-        named = child.entries.get("name")
-        before = base.entries.get("name")
-        return named is not None and before is not None and _text(named.node) != _text(before.node)
+        named, before = mapping_name(child), mapping_name(base)
+        return "" not in (named, before) and named != before
     kinds = [set(introspect.keys(meant(annotation, node))) for node in (base, child)]
     said = {key for key, entry in child.entries.items() if not is_null(entry.node)}
     return kinds[0] != kinds[1] and bool(said) and not said & kinds[0]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from tunesmith.recipe.tasks.own import OWN, own_task_class
+from tunesmith.metrics.names import USER_PREFIX
+from tunesmith.recipe.tasks.own import own_task_class
 from tunesmith.recipe.tasks.spec import TaskSettings
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.tasks.task import Task, TaskInputs
@@ -12,7 +13,7 @@ from tunesmith.tasks.task import Task, TaskInputs
 
 def task_class(task: TaskSettings) -> type[Task]:
     """The class that a recipe's task means; one of the user's own has been imported by ``own.py``."""
-    if task.name.startswith(OWN):
+    if task.name.startswith(USER_PREFIX):
         own: type[Task] = own_task_class(task.name)
         return own
     module, _, name = spec_of(task).code.partition(":")

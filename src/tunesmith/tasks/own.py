@@ -8,9 +8,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tunesmith.errors import UserError
+from tunesmith.metrics.names import USER_PREFIX
 from tunesmith.recipe.check.recipe import check
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.tasks.own import OWN
+from tunesmith.recipe.tasks.own import own_parts
 from tunesmith.recipe.tasks.spec import TaskSpec
 from tunesmith.sources.own_code import on_path, own_file, own_module
 from tunesmith.suggest import did_you_mean
@@ -30,7 +31,7 @@ def with_own_task(recipe: Recipe, folder: Path) -> Recipe:
         UserError: there is no such file or class, it raises, or the recipe does not fit what it declares.
     """
     name = recipe.task.name
-    if not name.startswith(OWN):
+    if not name.startswith(USER_PREFIX):
         return recipe
     spec = _declared(name, folder)
     given = recipe.task.model_dump()
@@ -51,7 +52,7 @@ def with_own_task(recipe: Recipe, folder: Path) -> Recipe:
 
 def _declared(name: str, folder: Path) -> TaskSpec:
     """What the class declares, its file imported."""
-    module_name, _, attribute = name.removeprefix(OWN).partition(":")
+    module_name, attribute = own_parts(name)
     if own_file(module_name, folder) is None:
         hint = did_you_mean(module_name, [path.stem for path in folder.glob("*.py")], "files there")
         raise UserError(f"`{name}` names no file in the recipe's folder, {folder}", "task", hint)

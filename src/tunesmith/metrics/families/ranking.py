@@ -44,7 +44,7 @@ def roc_auc(scores: Array, true: NDArray[np.bool_]) -> Array | None:
     import numpy as np
 
     count, positives = len(true), int(true.sum())
-    if positives in (0, count) or np.isnan(scores).any():
+    if not _ranks(scores, true):
         return None
     inside, outside = np.sort(scores[true]), np.sort(scores[~true])
     won = np.empty(count)
@@ -75,7 +75,7 @@ def average_precision(scores: Array, true: NDArray[np.bool_]) -> Array | None:
     import numpy as np
 
     count, positives = len(true), int(true.sum())
-    if positives in (0, count) or np.isnan(scores).any():
+    if not _ranks(scores, true):
         return None
     order = np.argsort(-scores, kind="stable")
     score, hit = scores[order], true[order].astype(np.float64)
@@ -89,6 +89,13 @@ def average_precision(scores: Array, true: NDArray[np.bool_]) -> Array | None:
     result = np.empty(count)
     result[order] = value + count / positives * shares
     return result
+
+
+def _ranks(scores: Array, true: NDArray[np.bool_]) -> bool:
+    """Whether there are examples on both sides, each with a score."""
+    import numpy as np
+
+    return bool(true.any() and not true.all() and not np.isnan(scores).any())
 
 
 def _table(rows: Sequence[ScoredRow]) -> tuple[list[str], Array]:

@@ -9,8 +9,8 @@ import annotated_types
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
+from tunesmith.metrics.names import USER_PREFIX
 from tunesmith.recipe.schema import quantities
-from tunesmith.recipe.tasks.own import OWN
 from tunesmith.recipe.tasks.table import as_mapping
 from tunesmith.suggest import any_of
 
@@ -75,7 +75,7 @@ def tagged(annotation: Any) -> dict[str, type[BaseModel]]:
         return {}
     models = [model for model in map(as_model, alternatives(annotation)) if model is not None]
     names = [get_args(model.model_fields["name"].annotation) for model in models]
-    return {str(name[0]) if name else OWN: model for name, model in zip(names, models, strict=True)}
+    return {str(name[0]) if name else USER_PREFIX: model for name, model in zip(names, models, strict=True)}
 
 
 def item_type(annotation: Any) -> Any | None:
@@ -138,9 +138,8 @@ def expected(annotation: Any) -> str:
     """What a value should have been: "a whole number above 0", "`all`, `head` or a mapping with `last`"."""
     options = alternatives(annotation)
     if names := tagged(annotation):
-        return (
-            f"{any_of([name for name in names if name != OWN])}, or a class of your own, `python:FILE:CLASS`"
-        )
+        shipped = any_of([name for name in names if name != USER_PREFIX])
+        return f"{shipped}, or a class of your own, `python:FILE:CLASS`"
     literals = [word for member in options for word in literal_words(member)]
     others = [_expected_one(member) for member in options if not literal_words(member)]
     words = [f"`{word}`" for word in literals] + list(dict.fromkeys(others))

@@ -12,11 +12,11 @@ from typing import Any
 from annotated_types import MinLen
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from tunesmith.metrics.names import USER_PREFIX
 from tunesmith.recipe.check import introspect
 from tunesmith.recipe.check.aliases import VALUES, habit
 from tunesmith.recipe.finding import Finding
 from tunesmith.recipe.schema.quantities import whole_step_hint
-from tunesmith.recipe.tasks.own import OWN
 from tunesmith.recipe.yaml.nodes import (
     Entry,
     ListNode,
@@ -76,7 +76,7 @@ def meant(annotation: Any, node: Node) -> Any | None:
     if not isinstance(node, MapNode):
         return None
     if names := introspect.tagged(annotation):
-        return names.get(OWN if _name_of(node).startswith(OWN) else _name_of(node))
+        return names.get(USER_PREFIX if mapping_name(node).startswith(USER_PREFIX) else mapping_name(node))
     models = [one for one in options if introspect.as_model(one) is not None]
     if models:
         return max(models, key=lambda one: _likeness(node, introspect.keys(one)))
@@ -84,7 +84,7 @@ def meant(annotation: Any, node: Node) -> Any | None:
     return next((one for one in options if any(kind(one) is not None for kind in kinds)), None)
 
 
-def _name_of(node: MapNode) -> str:
+def mapping_name(node: MapNode) -> str:
     """What stands under ``name``."""
     entry = node.entries.get("name")
     return str(getattr(entry.node, "text", "")) if entry is not None else ""
@@ -159,7 +159,7 @@ def _fits(annotation: Any, node: Node) -> bool:
 
 def _hint(annotation: Any, node: Node) -> str:
     words = [word for one in introspect.alternatives(annotation) for word in introspect.literal_words(one)]
-    words += [name for name in introspect.tagged(annotation) if name != OWN]
+    words += [name for name in introspect.tagged(annotation) if name != USER_PREFIX]
     text = getattr(node, "text", "")
     if isinstance(node, MapNode) and any(
         introspect.item_type(one) for one in introspect.alternatives(annotation)

@@ -8,10 +8,8 @@ from typing import Any
 from pydantic import ConfigDict
 from pydantic import Field as Constraint
 
+from tunesmith.metrics.names import USER_PREFIX
 from tunesmith.recipe.tasks.spec import Feature, TaskSettings, TaskSpec
-
-OWN = "python:"
-"""What the name of a user's own task begins with."""
 
 
 class OwnTask(TaskSettings):
@@ -40,9 +38,15 @@ UNREAD = TaskSpec(
 """What is known of a task whose file has not been imported."""
 
 
+def own_parts(name: str) -> tuple[str, str]:
+    """Module and class of ``python:MODULE:CLASS``."""
+    module, _, attribute = name.removeprefix(USER_PREFIX).partition(":")
+    return module, attribute
+
+
 def own_task_class(name: str) -> Any:
     """The class that a name means, if its file has been imported; else ``None``."""
-    module, _, attribute = name.removeprefix(OWN).partition(":")
+    module, attribute = own_parts(name)
     return getattr(sys.modules.get(module), attribute, None)
 
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
+from tunesmith.metrics.names import USER_PREFIX
 from tunesmith.recipe.tasks.language import CAUSAL_LM, CausalLMSettings
-from tunesmith.recipe.tasks.own import OWN, OwnTask, own_spec
+from tunesmith.recipe.tasks.own import OwnTask, own_spec
 from tunesmith.recipe.tasks.spec import Feature, TaskSettings, TaskSpec
 from tunesmith.recipe.tasks.text import (
     REGRESSION,
@@ -33,7 +34,7 @@ def as_mapping(value: Any) -> Any:
 def _kind_of(value: Any) -> str:
     """By which the union is told apart: the task's name, or that it is the user's own."""
     name = value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
-    return OWN if str(name).startswith(OWN) else str(name)
+    return USER_PREFIX if str(name).startswith(USER_PREFIX) else str(name)
 
 
 TaskSection = Annotated[
@@ -41,7 +42,7 @@ TaskSection = Annotated[
     | Annotated[SequenceClassificationSettings, Tag("sequence-classification")]
     | Annotated[RegressionSettings, Tag("regression")]
     | Annotated[ImageClassificationSettings, Tag("image-classification")]
-    | Annotated[OwnTask, Tag(OWN)],
+    | Annotated[OwnTask, Tag(USER_PREFIX)],
     Discriminator(_kind_of),
     BeforeValidator(as_mapping),
 ]
@@ -50,7 +51,7 @@ TaskSection = Annotated[
 
 def spec_of(task: TaskSettings) -> TaskSpec:
     """What the task of a recipe declares; nothing yet for one of the user's own that is not imported."""
-    return own_spec(task.name) if task.name.startswith(OWN) else TASKS[task.name]
+    return own_spec(task.name) if task.name.startswith(USER_PREFIX) else TASKS[task.name]
 
 
 def tasks_with(feature: Feature, task: TaskSettings) -> str:
