@@ -93,8 +93,8 @@ def test_its_settings_are_kept_and_typed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("task.penalty=much", "`task.penalty`: Input should be a valid number"),
-        ("task.pennalty=1", "`task.pennalty`"),
+        ("task.penalty=much", "`task.penalty` must be a number; got `much`"),
+        ("task.pennalty=1", "unknown key `task.pennalty`\nhint: did you mean `penalty`?"),
         ("task.name=python:count:Counts", "names no file in the recipe's folder"),
         ("task.name=python:counts:Count", "has no `Count`"),
         ("task.name=python:counts:torch", "something else than a `Task`"),

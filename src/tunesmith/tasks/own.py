@@ -10,9 +10,12 @@ from pydantic import ValidationError
 from tunesmith.errors import UserError
 from tunesmith.metrics.names import USER_PREFIX
 from tunesmith.recipe.check.recipe import check
+from tunesmith.recipe.check.schema_errors import explain_schema_errors
+from tunesmith.recipe.dump import scalar_text
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.tasks.own import own_parts
-from tunesmith.recipe.tasks.spec import TaskSpec
+from tunesmith.recipe.tasks.spec import TaskSettings, TaskSpec
+from tunesmith.recipe.yaml.parse import parse
 from tunesmith.sources.own_code import on_path, own_file, own_module
 from tunesmith.suggest import did_you_mean
 from tunesmith.tasks.task import Task
@@ -34,20 +37,26 @@ def with_own_task(recipe: Recipe, folder: Path) -> Recipe:
     if not name.startswith(USER_PREFIX):
         return recipe
     spec = _declared(name, folder)
-    given = recipe.task.model_dump()
-    try:
-        settings = spec.settings.model_validate(given)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, ("task", *first["loc"])))
-        keys = ", ".join(spec.settings.model_fields)
-        raise UserError(f"`{key}`: {first['msg']}", key, f"keys of `{name}`: {keys}") from None
-    made = recipe.model_copy(update={"task": settings})
+    made = recipe.model_copy(update={"task": _settings(recipe, spec)})
     problems = check(made)
     if problems:
         place = ".".join(map(str, problems[0].path))
         raise UserError(problems[0].what, place, problems[0].hint)
     return made
+
+
+def _settings(recipe: Recipe, spec: TaskSpec) -> TaskSettings:
+    """The task's section as the task types it; what does not fit is told as for every other section."""
+    given = recipe.task.model_dump()
+    try:
+        return spec.settings.model_validate(given)
+    except ValidationError as error:
+        node = parse(scalar_text(given), "", Path())
+        assert node is not None
+        found = next(explain_schema_errors(spec.settings, node, ("task",)), None)
+        if found is None:  # a validator of the class's own
+            raise UserError(f"`task`: {error.errors(include_url=False)[0]['msg']}", "task") from None
+        raise UserError(found.what, "task", found.hint) from None
 
 
 def _declared(name: str, folder: Path) -> TaskSpec:
