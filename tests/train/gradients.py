@@ -22,7 +22,7 @@ from tunesmith.metrics.compute import predicts
 from tunesmith.model.processors import train_tokenizer
 from tunesmith.plan.batch import divide, micro_batches_without
 from tunesmith.tasks.language.causal_lm import CausalLM
-from tunesmith.train.batches import taken_together
+from tunesmith.train.batches import to_step_batches
 from tunesmith.train.engine.learner import Learner
 from tunesmith.train.engine.process import Process
 from tunesmith.train.engine.wrap import wrap_model
@@ -101,7 +101,7 @@ def step(
     result = train_step(
         Process(accelerator, World(), 1, "no"),
         learner,
-        taken_together(hands, [task.collate([examples[i] for i in hand.samples]) for hand in hands]),
+        to_step_batches(hands, [task.collate([examples[i] for i in hand.samples]) for hand in hands]),
         **{"clock": lambda: 10.0 + accelerator.process_index, **settings, **options},
     )
     assert all(parameter.grad is None for parameter in model.parameters())

@@ -258,7 +258,7 @@ def test_too_few_rows_move_no_statistics(alone, still, moves):
     result = train_step(
         Process(alone, World(), 1, "no"),
         Learner(engine=engine, model=model, task=SumOfOutputs(), dtype=torch.float32),
-        StepBatches([batch], still=still),
+        StepBatches([batch], frozen_statistics=still),
         learning_rate=0.1,
         clip=None,
         clock=lambda: 0.0,

@@ -27,20 +27,22 @@ class StepBatches:
     Attributes:
         batches: collated, one a pass; none if no sample of the step is left to any process.
         fillers: numbers of those from which nothing is learnt.
-        still: numbers of those that are too few to move the statistics of a normalisation over batches.
+        frozen_statistics: numbers of those too small to move what a normalisation over batches keeps.
     """
 
     batches: list[Batch]
     fillers: frozenset[int] = frozenset()
-    still: frozenset[int] = frozenset()
+    frozen_statistics: frozenset[int] = frozenset()
 
 
-def taken_together(micro: Sequence[MicroBatch], batches: list[Batch]) -> StepBatches:
+def to_step_batches(micro: Sequence[MicroBatch], batches: list[Batch]) -> StepBatches:
     """Micro-batches as they were planned, and as they were collated."""
     return StepBatches(
         batches,
         fillers=frozenset(number for number, one in enumerate(micro) if not one.learns),
-        still=frozenset(number for number, one in enumerate(micro) if one.thinned or not one.learns),
+        frozen_statistics=frozenset(
+            number for number, one in enumerate(micro) if one.thinned or not one.learns
+        ),
     )
 
 
@@ -88,7 +90,7 @@ def step_batches(
         batches = iter(loader)
     for step in steps:
         micro = planned(step)
-        yield taken_together(micro, list(islice(batches, len(micro))))
+        yield to_step_batches(micro, list(islice(batches, len(micro))))
 
 
 def _begin_worker(worker: int, *, parent: int) -> None:

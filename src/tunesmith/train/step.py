@@ -53,7 +53,7 @@ class StepResult:
 def train_step(
     process: Process,
     learner: Learner,
-    taken: StepBatches,
+    step: StepBatches,
     *,
     learning_rate: float,
     clip: float | None,
@@ -70,7 +70,7 @@ def train_step(
     Args:
         process: this one, among the others.
         learner: the engine's gradients are at zero, and left at zero.
-        taken: this process's micro-batches; with none, in any process, nothing is learnt and nothing moves.
+        step: this process's micro-batches; with none, in any process, nothing is learnt and nothing moves.
         learning_rate: of this step.
         clip: largest gradient norm, or ``None``.
         clock: tells the seconds since the run began, as this process sees it.
@@ -79,14 +79,17 @@ def train_step(
     """
     accelerator, dp_size = process.accelerator, process.mesh.dp_size
     device, engine, task = accelerator.device, learner.engine, learner.task
-    batches = taken.batches
-    own = [batch.count for index, batch in enumerate(batches) if index not in taken.fillers]
+    batches = step.batches
+    own = [batch.count for index, batch in enumerate(batches) if index not in step.fillers]
     supervised, *wishes = sum_over_dp(accelerator, [sum(own), *asked.counts()])
     loss_total = torch.zeros((), device=device, dtype=torch.float64)
     parts: dict[str, torch.Tensor] = {}
     for index, waiting in enumerate(batches):
-        batch, learns = waiting.to(device), index not in taken.fillers
-        with engine.passing(last=index == len(batches) - 1), _still(engine, index in taken.still):
+        batch, learns = waiting.to(device), index not in step.fillers
+        with (
+            engine.passing(last=index == len(batches) - 1),
+            _frozen_statistics(engine, index in step.frozen_statistics),
+        ):
             fault("forward")
             with _autocast(device, learner.autocast):
                 loss = task.loss(engine.model, batch)
@@ -131,7 +134,7 @@ def _nothing_learnt(asked: Interrupts, seconds: float) -> StepResult:
 
 
 @contextmanager
-def _still(engine: Engine, wanted: bool) -> Iterator[None]:
+def _frozen_statistics(engine: Engine, wanted: bool) -> Iterator[None]:
     """Let normalisations over batches use and keep their running statistics; all else stays as it is."""
     modules = engine.model.modules() if wanted else ()
     moving = [one for one in modules if isinstance(one, _BatchNorm) and one.training]
