@@ -79,7 +79,7 @@ def test_every_other_sample_stays_in_its_pass():
         assert [batch["ids"] for batch in step.batches] == [batch for batch in left if batch]
         assert not step.fillers
     assert [len(step.batches) for step in found] == [3, 4, 4, 4, 4]
-    assert [len(step.still) for step in found] == [1, 2, 0, 0, 0]
+    assert [len(step.frozen_statistics) for step in found] == [1, 2, 0, 0, 0]
 
 
 def test_a_step_without_samples_has_no_passes_and_the_next_is_served():

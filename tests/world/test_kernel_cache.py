@@ -21,16 +21,17 @@ layer = torch.nn.Linear(64, 64, bias=False).bfloat16()
 resident = lambda: int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 def learn(length):
     layer(torch.ones(length, 64, dtype=torch.bfloat16)).float().sum().backward()
-learn(300)
+for length in range(300, 700):
+    learn(length)
 before = resident()
-for length in range(301, 551):
+for length in range(700, 900):
     learn(length)
 print((resident() - before) >> 20)
 """
 
 
 def grown(*, bound: bool) -> int:
-    """MiB that 250 lengths leave behind."""
+    """MiB that 200 lengths leave behind, once 400 others have filled what is bounded."""
     environ = {name: value for name, value in os.environ.items() if name not in KERNEL_CACHES}
     command = [sys.executable, "-c", GROWTH.format(bound=bound)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=200)
@@ -48,4 +49,4 @@ def test_what_is_set_already_stays() -> None:
 
 @pytest.mark.slow
 def test_ever_new_lengths_leave_little_behind() -> None:
-    assert grown(bound=True) < grown(bound=False) * 0.6
+    assert grown(bound=True) < grown(bound=False) * 0.4
