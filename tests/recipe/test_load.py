@@ -176,7 +176,17 @@ def test_an_override_can_begin_a_list_that_was_left_to_its_default(write: Write,
         ("--batch.size=4", "this is not an override", "write `batch.size=4`"),
         ("batch.size", "this is not an override", "key.path=value"),
         ("batch..size=4", "this is not an override", ""),
-        ("tune.lora=[", "this list `[…]` is not closed here", ""),
+        ("tune.lora=[", "this list `[…]` is not closed here", "add `,` or `]`"),
+        (
+            "eval.metrics=[f1[spam], accuracy]",
+            "this list `[…]` is not closed here",
+            """needs quotes: `"f1[spam]"`; for a shell write 'eval.metrics=["f1[spam]", accuracy]'""",
+        ),
+        (
+            "stop.0.target={f1[spam]: 0.5}",
+            "this mapping `{…}` is not closed here",
+            """for a shell write 'stop.0.target={"f1[spam]": 0.5}'""",
+        ),
         (
             "model.source=./gone",
             "`model.source`: there is no file or folder",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from tunesmith.recipe.yaml.nodes import (
     is_null,
     moved,
 )
-from tunesmith.recipe.yaml.parse import parse
+from tunesmith.recipe.yaml.parse import parse, with_quotes
 from tunesmith.redact import is_secret_key, is_secret_value, redact
 from tunesmith.suggest import shorten
 
@@ -70,7 +72,13 @@ def _apply_one(tree: MapNode, text: str) -> MapNode:
             else "write `key.path=value`, without blanks"
         )
         raise RecipeTrouble([Finding("this is not an override", spot, hint)])
-    node = _value(_type_at(path), raw, spot)
+    try:
+        node = _value(_type_at(path), raw, spot)
+    except RecipeTrouble as trouble:
+        found = [
+            one if hidden else replace(one, hint=_in_shell(one.hint, key, raw)) for one in trouble.findings
+        ]
+        raise RecipeTrouble(found) from None
     changed = _set(tree, Recipe, path, (), Entry(spot, node))
     assert isinstance(changed, MapNode)
     return changed
@@ -96,6 +104,14 @@ def _value(annotation: Any | None, raw: str, spot: Spot) -> Node:
         return ScalarNode(None, raw, True, spot)
     keeps_quotes = isinstance(node, ScalarNode) and not node.plain
     return itself if text and not keeps_quotes else moved(node, spot)
+
+
+def _in_shell(hint: str, key: str, raw: str) -> str:
+    """The way out, and how a shell is kept from taking it away: it eats quotes that stand in no others."""
+    mended = with_quotes(raw)
+    if mended == raw:
+        return hint
+    return f"{hint}; for a shell write {shorten(shlex.quote(f'{key}={mended}'), 120)}"
 
 
 def _set(

@@ -178,6 +178,8 @@ class _Composer:
 
 
 _QUOTE = "put the text in quotes"
+_BRACKETED = re.compile(r"""(?<![\w"'\]])[A-Za-z_][\w./:@-]*(?:\[[^][{}"',]+\])+""")
+"""A name with a bracket of its own, such as ``f1[spam]``, outside of quotes."""
 _STARTS_OPEN = re.compile(r"(?::|-) +[{\[]")
 
 
@@ -209,7 +211,10 @@ def _explain(problem: str, context: str, line: str, column: int) -> tuple[str, s
         return _quoted(problem)
     if "flow" in context:
         kind, closing = ("mapping `{…}`", "}") if "mapping" in context else ("list `[…]`", "]")
+        name = _BRACKETED.search(line)
         hint = f"add `,` or `{closing}`; a text that starts with a bracket or brace needs quotes"
+        if name is not None:
+            hint = f'in a list or mapping in brackets, a name with a bracket needs quotes: `"{name[0]}"`'
         return f"this {kind} is not closed here", hint
     if _STARTS_OPEN.search(line[:column]) and "expected" in problem:
         return "text that starts with a brace or bracket", f'{_QUOTE}: "{{text}} …"'
@@ -222,6 +227,11 @@ def _explain(problem: str, context: str, line: str, column: int) -> tuple[str, s
         return "a key without `:`", "write `key: value`"
     where = f" {context}" if context else ""
     return f"this is not YAML: {problem}{where}", _QUOTE
+
+
+def with_quotes(text: str) -> str:
+    """YAML in one line with quotes around the names that have a bracket: ``["f1[spam]"]``."""
+    return _BRACKETED.sub(r'"\g<0>"', text)
 
 
 def _quoted(problem: str) -> tuple[str, str]:
