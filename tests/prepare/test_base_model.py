@@ -7,7 +7,7 @@ import pytest
 
 from tunesmith.cli.command import read_command
 from tunesmith.errors import UserError
-from tunesmith.prepare.base_model import base_models_first
+from tunesmith.prepare.base_model import PlannedRun, base_models_first
 from tunesmith.recipe.load import load_recipe
 
 
@@ -50,4 +50,4 @@ def test_a_recipe_that_starts_from_itself_is_refused(chain) -> None:
     first = chain / "first.yaml"
     first.write_text(first.read_text().replace("some/model", "sub/middle.yaml"))
     with pytest.raises(UserError, match="starts from its own model"):
-        base_models_first(load_recipe(Path("last.yaml")), chain)
+        base_models_first(PlannedRun(load_recipe(path := Path("last.yaml")), chain, file=path))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.errors import UserError
+from tunesmith.prepare.preview import preview_rows
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.load import load_recipe
 from tunesmith.tasks.own import with_own_task
@@ -106,6 +107,23 @@ def test_its_settings_are_kept_and_typed(folder: Path) -> None:
 def test_what_does_not_fit_is_told(folder: Path, override: str, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
         with_own_task(load_recipe(folder / "counts.yaml", [override]), folder)
+
+
+def test_a_wrong_setting_is_told_with_its_line(folder: Path) -> None:
+    """Of the key, not of the section; and of an override that there is no line of."""
+    path = folder / "counts.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("penalty:", "pennalty:"))
+    assert path.read_text() != text
+    line = next(n for n, one in enumerate(path.read_text().splitlines(), 1) if "pennalty:" in one)
+    with pytest.raises(UserError, match=r"did you mean `penalty`\?") as caught:
+        preview_rows(path)
+    assert caught.value.where.startswith(f"{path}:{line}:")
+    assert "pennalty" in caught.value.source
+    path.write_text(text)
+    with pytest.raises(UserError, match="must be a number") as caught:
+        preview_rows(path, ["task.penalty=much"])
+    assert caught.value.where == "override `task.penalty=much`"
 
 
 @pytest.mark.parametrize(

@@ -56,17 +56,20 @@ def read_command(file: str, arguments: Sequence[str]) -> Command:
     )
     wanted = tuple(each for _, each in several) or (recipe,)
     return Command(
-        recipes=tuple(_planned(each, path.resolve().parent, terms) for each in wanted),
+        recipes=tuple(
+            _planned(PlannedRun(each, path.resolve().parent, file=path, overrides=tuple(overrides)), terms)
+            for each in wanted
+        ),
         variants=tuple((name, Path(str(each.run.dir))) for name, each in several),
         terms=terms,
     )
 
 
-def _planned(recipe: Recipe, folder: Path, terms: ResumePolicy) -> tuple[PlannedRun, ...]:
+def _planned(asked: PlannedRun, terms: ResumePolicy) -> tuple[PlannedRun, ...]:
     """The recipe with its base models' in front; a finished run needs none, nor that they can be read."""
-    if not terms.accept_changes and finished_before(Path(str(recipe.run.dir))) is not None:
-        return (PlannedRun(recipe, folder),)
-    return base_models_first(recipe, folder)
+    if not terms.accept_changes and finished_before(Path(str(asked.recipe.run.dir))) is not None:
+        return (asked,)
+    return base_models_first(asked)
 
 
 def free_folder(folder: Path) -> Path:

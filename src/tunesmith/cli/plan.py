@@ -77,6 +77,7 @@ def plan_text(
     from tunesmith.launch.profiles.profile import read_profile
     from tunesmith.prepare.hardware import silence_libraries
     from tunesmith.recipe.load import load_with_variants
+    from tunesmith.recipe.locate import pointing
 
     machines = parse_cluster(cluster or "1x8xH100") if cluster is not None or whole_table else None
     profile = read_profile(on) if on is not None and on != "auto" else None
@@ -85,10 +86,11 @@ def plan_text(
     blocks = []
     for name, each in several or [("", recipe)]:
         head = [f"variant {name}"] if name else []
-        if machines is not None:
-            lines = _on_cluster(each, path, machines, whole_table=whole_table)
-        else:
-            lines = _on_profile(each, path, overrides, profile, auto=on == "auto")
+        with pointing(Path(path), overrides):
+            if machines is not None:
+                lines = _on_cluster(each, path, machines, whole_table=whole_table)
+            else:
+                lines = _on_profile(each, path, overrides, profile, auto=on == "auto")
         blocks.append("\n".join([*head, *lines]))
     return "\n\n".join(blocks)
 

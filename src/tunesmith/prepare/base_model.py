@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,24 @@ class PlannedRun:
         folder: of its file.
         source: its file as the next recipe names it, which starts from the model that it makes; empty for
             a recipe that was asked for.
+        file: its file as it is named here.
+        overrides: of it, ``key.path=value``.
     """
 
     recipe: Recipe
     folder: Path
     source: str = ""
+    file: Path = field(kw_only=True)
+    overrides: tuple[str, ...] = field(kw_only=True, default=())
 
 
-def base_models_first(recipe: Recipe, folder: Path) -> tuple[PlannedRun, ...]:
+def base_models_first(asked: PlannedRun) -> tuple[PlannedRun, ...]:
     """The recipe, and before it those that make the models it starts from, in the order in which they run.
 
     Raises:
         UserError: every mistake in one of them, or if one starts from itself.
     """
-    found = [PlannedRun(recipe, folder)]
+    found = [asked]
     while is_recipe(source := found[0].recipe.model.source or ""):
         if Path(source).resolve() in {Path(one.source).resolve() for one in found if one.source}:
             raise UserError(
@@ -43,7 +47,8 @@ def base_models_first(recipe: Recipe, folder: Path) -> tuple[PlannedRun, ...]:
                 source,
                 "name a model, or another recipe, in its `model.source`",
             )
-        found.insert(0, PlannedRun(load_recipe(Path(source)), Path(source).parent, source))
+        file = Path(source)
+        found.insert(0, PlannedRun(load_recipe(file), file.parent, source, file=file))
     return tuple(found)
 
 

@@ -12,6 +12,7 @@ from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.trivial_baselines import PARTS, counts_words
 from tunesmith.recipe.load import load_recipe
+from tunesmith.recipe.locate import pointing
 
 PREVIEWED = 4
 Shown = tuple[list[dict[str, Any]], list[str], tuple[str, ...]]
@@ -25,7 +26,9 @@ def preview_rows(path: Path, overrides: Sequence[str] = (), count: int = PREVIEW
     """
     silence_libraries()
     path = Path(path)
-    parts = prepare(on_base_model(load_recipe(path, overrides)), path.resolve().parent)
+    recipe = on_base_model(load_recipe(path, overrides))
+    with pointing(path, overrides):
+        parts = prepare(recipe, path.resolve().parent)
     classes = [f"{PARTS[part]}: {counts_words(one)}" for part, one in parts.report.classes.items()]
     return preview(parts, count), classes, parts.report.notes
 

@@ -51,12 +51,21 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One mistake: what, where, the way out. ``secret`` keeps the source line out of the message."""
+    """One mistake: what, where, the way out.
+
+    Attributes:
+        what: the mistake.
+        spot: where it is written.
+        hint: the way out.
+        secret: whether the source line is kept out of the message.
+        key: dotted path of what does not fit the schema.
+    """
 
     what: str
     spot: Spot
     hint: str = ""
     secret: bool = False
+    key: str = ""
 
     def error(self) -> UserError:
         """This finding alone as the exception a user meets."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from tunesmith.errors import UserError
-from tunesmith.recipe.finding import Finding
+from tunesmith.recipe.finding import Finding, RecipeTrouble
 from tunesmith.recipe.overrides import apply_overrides
 from tunesmith.recipe.read import read_tree
 from tunesmith.recipe.schema.recipe import Recipe
@@ -27,6 +28,24 @@ def located(path: Path, overrides: Sequence[str], errors: Sequence[UserError]) -
     """
     tree, _ = apply_overrides(read_tree(path), overrides)
     return [_located(one, tree) for one in _once(errors)]
+
+
+@contextmanager
+def pointing(path: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Put a mistake that is met inside where the recipe names what it is about.
+
+    Args:
+        path: of the recipe; what cannot be read any more leaves the mistake as it is.
+        overrides: ``key.path=value``.
+    """
+    try:
+        yield
+    except UserError as error:
+        try:
+            found = located(path, overrides, [error])[0]
+        except (RecipeTrouble, UserError, OSError):  # changed meanwhile
+            raise error from error.__cause__
+        raise found from error.__cause__
 
 
 def together(errors: Sequence[UserError]) -> UserError:

@@ -56,7 +56,7 @@ def _settings(recipe: Recipe, spec: TaskSpec) -> TaskSettings:
         found = next(explain_schema_errors(spec.settings, node, ("task",)), None)
         if found is None:  # a validator of the class's own
             raise UserError(f"`task`: {error.errors(include_url=False)[0]['msg']}", "task") from None
-        raise UserError(found.what, "task", found.hint) from None
+        raise UserError(found.what, found.key, found.hint) from None
 
 
 def _declared(name: str, folder: Path) -> TaskSpec:

@@ -24,6 +24,7 @@ from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.preview import preview
 from tunesmith.prepare.user_metrics import code_digest, own_code_files
 from tunesmith.recipe.dump import recipe_hash, to_yaml
+from tunesmith.recipe.locate import pointing
 from tunesmith.report.page import write_report
 from tunesmith.train.async_eval import mailbox
 from tunesmith.train.async_eval.handover import restore_queue
@@ -89,7 +90,10 @@ def run_recipes(recipes: Sequence[PlannedRun], terms: ResumePolicy = EXACTLY) ->
                 while waiting:
                     run = waiting.pop()
                     deadline = run.planned.recipe.run.deadline
-                    with watching(run.process.pulse, world, run.run_dir, deadline, run.lease.check):
+                    with (
+                        pointing(run.planned.file, run.planned.overrides),
+                        watching(run.process.pulse, world, run.run_dir, deadline, run.lease.check),
+                    ):
                         status = _run_owned(run)
                     run.release()
                     if waiting:

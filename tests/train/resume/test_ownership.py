@@ -7,7 +7,7 @@ import pytest
 
 from tunesmith.checkpoint.lock import owner_of
 from tunesmith.errors import Exit, UserError
-from tunesmith.prepare.base_model import base_models_first
+from tunesmith.prepare.base_model import PlannedRun, base_models_first
 from tunesmith.prepare.check.changes import ResumePolicy
 from tunesmith.recipe.load import load_recipe
 from tunesmith.train.resume.ownership import own_in_turn, refuse_unmade
@@ -24,7 +24,7 @@ def planned(tmp_path, monkeypatch):
             "optimizer: {learning_rate: 0.1}\nbatch: {size: 1}\n"
             f"stop: [{{budget: {{steps: 1}}}}]\nrun: {{dir: {name}, threads: 1}}\n"
         )
-    return base_models_first(load_recipe(Path("run.yaml")), tmp_path)
+    return base_models_first(PlannedRun(load_recipe(path := Path("run.yaml")), tmp_path, file=path))
 
 
 def taken(planned, stack):

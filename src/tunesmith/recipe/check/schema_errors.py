@@ -65,7 +65,7 @@ def explain_schema_errors(
     elif not _fits(annotation, node):
         spot = entry.spot if entry is not None and not hasattr(node, "value") else node.spot
         what = f"`{dotted(path)}` must be {introspect.expected(annotation)}; got {describe_node(node)}"
-        yield Finding(what, spot, _hint(annotation, node))
+        yield Finding(what, spot, _hint(annotation, node), key=dotted(path))
 
 
 def meant(annotation: Any, node: Node) -> Any | None:
@@ -122,19 +122,19 @@ def _in_section(model: type[BaseModel], node: MapNode, path: Path, entry: Entry 
             yield _unknown(key, below, list(fields), path)
     for name, field in fields.items():
         if field.is_required() and name not in node.entries and name not in guesses:
-            what = f"`{dotted((*path, name))}` is missing"
+            whole, spot = dotted((*path, name)), entry.spot if entry is not None else node.spot
             hint = f"add `{name}:`, {introspect.expected(introspect.field_type(field))}"
-            yield Finding(what, entry.spot if entry is not None else node.spot, hint)
+            yield Finding(f"`{whole}` is missing", spot, hint, key=whole)
 
 
 def _unknown(key: str, entry: Entry, known: list[str], path: Path) -> Finding:
-    other = habit(key, dotted(path))
+    other, whole = habit(key, dotted(path)), dotted((*path, key))
     if other is not None:
-        return Finding(f"unknown key `{dotted((*path, key))}`", entry.spot, other.hint())
+        return Finding(f"unknown key `{whole}`", entry.spot, other.hint(), key=whole)
     known = sorted(known if path else [*known, "extends"])
     near = nearest(key, known)
     guess = f"did you mean `{near}`? Keys" if near else "keys"
-    return Finding(f"unknown key `{dotted((*path, key))}`", entry.spot, f"{guess} here: {', '.join(known)}")
+    return Finding(f"unknown key `{whole}`", entry.spot, f"{guess} here: {', '.join(known)}", key=whole)
 
 
 def _within(key: str, path: Path) -> str | None:
