@@ -65,5 +65,7 @@ def _located(error: UserError, tree: MapNode) -> UserError:
         return error
     keys = [int(step) if step.isdigit() else step for step in steps]
     find = key_spot if len(keys) <= 3 else value_spot
-    found = Finding(error.what, find(tree, keys), error.hint).error()
+    named = error.where in error.what or error.where in error.hint
+    what = error.what if named else f"`{error.where}`: {error.what}"
+    found = Finding(what, find(tree, keys), error.hint).error()
     return replace(found, source=found.source or error.source)
