@@ -16,7 +16,7 @@ from tunesmith.plan.cost.dimensions import dimensions_of
 from tunesmith.plan.cost.lora_shapes import tuned_weights
 from tunesmith.plan.devices import parse_cluster
 from tunesmith.plan.render import table_lines
-from tunesmith.plan.workload import Lengths, Workload
+from tunesmith.plan.workload import Lengths, Network, Precision, RowFigures, Workload
 from tunesmith.recipe.schema.tune import Lora, Tune
 from tunesmith.recipe.tasks.language import CAUSAL_LM
 
@@ -50,21 +50,17 @@ def job_of(values: dict[str, Any], rank: int, again: bool, micro: int) -> Worklo
     assert outline is not None
     tune = Tune(lora=Lora(rank=rank)) if rank else Tune()
     return Workload(
-        weights=tuned_weights(dict(outline), tune, ()),
-        dimensions=dimensions,
-        causal=True,
-        packed=True,
-        lengths=Lengths(mean=400.0, deviation=0.0, longest=400, shared=0, supervised=100.0),
-        narrow=2,
-        autocast=not rank,
-        frozen_bytes=2.0,
+        network=Network(weights=tuned_weights(dict(outline), tune, ()), dimensions=dimensions, causal=True),
+        rows=RowFigures(
+            lengths=Lengths(mean=400.0, deviation=0.0, longest=400, shared=0, supervised=100.0), packed=True
+        ),
+        precision=Precision(narrow=2, autocast=not rank, frozen_bytes=2.0),
         lora_rank=rank,
         optimizer="adamw",
         checkpointing=again,
         batch=1024,
         micro=micro,
         steps=1000,
-        examples=512_000,
     )
 
 

@@ -1,11 +1,12 @@
 """Jobs for the planner's tests: real shapes, made-up data."""
 
+from dataclasses import fields
 from typing import Any
 
 from tunesmith.model.param_shapes import param_shapes_of
 from tunesmith.plan.cost.dimensions import dimensions_of
 from tunesmith.plan.cost.lora_shapes import tuned_weights
-from tunesmith.plan.workload import Lengths, Workload
+from tunesmith.plan.workload import Lengths, Network, Precision, RowFigures, Workload
 from tunesmith.recipe.schema.tune import Lora, Tune
 from tunesmith.recipe.tasks.language import CAUSAL_LM
 
@@ -57,6 +58,11 @@ def job(values: dict[str, Any] = TINY, *, rank: int = 0, narrow: int = 2, **chan
         "batch": 512,
         "micro": "auto",
         "steps": 1000,
-        "examples": 50_000,
     }
-    return Workload(**{**settings, **changes})
+    settings |= changes
+    groups = {"network": Network, "rows": RowFigures, "precision": Precision}
+    grouped = {
+        name: kind(**{each.name: settings.pop(each.name) for each in fields(kind) if each.name in settings})
+        for name, kind in groups.items()
+    }
+    return Workload(**grouped, **settings)

@@ -14,7 +14,7 @@ from tunesmith.model.processors import train_tokenizer
 from tunesmith.plan.cost.memory import Sharding
 from tunesmith.plan.workload import Lengths, memory_at
 from tunesmith.prepare.estimate import estimate, eval_rows_of, workload_from
-from tunesmith.prepare.inputs import prepare
+from tunesmith.prepare.inputs import HeldOut, prepare
 from tunesmith.recipe.load import load_recipe
 from tunesmith.tasks.language.causal_lm import CausalLM
 from tunesmith.train.recover import explain_out_of_memory
@@ -33,10 +33,14 @@ def test_both_ways_tell_the_same(overrides: list[str]) -> None:
     parts = prepare(recipe, path.parent)
     slow = workload_from(parts, dtype="float32")
     assert not isinstance(parts.config, PlainConfig)
-    assert dict(seen.job.weights.shapes) == dict(slow.weights.shapes)
-    assert seen.job.weights.learning == slow.weights.learning
-    assert (seen.job.lengths, seen.job.steps, seen.job.packed) == (slow.lengths, slow.steps, slow.packed)
-    assert seen.job.dimensions == slow.dimensions
+    assert dict(seen.job.network.weights.shapes) == dict(slow.network.weights.shapes)
+    assert seen.job.network.weights.learning == slow.network.weights.learning
+    assert (seen.job.rows.lengths, seen.job.steps, seen.job.rows.packed) == (
+        slow.rows.lengths,
+        slow.steps,
+        slow.rows.packed,
+    )
+    assert seen.job.network.dimensions == slow.network.dimensions
     assert [e["input_ids"] for e in seen.parts.train] == [e["input_ids"] for e in parts.train]
     one = Sharding(stage=0, processes=1, engine="single")
     assert memory_at(seen.job, one, "cpu") == memory_at(slow, one, "cpu")
@@ -60,15 +64,15 @@ def test_images_are_counted_as_torch_keeps_them() -> None:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model(pixel_values=batch)
     measured = sum(each.untyped_storage().nbytes() for each in kept.values())
-    assert 8 * seen.job.counted == pytest.approx(measured, rel=0.1)
-    assert seen.job.counted_flops > 0
+    assert 8 * seen.job.network.counted == pytest.approx(measured, rel=0.1)
+    assert seen.job.network.counted_flops > 0
 
 
 def test_quantised_weights_are_counted_as_they_are_stored() -> None:
     path = SMOKE / "causal-lm.yaml"
     overrides = ["tune.lora={rank: 4}", "model.quantize=4bit", "model.dtype=bfloat16"]
     job = estimate(load_recipe(path, overrides), path.parent, dtype="bfloat16").job
-    assert 0.5 < job.frozen_bytes < 2
+    assert 0.5 < job.precision.frozen_bytes < 2
     assert job.lora_rank == 4
 
 
@@ -87,7 +91,7 @@ def test_logits_of_an_evaluation_are_of_as_many_rows_as_fit_beside_their_opening
     recipe = load_recipe(SMOKE / "causal-lm.yaml")
     task = CausalLM(train_tokenizer(["a"], 300, encoder=False), max_length=400, tokens_per_pass=768)
     examples = [{"length": 300}] * 100
-    parts = SimpleNamespace(packed=True, task=task, eval=examples, test=(), sets={}, recipe=recipe)
+    parts = SimpleNamespace(packed=True, task=task, held_out=HeldOut(eval=examples), recipe=recipe)
     lengths = Lengths(mean=300.0, deviation=0.0, longest=300, shared=250, supervised=10.0)
     rows = max(map(len, split_passes([50] * 100, tokens=768, padded=False)))
     found = eval_rows_of(parts, lengths, vocabulary=1000, narrow=4)
@@ -97,7 +101,8 @@ def test_logits_of_an_evaluation_are_of_as_many_rows_as_fit_beside_their_opening
 
 def test_a_long_row_of_the_evaluation_is_in_the_plan() -> None:
     job = estimate(load_recipe(SMOKE / "sequence-classification.yaml"), SMOKE, dtype="float32").job
-    assert job.evaluation is not None
+    assert job.rows.evaluation is not None
     one = Sharding(stage=0, processes=1, engine="single")
-    longer = replace(job, evaluation=replace(job.evaluation, longest=100_000))
+    rows = replace(job.rows, evaluation=replace(job.rows.evaluation, longest=100_000))
+    longer = replace(job, rows=rows)
     assert memory_at(longer, one, "cpu").peak > 2 * memory_at(job, one, "cpu").peak

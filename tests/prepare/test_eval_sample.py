@@ -48,13 +48,13 @@ def test_a_limit_of_sorted_evaluation_rows_keeps_the_shares_of_all_labels(tmp_pa
     held = [{"text": f"y {n}", "label": "a" if n < 60 else "b"} for n in range(80)]
     (tmp_path / "held.jsonl").write_text(lines(held))
     parts = parts_of(tmp_path, TEXT)
-    assert Counter(example["label"] for example in parts.eval) == {0: 30, 1: 10}
-    order = [int(example["id"].rpartition(":")[2]) for example in parts.eval]
+    assert Counter(example["label"] for example in parts.held_out.eval) == {0: 30, 1: 10}
+    order = [int(example["id"].rpartition(":")[2]) for example in parts.held_out.eval]
     assert order == sorted(order)
     assert parts.report.to_dict()["eval_of"] == 80
     assert parts.report.chosen(0) == ("evaluation: 40 of 80 rows, a sample drawn with seed 0",)
     other = parts_of(tmp_path, TEXT, "run.seed=1")
-    assert [e["id"] for e in other.eval] != [e["id"] for e in parts.eval]
+    assert [e["id"] for e in other.held_out.eval] != [e["id"] for e in parts.held_out.eval]
     assert parts_of(tmp_path, TEXT, "eval.limit=80").report.to_dict().get("eval_of") is None
 
 
@@ -76,7 +76,7 @@ def test_a_picture_that_cannot_be_read_is_judged_as_a_malformed_row(pictures) ->
     assert "3.png" in str(caught.value)
     assert "malformed: drop" in caught.value.hint
     parts = parts_of(pictures, PICTURES, "data.clean.malformed=drop")
-    assert len(parts.train) + len(parts.eval) == 11
+    assert len(parts.train) + len(parts.held_out.eval) == 11
     assert parts.report.to_dict()["dropped"]["malformed"] == 1
 
 

@@ -125,8 +125,8 @@ def _on_profile(
     profile = place.profile
     deepspeed, stage = (_zero(profile), profile.zero_stage) if profile is not None else (False, 0)
     refuse_as_run(seen.parts, deepspeed=deepspeed, zero_stage=stage)
-    job, learning = seen.job, seen.job.weights.learning
-    sizes = {name: (size, name in learning) for name, size in job.weights.sizes.items()}
+    job, learning = seen.job, seen.job.network.weights.learning
+    sizes = {name: (size, name in learning) for name, size in job.network.weights.sizes.items()}
     arithmetic = describe(
         seen.parts,
         sizes,

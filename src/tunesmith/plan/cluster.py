@@ -74,11 +74,11 @@ def estimate_on_cluster(job: Workload, cluster: Cluster) -> ClusterEstimate:
     work = pass_of(ours, division.micro, largest=False)
     sharding = choice.sharding
     traffic = communication_of(
-        ours.weights,
+        ours.network.weights,
         stage=sharding.stage,
         processes=cluster.size,
-        frozen_bytes=ours.frozen_bytes,
-        blocks=ours.dimensions.blocks if ours.dimensions else 1,
+        frozen_bytes=ours.precision.frozen_bytes,
+        blocks=ours.network.dimensions.blocks if ours.network.dimensions else 1,
     )
     cost = cost_of(ours)
     # Attention runs slower than other products, so its operations count for more time.
@@ -89,9 +89,9 @@ def estimate_on_cluster(job: Workload, cluster: Cluster) -> ClusterEstimate:
         traffic,
         flops=each,
         accumulation=division.accumulation,
-        stored_bytes=ours.weights.products * ours.narrow,
+        stored_bytes=ours.network.weights.products * ours.precision.narrow,
         kept_bytes=_kept(ours, division),
-        updated=ours.weights.trained / shared,
+        updated=ours.network.weights.trained / shared,
     )
     if sharding.offload_parameters:
         time = replace(time, network=time.network + _host_seconds(ours, division, cluster))
@@ -143,16 +143,16 @@ def _changed_as(job: Workload, choice: Recommendation) -> Workload:
 
 def _kept(job: Workload, division: Division) -> float:
     """Bytes that a pass moves as activations; recomputation moves them all the same."""
-    if job.dimensions is None:
-        return job.counted * division.micro
+    if job.network.dimensions is None:
+        return job.network.counted * division.micro
     work = pass_of(job, division.micro, largest=False)
-    blocks = max(0, job.dimensions.blocks - job.weights.first_learning_block)
+    blocks = max(0, job.network.dimensions.blocks - job.network.weights.first_learning_block)
     numbers = regime_of(job, division, "gpu").numbers
-    return kept_bytes(job.dimensions, numbers, work, learning_blocks=blocks, checkpointing=False)
+    return kept_bytes(job.network.dimensions, numbers, work, learning_blocks=blocks, checkpointing=False)
 
 
 def _host_seconds(job: Workload, division: Division, cluster: Cluster) -> float:
     """Weights come from the host for each pass, twice; gradients go there, and the host updates."""
-    whole = 4.0 * job.weights.trained + job.frozen_bytes * job.weights.frozen
-    moved = 2 * whole * division.accumulation + 8.0 * job.weights.trained
+    whole = 4.0 * job.network.weights.trained + job.precision.frozen_bytes * job.network.weights.frozen
+    moved = 2 * whole * division.accumulation + 8.0 * job.network.weights.trained
     return moved / cluster.size / HOST_RATE

@@ -134,7 +134,7 @@ def _milder(job: Workload, processes: int) -> Iterator[tuple[tuple[str, ...], Wo
 
 def _smaller_job(job: Workload) -> Iterator[tuple[tuple[str, ...], Workload]]:
     """Adapters instead of whole layers, which is another thing to learn."""
-    if not job.lora and job.dimensions is not None:
+    if not job.lora and job.network.dimensions is not None:
         changes = (f"tune.lora={{rank: {LORA_RANK}}}", "batch.micro=1", "batch.checkpointing=true")
         yield changes, replace(with_lora(job, LORA_RANK), micro=1, checkpointing=True)
 
@@ -166,7 +166,12 @@ def _reason(
 
 def with_lora(job: Workload, rank: int) -> Workload:
     """The same model with LoRA of that rank on all linear layers, frozen weights in the arithmetic's type."""
-    shapes = {name: shape for name, shape in job.weights.shapes.items() if not is_adapter(name)}
-    transposed = job.dimensions is not None and job.dimensions.kind == "gpt2"
+    shapes = {name: shape for name, shape in job.network.weights.shapes.items() if not is_adapter(name)}
+    transposed = job.network.dimensions is not None and job.network.dimensions.kind == "gpt2"
     weights = tuned_weights(shapes, Tune(lora=Lora(rank=rank)), (), transposed=transposed)
-    return replace(job, weights=weights, lora_rank=rank, autocast=False, frozen_bytes=job.narrow)
+    return replace(
+        job,
+        network=replace(job.network, weights=weights),
+        precision=replace(job.precision, autocast=False, frozen_bytes=job.precision.narrow),
+        lora_rank=rank,
+    )

@@ -43,10 +43,14 @@ def type_lines(job: Workload, *, sharded: bool, dtype: str, precision_note: str 
         f"types      {learning} float32, which are the master weights; moments float32",
         "           gradients float32, and summed among processes in float32",
     ]
-    if job.weights.frozen:
-        kept = dtype if job.frozen_bytes == job.narrow else f"{8 * job.frozen_bytes:.1f} bits on average"
+    if job.network.weights.frozen:
+        kept = (
+            dtype
+            if job.precision.frozen_bytes == job.precision.narrow
+            else f"{8 * job.precision.frozen_bytes:.1f} bits on average"
+        )
         lines.append(f"           frozen weights {kept}")
-    cast = "; float32 weights are cast for each product" if job.autocast else ""
+    cast = "; float32 weights are cast for each product" if job.precision.autocast else ""
     lines.append(f"           products {dtype}{cast}; normalisation, loss and log-probabilities float32")
     if sharded:
         lines.append("           DeepSpeed updates a float32 copy of the share that a process holds")
@@ -57,7 +61,7 @@ def work_lines(job: Workload, division: Division) -> list[str]:
     """Operations of a step and of the run, and the tokens that a pass computes."""
     cost, typical = cost_of(job), pass_of(job, division.micro, largest=False)
     largest = pass_of(job, division.micro, largest=True)
-    unit = "tokens" if job.dimensions is not None else "samples"
+    unit = "tokens" if job.network.dimensions is not None else "samples"
     passes = division.accumulation * division.processes
     step = cost.done * typical.tokens * passes
     again = ", recomputation included" if job.checkpointing else ""
@@ -73,14 +77,14 @@ def traffic_lines(job: Workload, division: Division) -> list[str]:
     """Bytes that each process receives in a step, at every stage."""
     if division.processes == 1:
         return ["traffic    none: one process"]
-    blocks = job.dimensions.blocks if job.dimensions else 1
+    blocks = job.network.dimensions.blocks if job.network.dimensions else 1
     words = []
     for stages, stage in (("0, 1 and 2", 2), ("3", 3)):
         traffic = communication_of(
-            job.weights,
+            job.network.weights,
             stage=stage,
             processes=division.processes,
-            frozen_bytes=job.frozen_bytes,
+            frozen_bytes=job.precision.frozen_bytes,
             blocks=blocks,
         )
         words.append(f"{bytes_text(traffic.total(division.accumulation))} at stage {stages}")

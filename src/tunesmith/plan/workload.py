@@ -36,8 +36,8 @@ class Lengths:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """One recipe.
+class Network:
+    """The model, and which of it learns.
 
     Attributes:
         weights: names, shapes, and which learn.
@@ -45,20 +45,6 @@ class Workload:
         counted: bytes of activations of one sample, where there are no dimensions.
         counted_flops: forward operations of one sample, where there are no dimensions.
         causal: whether a token attends to earlier ones only.
-        packed: whether examples lie in one row.
-        lengths: of the examples.
-        narrow: bytes of a number of the arithmetic.
-        autocast: whether float32 weights are cast for each product.
-        frozen_bytes: of a frozen weight.
-        lora_rank: of the adapters, 0 without.
-        optimizer: its name.
-        checkpointing: whether activations are computed again.
-        batch: samples of a step.
-        micro: samples of a pass, or ``auto``.
-        steps: at most; None if only time bounds the run.
-        examples: to learn from.
-        evaluation: the rows of an evaluation, if there are any.
-        mean: whether a running mean of the weights is kept.
     """
 
     weights: Weights
@@ -66,20 +52,65 @@ class Workload:
     counted: float = 0.0
     counted_flops: float = 0.0
     causal: bool
-    packed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFigures:
+    """What passes are made of.
+
+    Attributes:
+        lengths: of the examples.
+        packed: whether examples lie in one row.
+        evaluation: the rows of an evaluation, if there are any.
+    """
+
     lengths: Lengths
+    packed: bool
+    evaluation: EvalRows | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Precision:
+    """What is computed and kept in how many bytes.
+
+    Attributes:
+        narrow: bytes of a number of the arithmetic.
+        autocast: whether float32 weights are cast for each product.
+        frozen_bytes: of a frozen weight.
+    """
+
     narrow: int
     autocast: bool
     frozen_bytes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One recipe.
+
+    Attributes:
+        network: the model.
+        rows: that it learns from and is evaluated on.
+        precision: of numbers.
+        lora_rank: of the adapters, 0 without.
+        optimizer: its name.
+        mean: whether a running mean of the weights is kept.
+        checkpointing: whether activations are computed again.
+        batch: samples of a step.
+        micro: samples of a pass, or ``auto``.
+        steps: at most; None if only time bounds the run.
+    """
+
+    network: Network
+    rows: RowFigures
+    precision: Precision
     lora_rank: int
     optimizer: str
+    mean: bool = False
     checkpointing: bool
     batch: int
     micro: int | Literal["auto"]
     steps: int | None
-    examples: int
-    evaluation: EvalRows | None = None
-    mean: bool = False
 
     @property
     def lora(self) -> bool:
@@ -93,7 +124,7 @@ def batch_division(job: Workload, processes: int) -> Division:
     Raises:
         UserError: if it cannot be divided evenly.
     """
-    return divide(job.batch, job.micro, processes, typical_tokens=job.lengths.mean)
+    return divide(job.batch, job.micro, processes, typical_tokens=job.rows.lengths.mean)
 
 
 def can_divide(job: Workload, processes: int) -> bool:
@@ -111,26 +142,26 @@ def pass_of(job: Workload, micro: int, *, largest: bool) -> Pass:
     The largest is two standard deviations above the mean of a sum of ``micro`` lengths, which one pass in
     forty exceeds, and never more than that many of the longest.
     """
-    lengths = job.lengths
-    shared = lengths.shared if job.packed and micro > 1 else 0
+    lengths = job.rows.lengths
+    shared = lengths.shared if job.rows.packed and micro > 1 else 0
     typical = micro * (lengths.mean - shared) + shared
     most = micro * (lengths.longest - shared) + shared
     tokens = min(most, typical + 2 * lengths.deviation * sqrt(micro)) if largest else typical
     if micro == 1 and largest:
         tokens = most
-    if job.packed:
+    if job.rows.packed:
         return Pass(tokens=tokens, rows=1, supervised=micro * lengths.supervised)
     width = min(lengths.longest, lengths.mean + (3 if largest else 1) * lengths.deviation)
     padded = micro * width
     # Without packing a causal model computes logits everywhere; a classifier has one row of them a sample.
-    return Pass(tokens=padded, rows=micro, supervised=padded if job.causal else 0.0)
+    return Pass(tokens=padded, rows=micro, supervised=padded if job.network.causal else 0.0)
 
 
 def numbers_of(job: Workload, device: Literal["cpu", "gpu"]) -> Numbers:
     """What is computed in which type."""
     return Numbers(
-        narrow=job.narrow,
-        autocast=job.autocast,
+        narrow=job.precision.narrow,
+        autocast=job.precision.autocast,
         lora=job.lora,
         rank=job.lora_rank,
         fused_attention=device == "gpu",
@@ -145,7 +176,7 @@ def regime_of(job: Workload, division: Division, device: Literal["cpu", "gpu"]) 
         checkpointing=job.checkpointing,
         accumulates=division.accumulation > 1,
         device=device,
-        frozen_bytes=job.frozen_bytes,
+        frozen_bytes=job.precision.frozen_bytes,
         mean=job.mean,
     )
 
@@ -158,14 +189,16 @@ def memory_at(job: Workload, sharding: Sharding, device: Literal["cpu", "gpu"]) 
     """
     division = batch_division(job, sharding.processes)
     evaluation = 0.0
-    if job.evaluation is not None:
+    if job.rows.evaluation is not None:
         numbers = numbers_of(job, device)
-        evaluation = evaluation_bytes(job.evaluation, job.dimensions, numbers, device, image=job.counted)
+        evaluation = evaluation_bytes(
+            job.rows.evaluation, job.network.dimensions, numbers, device, image=job.network.counted
+        )
     load = Load(
-        weights=job.weights,
-        dimensions=job.dimensions,
+        weights=job.network.weights,
+        dimensions=job.network.dimensions,
         work=pass_of(job, division.micro, largest=True),
-        counted=job.counted * division.micro,
+        counted=job.network.counted * division.micro,
         evaluation=evaluation,
     )
     return memory_of(load, regime_of(job, division, device), sharding)
@@ -186,16 +219,20 @@ def stages(
 
 def cost_of(job: Workload) -> Cost:
     """Floating-point operations of one token (of one sample, for images)."""
-    attended = job.lengths.mean / 2 if job.causal else job.lengths.mean
-    if job.dimensions is None and job.counted_flops:
-        learns = job.weights.trained / max(job.weights.total, 1)
-        needed = job.counted_flops * (2 + learns)
-        again = job.counted_flops if job.checkpointing else 0.0
-        return Cost(needed=needed, done=needed + again, forward=job.counted_flops, attention=0.0)
-    supervised = job.lengths.supervised / max(job.lengths.mean, 1) if job.packed else float(job.causal)
+    attended = job.rows.lengths.mean / 2 if job.network.causal else job.rows.lengths.mean
+    if job.network.dimensions is None and job.network.counted_flops:
+        learns = job.network.weights.trained / max(job.network.weights.total, 1)
+        needed = job.network.counted_flops * (2 + learns)
+        again = job.network.counted_flops if job.checkpointing else 0.0
+        return Cost(needed=needed, done=needed + again, forward=job.network.counted_flops, attention=0.0)
+    supervised = (
+        job.rows.lengths.supervised / max(job.rows.lengths.mean, 1)
+        if job.rows.packed
+        else float(job.network.causal)
+    )
     return token_flops(
-        job.weights,
-        job.dimensions,
+        job.network.weights,
+        job.network.dimensions,
         attended=attended,
         supervised=supervised,
         checkpointing=job.checkpointing,

@@ -51,7 +51,7 @@ def describe(
     return Arithmetic(
         task=recipe.task.name,
         train_examples=parts.order.mixture.size,
-        eval_examples=len(parts.eval),
+        eval_examples=len(parts.held_out.eval),
         tokens=sum(lengths),
         supervised_tokens=supervised,
         longest=max(lengths),
@@ -106,7 +106,7 @@ def rows_of(parts: PreparedInputs, metric: str) -> int | None:
     """Rows on which a metric is measured; of the worst slice, as many as the smallest has."""
     where = split_name(metric).where
     if not where:
-        return len(parts.eval)
+        return len(parts.held_out.eval)
     aside = make_eval_sets(parts)[1]
     slices = [len(places) for places in aside.slices.values()]
     return min(slices, default=None) if where == WORST else aside.sizes.get(where)
@@ -182,8 +182,8 @@ def _evaluation_words(parts: PreparedInputs) -> str:
         f"rows of one {column} have one label, so that {idle} mean nothing there"
         for column in sorted(make_eval_sets(parts)[1].telling if section.columns else ())
     ]
-    words += [f"{name}: {len(rows):,} rows" for name, rows in parts.sets.items()]
-    words += [f"test: {len(parts.test):,} rows, once at the end"] if parts.test else []
+    words += [f"{name}: {len(rows):,} rows" for name, rows in parts.held_out.sets.items()]
+    words += [f"test: {len(parts.held_out.test):,} rows, once at the end"] if parts.held_out.test else []
     return "; ".join(words)
 
 

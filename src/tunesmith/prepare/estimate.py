@@ -16,7 +16,7 @@ from tunesmith.plan.cost.dimensions import dimensions_of
 from tunesmith.plan.cost.evaluation import EvalRows
 from tunesmith.plan.cost.lora_shapes import all_match, tuned_weights
 from tunesmith.plan.cost.weights import Shapes, Weights, is_adapter, is_embedding
-from tunesmith.plan.workload import Lengths, Workload
+from tunesmith.plan.workload import Lengths, Network, Precision, RowFigures, Workload
 from tunesmith.prepare.describe import measured_metrics, steps_of
 from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.meta_model import Counted, count_on_meta
@@ -96,25 +96,30 @@ def workload_of(
     dimensions = dimensions_of(parts.config.to_dict())
     lengths = lengths_of(parts)
     return Workload(
-        weights=weights,
-        dimensions=dimensions,
-        counted=counted.activations if counted and dimensions is None else 0.0,
-        counted_flops=counted.flops if counted and dimensions is None else 0.0,
-        causal=spec_of(recipe.task).output == "tokens",
-        packed=parts.packed,
-        lengths=lengths,
-        narrow=narrow,
-        autocast=narrow < 4 and _casts(weights, recipe),
-        frozen_bytes=_frozen_bytes(weights, recipe, narrow),
+        network=Network(
+            weights=weights,
+            dimensions=dimensions,
+            counted=counted.activations if counted and dimensions is None else 0.0,
+            counted_flops=counted.flops if counted and dimensions is None else 0.0,
+            causal=spec_of(recipe.task).output == "tokens",
+        ),
+        rows=RowFigures(
+            lengths=lengths,
+            packed=parts.packed,
+            evaluation=eval_rows_of(parts, lengths, dimensions.vocabulary if dimensions else 0, narrow),
+        ),
+        precision=Precision(
+            narrow=narrow,
+            autocast=narrow < 4 and _casts(weights, recipe),
+            frozen_bytes=_frozen_bytes(weights, recipe, narrow),
+        ),
         lora_rank=rank,
         optimizer=recipe.optimizer.name,
+        mean=recipe.run.average is not None and recipe.run.average.ema is not None,
         checkpointing=recipe.batch.checkpointing,
         batch=recipe.batch.size,
         micro=recipe.batch.micro,
         steps=steps_of(parts),
-        examples=parts.order.mixture.size,
-        mean=recipe.run.average is not None and recipe.run.average.ema is not None,
-        evaluation=eval_rows_of(parts, lengths, dimensions.vocabulary if dimensions else 0, narrow),
     )
 
 
@@ -155,7 +160,10 @@ def _frozen_bytes(weights: Weights, recipe: Recipe, narrow: int) -> float:
 
 def eval_rows_of(parts: PreparedInputs, lengths: Lengths, vocabulary: int, narrow: int) -> EvalRows | None:
     """What the memory of an evaluation depends on; ``None`` if nothing is evaluated."""
-    section, sets = parts.recipe.eval, [parts.eval, *parts.sets.values(), parts.test]
+    section, sets = (
+        parts.recipe.eval,
+        [parts.held_out.eval, *parts.held_out.sets.values(), parts.held_out.test],
+    )
     sizes = [parts.task.evaluated_length(example) for examples in sets for example in examples]
     if not sizes:
         return None
@@ -167,7 +175,7 @@ def eval_rows_of(parts: PreparedInputs, lengths: Lengths, vocabulary: int, narro
         logits = vocabulary * (8.0 * lengths.supervised / own + (0 if parts.packed else narrow))
     asked = (
         measured_metrics(parts.recipe, parts.task),
-        *(set_metrics(parts.recipe, name) for name in parts.sets),
+        *(set_metrics(parts.recipe, name) for name in parts.held_out.sets),
     )
     generates = causal and any(_needs_predictions(name) for name in chain(*asked))
     return EvalRows(

@@ -69,19 +69,19 @@ def make_eval_sets(parts: PreparedInputs) -> tuple[Sequence[Example], EvalSets]:
     Raises:
         UserError: if a column of ``eval.slices`` does not part the rows into groups worth measuring.
     """
-    section, examples = parts.recipe.eval, parts.eval
+    section, examples = parts.recipe.eval, parts.held_out.eval
     output = parts.head.task.output
     if section.subset == "auto":
         order = nested_order(strata(examples, output), parts.recipe.run.seed)
         examples = [examples[index] for index in order]
     ids = [str(example["id"]) for example in examples]
-    slices = slices_of(ids, section, parts.marks)
+    slices = slices_of(ids, section, parts.held_out.marks)
     return examples, EvalSets(
-        clusters=clusters_of(ids, section.cluster, parts.marks),
+        clusters=clusters_of(ids, section.cluster, parts.held_out.marks),
         slices=slices,
         telling=_telling(examples, slices) if output != "tokens" else frozenset(),
-        sets=parts.sets,
-        test=parts.test,
+        sets=parts.held_out.sets,
+        test=parts.held_out.test,
     )
 
 

@@ -44,6 +44,23 @@ UNLIMITED = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """What is measured and never learnt from.
+
+    Attributes:
+        eval: examples to evaluate on.
+        test: examples to be scored once, at the end.
+        sets: further evaluation sets by their names.
+        marks: of evaluation rows, the columns that the recipe groups them by.
+    """
+
+    eval: Sequence[Example]
+    test: Sequence[Example] = ()
+    sets: Mapping[str, Sequence[Example]] = field(default_factory=dict)
+    marks: GroupColumns = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedInputs:
     """What a run learns from and how it is encoded.
 
@@ -55,12 +72,9 @@ class PreparedInputs:
         task: bound to the processor.
         packed: whether examples lie in one row without padding.
         train: examples to learn from.
-        eval: examples to evaluate on.
+        held_out: examples to evaluate on.
         order: in which the training examples are seen, and which of them are left out.
         report: of the data.
-        test: examples to be scored once, at the end.
-        sets: further evaluation sets by their names.
-        marks: of evaluation rows, the columns that the recipe groups them by.
     """
 
     recipe: Recipe
@@ -70,12 +84,9 @@ class PreparedInputs:
     task: Task
     packed: bool
     train: Sequence[Example]
-    eval: Sequence[Example]
+    held_out: HeldOut
     order: RowOrder
     report: DataReport
-    test: Sequence[Example] = ()
-    sets: Mapping[str, Sequence[Example]] = field(default_factory=dict)
-    marks: GroupColumns = field(default_factory=dict)
 
 
 def prepare(
@@ -185,12 +196,14 @@ def _encode(
         task=task,
         packed=packed,
         train=train.examples,
-        eval=held_out.examples,
+        held_out=HeldOut(
+            eval=held_out.examples,
+            test=test.examples,
+            sets={name: encoded.examples for name, encoded in sets.items()},
+            marks=rows.marks,
+        ),
         order=order,
         report=report,
-        test=test.examples,
-        sets={name: encoded.examples for name, encoded in sets.items()},
-        marks=rows.marks,
     )
 
 

@@ -60,7 +60,7 @@ def build(parts: PreparedInputs, process: Process, run_dir: Path, recipe_hash: s
         keep_transformers_out()
     metrics = measured_metrics(recipe, parts.task)
     examples, eval_sets = make_eval_sets(parts)
-    refuse_rules(recipe, metrics, len(parts.eval), eval_sets, deepspeed=deepspeed)
+    refuse_rules(recipe, metrics, len(parts.held_out.eval), eval_sets, deepspeed=deepspeed)
     load_metrics([*metrics, *(each for name in recipe.eval.sets for each in set_metrics(recipe, name))])
     harness = _from_outside(recipe, accelerator)
     # Every process must begin with the same weights, also where they are made up.
@@ -82,7 +82,7 @@ def build(parts: PreparedInputs, process: Process, run_dir: Path, recipe_hash: s
             examples=examples,
             eval_sets=eval_sets,
             metrics=metrics,
-            graders=make_graders(recipe.eval, parts.marks, run_dir, process.pulse.look),
+            graders=make_graders(recipe.eval, parts.held_out.marks, run_dir, process.pulse.look),
             harness=harness,
         ),
         checkpointer=Checkpointer(

@@ -5,8 +5,8 @@ from jobs import TINY, job
 
 from tunesmith.plan.cost.communication import communication_of
 
-WEIGHTS = job(TINY).weights
-ADAPTERS = job(TINY, rank=4).weights
+WEIGHTS = job(TINY).network.weights
+ADAPTERS = job(TINY, rank=4).network.weights
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2])

@@ -15,7 +15,7 @@ def _cost(weights: Weights, again: bool = False, supervised: float = 1.0) -> tup
 
 
 def test_everything_learns_six_and_eight() -> None:
-    weights = job(TINY).weights
+    weights = job(TINY).network.weights
     matrices = sum(size for name, size in weights.sizes.items() if len(weights.shapes[name]) == 2)
     head = weights.sizes["lm_head.weight"]
     blocks = matrices - 2 * head  # less the lookup, which multiplies nothing
@@ -25,7 +25,7 @@ def test_everything_learns_six_and_eight() -> None:
 
 
 def test_adapters_four() -> None:
-    weights = job(TINY, rank=4).weights
+    weights = job(TINY, rank=4).network.weights
     adapters = weights.adapters
     head = weights.sizes["lm_head.weight"]
     matrices = sum(size for name, size in weights.sizes.items() if len(weights.shapes[name]) == 2)
@@ -34,7 +34,7 @@ def test_adapters_four() -> None:
 
 
 def test_below_the_lowest_layer_that_learns_there_is_no_backward_pass() -> None:
-    shapes = job(TINY).weights.shapes
+    shapes = job(TINY).network.weights.shapes
     weights = tuned_weights(shapes, Tune(layers=LayerRange(last=1)), ())
     head, block = weights.sizes["lm_head.weight"], weights.largest_block - 2 * 64
     # Of two blocks the lower only goes forwards; the frozen head passes its gradient on.
@@ -42,14 +42,14 @@ def test_below_the_lowest_layer_that_learns_there_is_no_backward_pass() -> None:
 
 
 def test_a_tied_embedding_is_the_output_layer_too() -> None:
-    tied, untied = job({**TINY, "tie_word_embeddings": True}).weights, job(TINY).weights
+    tied, untied = job({**TINY, "tie_word_embeddings": True}).network.weights, job(TINY).network.weights
     assert _cost(tied) == pytest.approx(_cost(untied))
 
 
 def test_attention_grows_with_the_length_attended() -> None:
     one = job(LLAMA_8B)
-    short = token_flops(one.weights, one.dimensions, attended=100, supervised=1.0)
-    long = token_flops(one.weights, one.dimensions, attended=200, supervised=1.0)
+    short = token_flops(one.network.weights, one.network.dimensions, attended=100, supervised=1.0)
+    long = token_flops(one.network.weights, one.network.dimensions, attended=200, supervised=1.0)
     assert long.forward - short.forward == pytest.approx(4 * 100 * 32 * 4096)
     assert long.needed - short.needed == pytest.approx(12 * 100 * 32 * 4096)
     assert long.attention == pytest.approx(2 * short.attention)
@@ -57,5 +57,5 @@ def test_attention_grows_with_the_length_attended() -> None:
 
 def test_an_8b_model_costs_six_times_its_size() -> None:
     one = job(LLAMA_8B)
-    cost = token_flops(one.weights, one.dimensions, attended=0, supervised=1.0)
+    cost = token_flops(one.network.weights, one.network.dimensions, attended=0, supervised=1.0)
     assert cost.needed == pytest.approx(6 * 7.5e9, rel=0.01)

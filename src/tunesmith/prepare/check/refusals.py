@@ -44,8 +44,8 @@ def refuse_as_run(parts: PreparedInputs, *, deepspeed: bool = False, zero_stage:
             "eval.harness",
             "choose a profile that keeps them whole, up to ZeRO stage 2",
         )
-    measured = {"data.eval": (parts.eval, metrics), "data.test": (parts.test, metrics)}
-    for name, examples in parts.sets.items():
+    measured = {"data.eval": (parts.held_out.eval, metrics), "data.test": (parts.held_out.test, metrics)}
+    for name, examples in parts.held_out.sets.items():
         measured[f"eval.sets.{name}"] = (examples, set_metrics(recipe, name))
     for examples, names in measured.values():
         refuse_plain_text(examples, names)

@@ -43,7 +43,8 @@ class Regression(Task):
     @classmethod
     def build(cls, inputs: TaskInputs) -> Self:
         """With mean and spread of the training targets; a finished model answers in the user's units."""
-        mean, scale = (0.0, 1.0) if inputs.finished else standardisation(_targets(inputs.rows))
+        targets = [] if inputs.finished else [float(row.fields["target"]) for row in inputs.rows]
+        mean, scale = standardisation(targets) if targets else (0.0, 1.0)
         recipe = inputs.recipe
         return cls(
             inputs.processor, mean, scale, inputs.max_length, recipe.data.overflow, recipe.eval.batch_size
@@ -119,10 +120,6 @@ class Regression(Task):
             reference=example["target"],
             input=example["input"],
         )
-
-
-def _targets(rows: Sequence[Row]) -> list[float]:
-    return [float(row.fields["target"]) for row in rows]
 
 
 def standardisation(targets: Sequence[float]) -> tuple[float, float]:

@@ -145,7 +145,7 @@ def _data(parts: PreparedInputs) -> str:
     named = ", ".join(f"`{source.source}`" for source in parts.report.sources)
     learnt = len(parts.train) - len(parts.order.excluded)
     return (
-        f"{learnt:,} rows to learn from and {len(parts.eval):,} to evaluate on, of {named}; "
+        f"{learnt:,} rows to learn from and {len(parts.held_out.eval):,} to evaluate on, of {named}; "
         f"fingerprint `{parts.report.fingerprint[:16]}`."
     )
 
