@@ -27,7 +27,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 COPY recipes ./recipes
 COPY launcher ./launcher
-RUN DS_BUILD_OPS=0 pip install --no-build-isolation -c constraints.txt ".[zero,quantized]" && pip check
+RUN DS_BUILD_OPS=0 pip install --no-build-isolation -c constraints.txt ".[zero,quantized,audio]" && pip check
 
 FROM ${PYTHON_IMAGE}
 # DeepSpeed compiles an op when it is first used, hence a compiler here too.

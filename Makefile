@@ -46,7 +46,7 @@ $(MADE): pyproject.toml constraints.txt
 	@# build it finds, which can be gigabytes of GPU libraries on a machine without one.
 	$(PIP) install $(TORCH_ARGS) -c constraints.txt $(shell grep '^torch==' constraints.txt)
 	@# DS_BUILD_OPS=0: deepspeed compiles an op when it is first used, not all of them now.
-	DS_BUILD_OPS=0 $(PIP) install --no-build-isolation -c constraints.txt -e '.[dev,zero,quantized,trackers]'
+	DS_BUILD_OPS=0 $(PIP) install --no-build-isolation -c constraints.txt -e '.[dev,zero,quantized,audio,trackers]'
 	$(PIP) check
 	@touch $@
 
@@ -114,7 +114,7 @@ bench: $(MADE_BENCH) ## measure what docs/benchmarks.md says
 	done
 
 $(MADE_BENCH): $(MADE) benchmarks/constraints.txt
-	$(PIP) install --no-build-isolation -c constraints.txt -c benchmarks/constraints.txt -e '.[dev,zero,quantized,trackers,bench]'
+	$(PIP) install --no-build-isolation -c constraints.txt -c benchmarks/constraints.txt -e '.[dev,zero,quantized,audio,trackers,bench]'
 	@touch $@
 
 same-bits: env ## show that a refactoring moved no bit: the smoke recipes on BASE and on the working tree

@@ -56,12 +56,11 @@ def prepare(dtype: str, rows: int, instruction: str) -> tuple[Any, Any, list[Any
     from tunesmith.model.processors import load_tokenizer
     from tunesmith.model.tune.apply import apply_tune
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.recipe.tasks.fields import needs_of
     from tunesmith.tasks.language.causal_lm import CausalLM
 
     prompt = f"data.train.prompt={instruction}What kind of question is this? {{question}}"
     recipe = load_recipe(ROOT / "recipes" / "gpt_sft.yaml", [prompt])
-    loaded = load_rows(recipe.data, needs_of(CAUSAL_LM), 0)
+    loaded = load_rows(recipe.data, CAUSAL_LM.row_schema, 0)
     task = CausalLM(tokenizer=load_tokenizer(recipe.model, (), encoder=False), max_length=2048)
     head = Head(CAUSAL_LM)
     narrow = getattr(torch, dtype)

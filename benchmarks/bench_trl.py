@@ -45,10 +45,9 @@ def prepare(folder: Path, rows: int) -> None:
     from tunesmith.model.load import Head, load_config, load_model
     from tunesmith.model.processors import load_tokenizer
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.recipe.tasks.fields import needs_of
 
     recipe = load_recipe(ROOT / "recipes" / "gpt_sft.yaml")
-    loaded = load_rows(recipe.data, needs_of(CAUSAL_LM), 0)
+    loaded = load_rows(recipe.data, CAUSAL_LM.row_schema, 0)
     with (folder / "rows.jsonl").open("w") as file:
         for row in loaded.train[:rows]:
             messages = [{"role": "system", "content": SYSTEM}, *row.fields["messages"]]

@@ -126,7 +126,7 @@ def test_whatever_is_imported_is_required(modules, root) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     requirements = project["dependencies"] + extras["zero"] + extras["quantized"]
-    requirements += extras["trackers"] + extras["harness"]
+    requirements += extras["trackers"] + extras["harness"] + extras["audio"]
     required = {normal(re.split(r"[<>=!~ ;\[]", requirement)[0]) for requirement in requirements}
     known = packages_distributions()
     wrong = {

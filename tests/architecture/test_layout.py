@@ -15,6 +15,7 @@ FAMILIES = {
     "cli",
     "cli/jobs",
     "data/clean",
+    "data/kinds",  # a file a kind of field
     "data/read",
     "judge/rules",
     "launch/doctor",

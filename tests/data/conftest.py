@@ -9,8 +9,9 @@ import pytest
 
 from tunesmith.data.load import LoadedRows, load_rows
 from tunesmith.recipe.schema.data import Data
+from tunesmith.recipe.tasks.language import CAUSAL_LM
 
-CHAT = (frozenset({"messages"}), frozenset({"text"}))
+CHAT = CAUSAL_LM.row_schema
 
 
 @pytest.fixture

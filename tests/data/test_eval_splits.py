@@ -6,8 +6,9 @@ from tunesmith.data.load import load_rows
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Data
 from tunesmith.recipe.schema.eval import Eval
+from tunesmith.recipe.tasks.spec import Field, RowSchema
 
-TEXT = (frozenset({"text"}),)
+TEXT = RowSchema((Field("text", "text"),))
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 
 from tunesmith.data.row import Skip
 from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.text import REGRESSION, SEQUENCE_CLASSIFICATION
 
-LABELLED = (frozenset({"text", "label"}),)
+LABELLED = SEQUENCE_CLASSIFICATION.row_schema
 
 
 def texts(rows) -> list[str]:
@@ -96,7 +97,7 @@ def test_a_header_taken_for_a_row_is_explained(write, load) -> None:
     path = write("d.tsv", "id\tscore\ttext\n1\t0.5\tgood\n")
     source = {"source": path, "columns": ["id", "rating", "text"], "text": "text", "target": "rating"}
     with pytest.raises(UserError, match="line 1 is a header"):
-        load(source, needs=(frozenset({"text", "target"}),))
+        load(source, needs=REGRESSION.row_schema)
 
 
 def test_the_fingerprint_follows_the_content_and_not_the_place(write, load, tmp_path) -> None:

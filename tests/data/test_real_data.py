@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.text import REGRESSION, SEQUENCE_CLASSIFICATION
 
 pytestmark = pytest.mark.slow
 
@@ -22,8 +23,8 @@ TWEETS = {
     "format": "tsv",
     "target": "sentiment",
 }
-LABELLED = (frozenset({"text", "label"}),)
-RATED = (frozenset({"text", "target"}),)
+LABELLED = SEQUENCE_CLASSIFICATION.row_schema
+RATED = REGRESSION.row_schema
 
 
 @pytest.fixture(scope="module", autouse=True)

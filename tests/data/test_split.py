@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from tunesmith.data.split import allocate, holdout_count
 from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import SEQUENCE_CLASSIFICATION
 
-LABELLED = (frozenset({"text", "label"}),)
+LABELLED = SEQUENCE_CLASSIFICATION.row_schema
 
 
 @pytest.fixture
@@ -93,7 +95,7 @@ def test_allocation_is_exact_and_no_group_gives_more_than_it_has(sizes, data) ->
         assert abs(shares[name] - count * size / sum(sizes.values())) < 1
 
 
-CHATS = (frozenset({"messages"}), frozenset({"text"}))
+CHATS = CAUSAL_LM.row_schema
 
 
 def shared(write, groups) -> dict:

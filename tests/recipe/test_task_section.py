@@ -26,9 +26,9 @@ def test_a_declaration_holds_together(name: str) -> None:
     recipe = load_recipe(SMOKE / f"{name}.yaml")
     assert spec_of(recipe.task) is spec
     named = {field for rows in recipe.data.train for field in rows.model_fields_set}
-    assert named & set(row_fields(spec)), "its smoke recipe maps its fields"
-    assert needs_of(spec)
-    assert questions_of(spec)
+    assert named & set(row_fields(spec.row_schema)), "its smoke recipe maps its fields"
+    assert needs_of(spec.row_schema)
+    assert questions_of(spec.row_schema)
 
 
 def test_a_word_is_a_mapping_with_that_name() -> None:

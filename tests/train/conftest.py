@@ -62,12 +62,11 @@ def mse_by_hand():
 
         from tunesmith.data.load import load_rows
         from tunesmith.recipe.load import load_recipe
-        from tunesmith.recipe.tasks.fields import needs_of
         from tunesmith.recipe.tasks.table import spec_of
 
         recipe = load_recipe(run_dir / "recipe.yaml")
         folder = launcher.recipe("regression").parent
-        rows = load_rows(recipe.data, needs_of(spec_of(recipe.task)), recipe.run.seed, folder=folder).eval
+        rows = load_rows(recipe.data, spec_of(recipe.task).row_schema, recipe.run.seed, folder=folder).eval
         model = AutoModelForSequenceClassification.from_pretrained(run_dir / "model").eval()
         tokenizer = AutoTokenizer.from_pretrained(run_dir / "model")
         with torch.no_grad():

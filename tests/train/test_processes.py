@@ -98,7 +98,6 @@ def test_in_two_processes_the_kept_statistics_are_the_measured_ones(launcher, re
 
     from tunesmith.data.load import load_rows
     from tunesmith.recipe.load import load_recipe
-    from tunesmith.recipe.tasks.fields import needs_of
     from tunesmith.recipe.tasks.table import spec_of
     from tunesmith.tasks.image_classification import open_image
 
@@ -114,7 +113,7 @@ def test_in_two_processes_the_kept_statistics_are_the_measured_ones(launcher, re
     model = AutoModelForImageClassification.from_pretrained(run_dir / "model").eval()
     processor = AutoImageProcessor.from_pretrained(run_dir / "model")
     folder = launcher.recipe("image-classification").parent
-    rows = load_rows(recipe.data, needs_of(spec_of(recipe.task)), recipe.run.seed, folder=folder).eval
+    rows = load_rows(recipe.data, spec_of(recipe.task).row_schema, recipe.run.seed, folder=folder).eval
     labels = torch.tensor([model.config.label2id[row.fields["label"]] for row in rows])
     with torch.no_grad():
         pixels = processor([open_image(row.fields["image"]) for row in rows], return_tensors="pt")

@@ -195,12 +195,11 @@ def best_metrics(read, run_dir: Path) -> dict[str, float]:
 def held_out(finished, name: str):
     """The rows that the run was evaluated on."""
     from tunesmith.data.load import load_rows
-    from tunesmith.recipe.tasks.fields import needs_of
     from tunesmith.recipe.tasks.table import spec_of
 
     recipe = load_recipe(finished.recipes[name])
     folder = finished.recipes[name].parent
-    return load_rows(recipe.data, needs_of(spec_of(recipe.task)), recipe.run.seed, folder=folder).eval
+    return load_rows(recipe.data, spec_of(recipe.task).row_schema, recipe.run.seed, folder=folder).eval
 
 
 @pytest.mark.parametrize("name", ["causal-lm", "lora"])

@@ -21,11 +21,10 @@ from tunesmith.data.eval_splits import (
     split_eval_rows,
 )
 from tunesmith.data.fingerprint import rows_fingerprint
-from tunesmith.data.map.columns import MEANING, Needs, Shape, choose_shape, unused_columns
-from tunesmith.data.map.map_row import MappedRow, map_rows
+from tunesmith.data.map.columns import MEANING, choose_shape, unused_columns
+from tunesmith.data.map.map_row import MappedRow, map_rows, refuse_lists
 from tunesmith.data.map.rewrite import rewrite_values
 from tunesmith.data.mixture import check_weights, make_mixture
-from tunesmith.data.read.raw import RawRows
 from tunesmith.data.read.rows import read_rows, row_labels
 from tunesmith.data.report import DataReport, SourceRows
 from tunesmith.data.row import Row, Skip
@@ -33,9 +32,8 @@ from tunesmith.data.row_order import RowOrder
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Clean, Data, Rows
 from tunesmith.recipe.schema.eval import Eval
+from tunesmith.recipe.tasks.spec import RowSchema
 from tunesmith.suggest import listed
-
-_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +74,13 @@ class _Source:
 
 
 def load_rows(
-    data: Data, needs: Needs, seed: int, *, folder: Path | None = None, evaluation: Eval | None = None
+    data: Data, schema: RowSchema, seed: int, *, folder: Path | None = None, evaluation: Eval | None = None
 ) -> LoadedRows:
     """Everything up to encoding; the same on every process.
 
     Args:
         data: the recipe's section.
-        needs: alternatives, in order of preference, each a set of fields that the task can learn from.
+        schema: what the task's rows have.
         seed: decides which rows are held out.
         folder: the recipe's folder, for ``python:`` sources; default: the working directory.
         evaluation: the recipe's ``eval``, for further sets and the columns that it groups rows by.
@@ -97,7 +95,7 @@ def load_rows(
     labels = row_labels([*data.train, *own.values()])
     sources = [
         _load_source(
-            rows, labels[number], number, needs, used, folder=folder, where=_where(data, number), seed=seed
+            rows, labels[number], number, schema, used, folder=folder, where=_where(data, number), seed=seed
         )
         for number, rows in enumerate(data.train)
     ]
@@ -108,7 +106,7 @@ def load_rows(
     _refuse_nothing(samples, sources, "data.train")
     others: dict[str, Sequence[MappedRow]] = {}
     for (where, rows), label in zip(own.items(), labels[len(data.train) :], strict=True):
-        source = _load_own(rows, label, needs, used, folder=folder, where=where, seed=seed)
+        source = _load_own(rows, label, schema, used, folder=folder, where=where, seed=seed)
         sources.append(source)
         findings = _clean_skips([source], data, findings)
         others[where], findings = clean_duplicates(source.samples, data.clean, findings)
@@ -179,11 +177,18 @@ def _fingerprint(train: Sequence[MappedRow], held_out: EvalSplits, excluded: Col
 
 
 def _load_own(
-    rows: Rows, label: str, needs: Needs, used: Sequence[str], *, folder: Path | None, where: str, seed: int
+    rows: Rows,
+    label: str,
+    schema: RowSchema,
+    used: Sequence[str],
+    *,
+    folder: Path | None,
+    where: str,
+    seed: int,
 ) -> _Source:
     if rows.weight is not None:
         raise UserError("`weight` means nothing for evaluation", where, "leave it out")
-    return _load_source(rows, label, -1, needs, used, folder=folder, where=where, seed=seed)
+    return _load_source(rows, label, -1, schema, used, folder=folder, where=where, seed=seed)
 
 
 def first_rows(rows: Rows, count: int) -> Rows:
@@ -192,13 +197,13 @@ def first_rows(rows: Rows, count: int) -> Rows:
 
 
 def read_head(
-    rows: Rows, needs: Needs, clean: Clean, *, count: int, folder: Path | None, where: str
+    rows: Rows, schema: RowSchema, clean: Clean, *, count: int, folder: Path | None, where: str
 ) -> list[MappedRow]:
     """The first rows of one source in the terms of the task, judged as a run judges all of them.
 
     Args:
         rows: the recipe's description of it.
-        needs: alternatives of fields that the task can learn from.
+        schema: what the task's rows have.
         clean: what happens to rows that should not be there.
         count: how many rows are read.
         folder: the recipe's folder.
@@ -208,7 +213,7 @@ def read_head(
         UserError: what a run would refuse of these rows.
     """
     head = first_rows(rows, count)
-    source = _load_source(head, "", 0, needs, (), folder=folder, where=where, seed=0)
+    source = _load_source(head, "", 0, schema, (), folder=folder, where=where, seed=0)
     clean_skips(source.skips, clean, NOTHING)
     _refuse_nothing(source.samples, [source], where)
     return source.samples
@@ -218,7 +223,7 @@ def _load_source(
     rows: Rows,
     label: str,
     number: int,
-    needs: Needs,
+    schema: RowSchema,
     used: Sequence[str],
     *,
     folder: Path | None,
@@ -231,8 +236,8 @@ def _load_source(
     note = ""
     if raw.rows:
         raw = rewrite_values(raw, rows.values, where)
-        shape = choose_shape(rows, raw.columns(), needs, where)
-        _refuse_lists(raw, shape, where)
+        shape = choose_shape(rows, raw.columns(), schema, where)
+        refuse_lists(raw, shape, where)
         left = unused_columns(shape, raw.columns(), used)
         note = _unused(left, rows.source)
         samples, unmapped = map_rows(raw, shape, number)
@@ -240,21 +245,6 @@ def _load_source(
     placed = [(skip, raw.where(skip.id)) for skip in skips]
     seen = SourceRows(rows.source, len(raw.rows) + len(raw.skips), raw.taken, raw.of)
     return _Source(samples, placed, seen, note)
-
-
-def _refuse_lists(raw: RawRows, shape: Shape, where: str) -> None:
-    """Several labels or numbers for one row are another task, and no row of such a file can be mended."""
-    for name in ("label", "target"):
-        slot = shape.fields[name].column if name in shape.fields else None
-        values = [slot.value(row.columns) for row in raw.rows[:_LOOKED_AT]] if slot is not None else []
-        if slot is not None and any(isinstance(value, list | tuple) for value in values):
-            kind = "class" if name == "label" else "number"
-            raise UserError(
-                f"`{slot.name}` holds lists, and the task gives one {kind} a row",
-                f"{where}.{name}" if where else name,
-                f"several at once (multi-label) is not a task here: name a column with one {kind} a row, or "
-                "learn the list as text with `task: causal-lm`, from a column that holds it as text",
-            )
 
 
 def _unused(columns: Sequence[str], source: str) -> str:

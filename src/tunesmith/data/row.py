@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from tunesmith.recipe.tasks.spec import RowSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +15,14 @@ class Row:
 
     Attributes:
         id: stable name, ``<file name>:<line or index>``, shown in messages and hashed in the log.
-        fields: after mapping and normalisation: ``messages`` (a list of ``{"role", "content"}``) or
-            ``text``; ``label`` (text), ``target`` (float), ``image`` (path, array or PIL image).
+        fields: after mapping and normalisation, by the names that the task declares, each value as its kind's
+            file in ``data/kinds`` reads it. Optional fields may be absent.
+        schema: which fields are inputs and which are targets, and of which kind each is.
     """
 
     id: str
     fields: Mapping[str, Any]
+    schema: RowSchema = field(default=RowSchema(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

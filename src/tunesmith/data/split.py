@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
+from tunesmith.data.kinds.table import stratum_of
 from tunesmith.data.map.map_row import MappedRow
 from tunesmith.data.map.normalise import BadRow, to_text
 from tunesmith.errors import UserError
@@ -171,7 +172,7 @@ def _strata(samples: Sequence[MappedRow], column: str | None, where: str) -> lis
     """Values of a column; without one, of the label, as long as labels are classes that come again."""
     if column is not None:
         return [column_text(sample, column, "stratify", where) for sample in samples]
-    labels = [str(sample.row.fields.get("label", "")) for sample in samples]
+    labels = [stratum_of(sample.row) for sample in samples]
     return labels if len(set(labels)) <= MOST_CLASSES else [""] * len(labels)
 
 

@@ -113,13 +113,14 @@ def describe_conversation(found: Answer) -> str:
 def start(opened: LoadedRun) -> Conversation:
     """A conversation as the recipe trained it: with its system message and its prompt around each line."""
     rows = opened.recipe.data.train[0]
-    system = rows.system if rows.system and "{" not in rows.system else ""
+    said = rows.mapped.get("system", "")
+    system = said if "{" not in said else ""
     return Conversation(opened, system=system, prompt=_prompt(rows))
 
 
 def _prompt(rows: Rows) -> tuple[str, str] | None:
     """What stands before and after the only column of the prompt, if anything does."""
-    spec = rows.prompt or rows.instruction
+    spec = rows.mapped.get("prompt") or rows.mapped.get("instruction")
     if spec is None or "{" not in spec:
         return None
     try:

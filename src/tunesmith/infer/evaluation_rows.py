@@ -11,7 +11,7 @@ from typing import Any
 from tunesmith.data.clean.duplicates import clean_skips
 from tunesmith.data.clean.findings import NOTHING
 from tunesmith.data.eval_splits import own_sources
-from tunesmith.data.map.columns import FIELDS, Shape, choose_shape
+from tunesmith.data.map.columns import Shape, choose_shape
 from tunesmith.data.map.map_row import MappedRow, map_rows
 from tunesmith.data.read.raw import RawRows
 from tunesmith.data.row import Skip
@@ -20,7 +20,6 @@ from tunesmith.infer.inputs import read_file
 from tunesmith.infer.open_run import LoadedRun
 from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.tasks.fields import needs_of
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.tasks.build import build_task
 from tunesmith.tasks.task import Example, Task, TaskInputs
@@ -62,13 +61,13 @@ def read_samples(path: Path, recipe: Recipe) -> tuple[list[MappedRow], Mapping[s
 
 
 def _shape(raw: RawRows, path: Path, recipe: Recipe) -> Shape:
-    columns, needs = raw.columns(), needs_of(spec_of(recipe.task))
+    columns, schema = raw.columns(), spec_of(recipe.task).row_schema
     known = [*recipe.data.train, *own_sources(recipe.data, recipe.eval).values()]
-    named = [rows for rows in known if any(getattr(rows, field) is not None for field in FIELDS)]
+    named = [rows for rows in known if rows.mapped]
     trouble: UserError | None = None
     for rows in (*named, Rows(source=str(path))):
         try:
-            return choose_shape(rows.model_copy(update={"source": str(path)}), columns, needs, str(path))
+            return choose_shape(rows.model_copy(update={"source": str(path)}), columns, schema, str(path))
         except UserError as problem:
             trouble = trouble or problem
     assert trouble is not None

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.eval_splits import own_sources
-from tunesmith.data.map.columns import GIVEN
 from tunesmith.data.map.conversation import messages_of, template_arguments
 from tunesmith.data.map.images import picture_of
 from tunesmith.data.map.messages import Message, normalise_messages, split_answer
@@ -20,7 +19,7 @@ from tunesmith.data.read.unpack import PACKED
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.tasks.fields import questions_of
+from tunesmith.recipe.tasks.fields import GIVEN, questions_of
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.suggest import listed
 
@@ -136,12 +135,12 @@ def choose_fields(recipe: Recipe, columns: Sequence[str], where: str) -> Fields:
     """
     sources = [*recipe.data.train, *own_sources(recipe.data, recipe.eval).values()]
     for source in sources:
-        for asking in questions_of(spec_of(recipe.task)):
-            specs = {name: spec for name in asking if (spec := getattr(source, name)) is not None}
+        for asking in questions_of(spec_of(recipe.task).row_schema):
+            specs = {name: spec for name in asking if (spec := source.mapped.get(name)) is not None}
             found = _parsed(specs, columns)
             if len(specs) == len(asking) and found is not None:
                 return Fields(asking, found | _beside(source, columns), _reference(source, columns))
-    for asking in questions_of(spec_of(recipe.task)):
+    for asking in questions_of(spec_of(recipe.task).row_schema):
         if set(asking) <= set(columns):
             named = {name: parse_field(name, columns, name) for name in asking}
             first = sources[0]
@@ -183,7 +182,7 @@ def _reference(source: Rows, columns: Sequence[str]) -> Template | None:
 
 
 def _no_fields(recipe: Recipe, sources: Sequence[Rows], columns: Sequence[str], where: str) -> UserError:
-    asked = [name for way in questions_of(spec_of(recipe.task)) for name in way]
+    asked = [name for way in questions_of(spec_of(recipe.task).row_schema) for name in way]
     named = {f"{name}: {getattr(sources[0], name)}": None for name in asked if getattr(sources[0], name)}
     mapping = f"the recipe maps {listed(list(named))}" if named else "the recipe maps no columns"
     return UserError(

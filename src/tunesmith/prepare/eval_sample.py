@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
+from tunesmith.data.kinds.table import answer_of
 from tunesmith.data.load import LoadedRows
 from tunesmith.data.row import Row
 from tunesmith.judge.schedule.subset import nested_order
@@ -29,12 +30,5 @@ def limited(rows: LoadedRows, limit: int | None, seed: int) -> LoadedRows:
 
 
 def _strata(rows: Sequence[Row]) -> list[Hashable]:
-    classes: list[Hashable] = [_answer(row) for row in rows]
+    classes: list[Hashable] = [answer_of(row) for row in rows]
     return classes if len(set(classes)) <= FEW else [0] * len(rows)
-
-
-def _answer(row: Row) -> Hashable:
-    if "label" in row.fields:
-        return str(row.fields["label"])
-    messages = row.fields.get("messages")
-    return str(messages[-1]["content"]) if messages else 0

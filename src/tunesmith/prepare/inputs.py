@@ -15,6 +15,7 @@ from tunesmith.data.clean.exclusions import without
 from tunesmith.data.clean.findings import NOTHING
 from tunesmith.data.encode import Encoded, encode_rows
 from tunesmith.data.eval_splits import GroupColumns
+from tunesmith.data.kinds.table import texts_of
 from tunesmith.data.load import LoadedRows, load_rows, order_of
 from tunesmith.data.report import DataReport
 from tunesmith.data.row import Row, Skip
@@ -30,7 +31,6 @@ from tunesmith.prepare.eval_sample import limited
 from tunesmith.prepare.trivial_baselines import counts_of, trivial_baselines
 from tunesmith.prepare.user_metrics import load_user_metrics
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.tasks.fields import needs_of
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.tasks.build import build_task
 from tunesmith.tasks.language.examples import closed
@@ -118,7 +118,7 @@ def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], No
     spec = spec_of(recipe.task)
     images = spec.processor == "image"
     load_user_metrics(recipe, folder)
-    rows = load_rows(recipe.data, needs_of(spec), recipe.run.seed, folder=folder, evaluation=recipe.eval)
+    rows = load_rows(recipe.data, spec.row_schema, recipe.run.seed, folder=folder, evaluation=recipe.eval)
     look()
     rows = limited(rows, recipe.eval.limit, recipe.run.seed)
     bare = Head(spec)
@@ -263,10 +263,7 @@ def _refuse_unusable(parts: Mapping[str, Encoded]) -> None:
 
 def _texts(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
-        for message in row.fields.get("messages", ()):
-            yield str(message["content"])
-        if "text" in row.fields:
-            yield str(row.fields["text"])
+        yield from texts_of(row)
 
 
 def _longest(recipe: Recipe, config: Any) -> int:

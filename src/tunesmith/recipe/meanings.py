@@ -141,6 +141,7 @@ EXAMPLES = {
     "data.train.limit": "1000",
     "data.train.first": "1000",
     "data.train.values": "{label: {'0': negative, '1': positive}}",
+    "data.train.fields": "{prompt: question, completion: answer}",
     "data.train.system": "You answer in one word.",
     "data.train.tools": "functions",
     "data.train.documents": "documents",

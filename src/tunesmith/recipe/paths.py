@@ -89,7 +89,7 @@ def _is_template_path(node: ScalarNode) -> bool:
 
 def _missing(path: NodePath, node: ScalarNode, must_be_file: bool) -> Iterator[Finding]:
     wanted = Path(str(node.value))
-    if not must_be_file and has_pattern(str(wanted)) and not wanted.exists():
+    if not must_be_file and has_pattern(str(wanted)) and not os.path.exists(wanted):
         if next(glob.iglob(str(wanted), recursive=True), None) is None:
             yield Finding(
                 f"`{dotted(path)}`: the pattern matches no file: {shorten(str(wanted), 120)}", node.spot

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.text import SEQUENCE_CLASSIFICATION
 
-LABELLED = (frozenset({"text", "label"}),)
+LABELLED = SEQUENCE_CLASSIFICATION.row_schema
 LONG = " ".join(f"word{number}" for number in range(60))
 ROWS = [
     {"text": "one", "label": "a"},

@@ -6,8 +6,9 @@ import pytest
 
 from tunesmith.data.clean.label_variants import comparable_label
 from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.text import SEQUENCE_CLASSIFICATION
 
-LABELLED = (frozenset({"text", "label"}),)
+LABELLED = SEQUENCE_CLASSIFICATION.row_schema
 
 
 def classes(write, load, labels, **settings) -> set[str]:

@@ -10,11 +10,14 @@ import pytest
 from PIL import Image
 
 from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.language import CAUSAL_LM
+from tunesmith.recipe.tasks.text import REGRESSION, SEQUENCE_CLASSIFICATION
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
-CHAT = (frozenset({"messages"}), frozenset({"text"}))
-LABELLED = (frozenset({"text", "label"}),)
-RATED = (frozenset({"text", "target"}),)
-PICTURES = (frozenset({"image", "label"}),)
+CHAT = CAUSAL_LM.row_schema
+LABELLED = SEQUENCE_CLASSIFICATION.row_schema
+RATED = REGRESSION.row_schema
+PICTURES = IMAGE_CLASSIFICATION.row_schema
 U, A, S = "user", "assistant", "system"
 
 

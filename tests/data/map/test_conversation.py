@@ -6,8 +6,9 @@ import pytest
 
 from tunesmith.data.load import load_rows
 from tunesmith.recipe.schema.data import Data
+from tunesmith.recipe.tasks.language import CAUSAL_LM
 
-NEEDS = (frozenset({"messages"}), frozenset({"text"}))
+NEEDS = CAUSAL_LM.row_schema
 ASK, SAY = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
 

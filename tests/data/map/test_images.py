@@ -18,8 +18,9 @@ from tunesmith.data.map.normalise import BadRow
 from tunesmith.data.read.rows import read_rows
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Rows
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
-IMAGES = (frozenset({"image", "label"}),)
+IMAGES = IMAGE_CLASSIFICATION.row_schema
 RAMP = np.tile(np.linspace(0, 255, 16), (16, 1)).astype(np.uint8)
 
 

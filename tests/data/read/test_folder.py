@@ -12,6 +12,7 @@ from tunesmith.data.read.confinement import refuse_card
 from tunesmith.data.read.rows import read_rows
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Rows
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def test_metadata_of_a_folder_of_pictures_keeps_to_it(tmp_path, load, name) -> N
     lines = [{"file_name": "in.png", "label": "a"}, {"file_name": name, "label": "b"}]
     (tmp_path / "set" / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(UserError, match=r"outside|must be a relative path"):
-        load({"source": f"{tmp_path}/set"}, needs=(frozenset({"image", "label"}),))
+        load({"source": f"{tmp_path}/set"}, needs=IMAGE_CLASSIFICATION.row_schema)
 
 
 def test_files_of_several_formats_are_not_left_out_in_silence(outside) -> None:

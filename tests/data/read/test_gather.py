@@ -12,8 +12,10 @@ from tunesmith.data.read.raw import RawRow
 from tunesmith.data.read.rows import read_rows
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Rows
+from tunesmith.recipe.tasks.text import SEQUENCE_CLASSIFICATION
+from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
-LABELLED = (frozenset({"text", "label"}),)
+LABELLED = SEQUENCE_CLASSIFICATION.row_schema
 
 
 def read(source, **settings):
@@ -112,7 +114,7 @@ def test_files_of_one_name_in_several_folders_and_pictures_beside_each(tmp_path,
         (tmp_path / name / "rows.jsonl").write_text(f'{{"image": "x.png", "label": "{name}"}}\n')
     raw = read(tmp_path / "**" / "rows.jsonl")
     assert [row.id for row in raw.rows] == ["a/rows.jsonl:1", "b/rows.jsonl:1", "c/rows.jsonl:1"]
-    loaded = load({"source": f"{tmp_path}/*/rows.jsonl"}, needs=(frozenset({"image", "label"}),))
+    loaded = load({"source": f"{tmp_path}/*/rows.jsonl"}, needs=IMAGE_CLASSIFICATION.row_schema)
     images = {row.fields["image"] for row in (*loaded.train, *loaded.eval)}
     assert images == {f"{tmp_path}/{name}/x.png" for name in "abc"}
 

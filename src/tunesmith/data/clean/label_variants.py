@@ -8,8 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tunesmith.data.clean.findings import CleanFinding, Findings, apply_policy
+from tunesmith.data.kinds.table import classes_in
 from tunesmith.data.map.map_row import MappedRow
 from tunesmith.recipe.schema.data import Clean
+
+_Class = tuple[str, str]  # field and name
 
 
 def clean_labels(samples: Sequence[MappedRow], clean: Clean, findings: Findings) -> Findings:
@@ -18,22 +21,22 @@ def clean_labels(samples: Sequence[MappedRow], clean: Clean, findings: Findings)
     Raises:
         UserError: there are some, and the policy is ``error``.
     """
-    counts: Counter[str] = Counter()
-    first: dict[str, MappedRow] = {}
+    counts: Counter[_Class] = Counter()
+    first: dict[_Class, MappedRow] = {}
     for sample in samples:
-        label = sample.row.fields.get("label")
-        if label is not None:
-            counts[label] += 1
-            first.setdefault(label, sample)
-    spellings: dict[str, list[str]] = {}
-    for label in counts:
-        spellings.setdefault(comparable_label(label), []).append(label)
+        for one in dict.fromkeys(classes_in(sample.row)):
+            counts[one] += 1
+            first.setdefault(one, sample)
+    spellings: dict[_Class, list[_Class]] = {}
+    for field, label in counts:
+        spellings.setdefault((field, comparable_label(label)), []).append((field, label))
     more = []
     for several in spellings.values():
-        usual, *others = sorted(several, key=lambda label: (-counts[label], label))
-        for label in others:
-            sample = first[label]
-            detail = f"label {label!r} ({counts[label]} rows) looks like {usual!r} ({counts[usual]} rows)"
+        usual, *others = sorted(several, key=lambda one: (-counts[one], one))
+        for one in others:
+            sample = first[one]
+            same = f"looks like {usual[1]!r} ({counts[usual]} rows)"
+            detail = f"label {one[1]!r} ({counts[one]} rows) {same}"
             more.append(CleanFinding(sample.row.id, sample.place, detail))
     hint = (
         "make them one, e.g. by `values` (`values: {COLUMN: {old: new}}`), or, if they are different "

@@ -7,10 +7,21 @@ from dataclasses import dataclass
 
 from tunesmith.data.map.template import Slot, Template, parse_field
 from tunesmith.errors import UserError
-from tunesmith.recipe.schema.data import Rows
-from tunesmith.suggest import listed, nearest_names
-
-Needs = tuple[frozenset[str], ...]
+from tunesmith.recipe.schema.data import FLAT, Rows
+from tunesmith.recipe.tasks.fields import (
+    BESIDE,
+    CONVERSATION,
+    GIVEN,
+    Needs,
+    beside,
+    conversation_of,
+    is_conversation,
+    needs_of,
+    readings,
+    row_fields,
+)
+from tunesmith.recipe.tasks.spec import Field, RowSchema
+from tunesmith.suggest import did_you_mean, listed, nearest_names
 
 # The spellings of a conversation: the columns that make one, and those that may stand beside them.
 CHATS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
@@ -19,9 +30,6 @@ CHATS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("prompt", "completion"), ()),
     (("instruction", "output"), ("input",)),
 )
-GIVEN = ("tools", "documents", "chat_template_kwargs")
-"""Columns that a chat template may be given beside the messages."""
-_BESIDE = {"system", *GIVEN}
 MEANING = frozenset(
     """
     audio chosen context documents functions history images input loss_mask mask messages reasoning
@@ -29,13 +37,10 @@ MEANING = frozenset(
     """.split()  # noqa: SIM905
 )
 """Columns that are usually learnt from: that one is left aside may be a mistake."""
-_PLAIN = ("text", "label", "target", "image")
 _CHAT_FIELDS = tuple(name for needed, optional in CHATS for name in (*needed, *optional))
-FIELDS = ("system", *GIVEN, *_CHAT_FIELDS, *_PLAIN)
-_WAYS = {
-    "messages": "a conversation (`messages`, `conversations`, `prompt` and `completion`, "
-    "or `instruction` and `output`)"
-}
+_WAYS = (
+    "a conversation (`messages`, `conversations`, `prompt` and `completion`, or `instruction` and `output`)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,25 @@ class Shape:
     Attributes:
         chat: the columns that make the conversation, one of ``CHATS``; empty if there is none.
         fields: field -> where its value comes from.
+        schema: what the rows have; optional fields may be mapped from nothing.
     """
 
     chat: tuple[str, ...]
     fields: Mapping[str, Template]
+    schema: RowSchema
+
+    def has(self, field: Field) -> bool:
+        """Whether a field is taken from anything."""
+        return bool(self.chat) if is_conversation(field) else field.name in self.fields
+
+    @property
+    def given(self) -> dict[str, Template]:
+        """What a chat template is given beside the messages."""
+        names = [name for name in GIVEN if name in self.fields and name not in self.schema.kinds]
+        return {name: self.fields[name] for name in names}
 
 
-def choose_shape(rows: Rows, columns: Sequence[str], needs: Needs, where: str = "") -> Shape:
+def choose_shape(rows: Rows, columns: Sequence[str], schema: RowSchema, where: str = "") -> Shape:
     """Find out how the rows of one source become what the task needs.
 
     Fields that the recipe names count, and those alone. If it names none (what stands beside a conversation
@@ -60,31 +77,57 @@ def choose_shape(rows: Rows, columns: Sequence[str], needs: Needs, where: str = 
     Args:
         rows: the recipe's description of the source.
         columns: the columns that there are.
-        needs: alternatives, in order of preference, each a set of fields that the task can learn from.
+        schema: what the task's rows have.
         where: the place in the recipe, for messages.
 
     Raises:
         UserError: a column is not there, the fields are not what the task needs, or contradict each other.
     """
-    named = {field: spec for field in FIELDS if (spec := getattr(rows, field)) is not None}
-    if set(named) <= _BESIDE:
-        chosen = _inferred(columns, needs) | named
-        if set(chosen) <= _BESIDE:
-            raise _not_enough(rows.source, set(), columns, needs, where)
+    named = rows.mapped
+    _refuse_unknown(named, schema, where)
+    aside = set(beside(schema))
+    if set(named) <= aside:
+        chosen = _inferred(columns, schema) | named
+        if set(chosen) <= aside:
+            raise _not_enough(rows.source, set(), columns, needs_of(schema), where)
     else:
         chosen = named
-    chat = _chat(chosen, where)
-    _check_needs(rows.source, chosen, chat=chat, columns=columns, needs=needs, where=where)
+    chat = _chat(chosen, schema, where)
+    reading = _fitting(rows.source, chosen, chat=chat, columns=columns, schema=schema, where=where)
     fields = {
         field: parse_field(spec, columns, field, where, literal=field == "system")
         for field, spec in chosen.items()
     }
-    for field in ("messages", "conversations", *GIVEN):
+    shape = Shape(chat, fields, reading)
+    for field in _one_column(shape):
         if field in fields and fields[field].column is None:
             raise UserError(
                 f"`{field}: {chosen[field]}` is a template", where, "it takes the name of one column"
             )
-    return Shape(chat, fields)
+    return shape
+
+
+def _one_column(shape: Shape) -> Iterable[str]:
+    """The fields that no template can make: whole conversations, and the text that places lie in."""
+    yield from (name for name in ("messages", "conversations") if name in shape.chat)
+    yield from shape.given
+    for field in shape.schema.fields:
+        if field.kind == "spans":
+            yield text_of_spans(field, shape.schema)
+
+
+def text_of_spans(field: Field, schema: RowSchema) -> str:
+    """Name of the text field that spans lie in."""
+    return field.of or next((one.name for one in schema.fields if one.kind == "text"), "")
+
+
+def _refuse_unknown(named: Iterable[str], schema: RowSchema, where: str) -> None:
+    """``fields`` takes any name, so that one which the task does not have is told here as well."""
+    allowed = (*row_fields(schema), *beside(schema))
+    for field in named:
+        if field not in allowed and field not in FLAT:
+            hint = did_you_mean(field, allowed, "fields of the task")
+            raise UserError(f"the task has no field `{field}`", where, hint)
 
 
 def unused_columns(shape: Shape, columns: Sequence[str], used: Sequence[str] = ()) -> list[str]:
@@ -100,29 +143,34 @@ def unused_columns(shape: Shape, columns: Sequence[str], used: Sequence[str] = (
     return [name for name in columns if name not in taken and name not in used]
 
 
-def _inferred(columns: Sequence[str], needs: Needs) -> dict[str, str]:
-    for alternative in needs:
-        fields: list[str] = [name for name in _PLAIN if name in alternative]
-        if not set(fields) <= set(columns):
+def _inferred(columns: Sequence[str], schema: RowSchema) -> dict[str, str]:
+    for reading in readings(schema):
+        plain = [field for field in reading.fields if not is_conversation(field)]
+        if not {field.name for field in plain if not field.optional} <= set(columns):
             continue
-        if "messages" not in alternative:
-            return {name: name for name in fields}
+        fields = [field.name for field in plain if field.name in columns]
+        aside = [name for name in beside(reading) if name in columns and name not in fields]
+        system = {"system": "{system}"} if "system" in aside else {}
+        given = {name: name for name in aside if name != "system"}
+        if conversation_of(reading) is None:
+            return system | given | {name: name for name in fields}
         for needed, optional in CHATS:
             if set(needed) <= set(columns):
                 fields += [*needed, *(name for name in optional if name in columns)]
-                system = {"system": "{system}"} if "system" in columns else {}
-                fields += [name for name in GIVEN if name in columns]
-                return system | {name: name for name in fields}
+                return system | {name: name for name in fields} | given
     return {}
 
 
-def _chat(chosen: Mapping[str, str], where: str) -> tuple[str, ...]:
-    present = [name for name in _CHAT_FIELDS if name in chosen]
-    if not present:
-        beside = next((name for name in ("system", *GIVEN) if name in chosen), None)
-        if beside is not None:
+def _chat(chosen: Mapping[str, str], schema: RowSchema, where: str) -> tuple[str, ...]:
+    own = {field.name for field in schema.fields if not is_conversation(field)}
+    conversing = conversation_of(schema) is not None
+    present = [name for name in _CHAT_FIELDS if name in chosen and name not in own]
+    if not present or not conversing:
+        alone = () if beside(schema) and not conversing else BESIDE
+        extra = next((name for name in alone if name in chosen and name not in own), None)
+        if extra is not None:
             raise UserError(
-                f"`{beside}` is given without a conversation", where, "leave it out, or put it into `text`"
+                f"`{extra}` is given without a conversation", where, "leave it out, or put it into `text`"
             )
         return ()
     for needed, optional in CHATS:
@@ -137,22 +185,27 @@ def _chat(chosen: Mapping[str, str], where: str) -> tuple[str, ...]:
     raise UserError(f"{listed(present)} are two spellings of one conversation", where, "keep one of them")
 
 
-def _check_needs(
+def _fitting(
     source: str,
     chosen: Mapping[str, str],
     *,
     chat: tuple[str, ...],
     columns: Sequence[str],
-    needs: Needs,
+    schema: RowSchema,
     where: str,
-) -> None:
-    gives = {name for name in _PLAIN if name in chosen} | ({"messages"} if chat else set())
-    if gives in needs:
-        return
-    fitting = [alternative for alternative in needs if alternative <= gives]
-    if not fitting:
+) -> RowSchema:
+    """The reading of the task's rows that the fields are enough for, and not too many."""
+    needs = needs_of(schema)
+    gives = {name for name in chosen if name not in (*chat, *beside(schema))}
+    gives |= {CONVERSATION} if chat else set()
+    useless: list[str] = []
+    for reading, need in zip(readings(schema), needs, strict=True):
+        left = sorted(gives - {field.name for field in reading.fields})
+        if need <= gives and not left:
+            return reading
+        useless = useless or (left if need <= gives else [])
+    if not useless:
         raise _not_enough(source, gives, columns, needs, where, chosen.values())
-    useless = sorted(gives - fitting[0])
     raise UserError(
         f"{listed(useless)} means nothing to this task",
         where,
@@ -218,6 +271,7 @@ def _is_number(text: str) -> bool:
 
 def _say(needs: Needs) -> str:
     names = [
-        " and ".join(_WAYS.get(name, f"`{name}`") for name in sorted(need, reverse=True)) for need in needs
+        " and ".join(_WAYS if name == CONVERSATION else f"`{name}`" for name in sorted(need, reverse=True))
+        for need in needs
     ]
     return ", or ".join(names)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunesmith.data.map.columns import GIVEN, Shape
+from tunesmith.data.map.columns import Shape
 from tunesmith.data.map.messages import Message, mappings, normalise_messages, split_answer
 from tunesmith.data.map.normalise import BadRow
 from tunesmith.data.map.template import Template
+from tunesmith.recipe.tasks.fields import GIVEN
 
 _OURS = frozenset(
     """

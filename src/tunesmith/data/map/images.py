@@ -36,13 +36,16 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
-def picture_of(value: Any, folder: Path | None, roots: Sequence[Path] | None = None) -> Any:
+def picture_of(
+    value: Any, folder: Path | None, roots: Sequence[Path] | None = None, name: str = "image"
+) -> Any:
     """A column's value as something that ``open_picture`` takes.
 
     Args:
         value: a path, bytes, ``{bytes, path}`` as data sets hand pictures on, an array or a PIL image.
         folder: where relative paths start; default: the working directory.
         roots: folders of which a path must not lead out; ``None``: it may name any file.
+        name: of the field, for messages.
 
     Raises:
         BadRow: it is none of these, or the file is not there, elsewhere or too large.
@@ -53,9 +56,9 @@ def picture_of(value: Any, folder: Path | None, roots: Sequence[Path] | None = N
             raise BadRow("malformed", f"the image's `bytes` are a {type(stored).__name__}, not bytes")
         value = value.get("path") if stored is None else stored
     if value is None or (isinstance(value, str | bytes) and not value.strip()):
-        raise BadRow("empty", "`image` is empty")
+        raise BadRow("empty", f"`{name}` is empty")
     if isinstance(value, str | Path):
-        return str(_file_of(str(value), folder, roots))
+        return str(file_of(str(value), folder, roots, name))
     if isinstance(value, bytes) and len(value) > MOST_BYTES:
         raise BadRow("malformed", _too_large("the image", len(value)))
     if not isinstance(value, bytes):
@@ -172,22 +175,33 @@ def _filled(layered: Any) -> Any:
     return Image.alpha_composite(ground, layered).convert("RGB")
 
 
-def _file_of(name: str, folder: Path | None, roots: Sequence[Path] | None) -> Path:
+def file_of(name: str, folder: Path | None, roots: Sequence[Path] | None, what: str = "image") -> Path:
+    """The file that a column names.
+
+    Args:
+        name: its path.
+        folder: where relative paths start; default: the working directory.
+        roots: folders of which the path must not lead out; ``None``: it may name any file.
+        what: it is, for messages.
+
+    Raises:
+        BadRow: the file is not there, elsewhere or too large.
+    """
     if "://" in name:
-        raise BadRow("malformed", f"the image `{name[:80]}` is an address, and those are not fetched")
+        raise BadRow("malformed", f"the {what} `{name[:80]}` is an address, and those are not fetched")
     try:
         path = (folder or Path()) / Path(name).expanduser()
         found = path.is_file()
         inside = roots is None or any(path.resolve().is_relative_to(root) for root in roots)
         size = path.stat().st_size if found and inside else 0
     except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL in it, the home of nobody
-        raise BadRow("malformed", f"the image `{name[:80]}` is no path: {error}"[:300]) from None
+        raise BadRow("malformed", f"the {what} `{name[:80]}` is no path: {error}"[:300]) from None
     if not inside:
-        raise BadRow("malformed", f"the image `{name[:200]}` leads out of the data set's folder")
+        raise BadRow("malformed", f"the {what} `{name[:200]}` leads out of the data set's folder")
     if not found:
-        raise BadRow("malformed", f"the image `{path}` does not exist")
+        raise BadRow("malformed", f"the {what} `{path}` does not exist")
     if size > MOST_BYTES:
-        raise BadRow("malformed", _too_large(f"the image `{path}`", size))
+        raise BadRow("malformed", _too_large(f"the {what} `{path}`", size))
     return path
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from tunesmith.data.fingerprint import content_digest
-from tunesmith.data.map.columns import GIVEN, Shape
-from tunesmith.data.map.conversation import conversation, refuse_blank, template_arguments
-from tunesmith.data.map.images import picture_of
-from tunesmith.data.map.messages import Message, spelled, split_answer
-from tunesmith.data.map.normalise import BadRow, comparable, comparable_lines, exactly, to_number
+from tunesmith.data.kinds.table import KINDS
+from tunesmith.data.map.columns import Shape, text_of_spans
+from tunesmith.data.map.conversation import template_arguments
+from tunesmith.data.map.kind import Cell, Found, Kind, as_json
+from tunesmith.data.map.normalise import BadRow, comparable, comparable_lines, exactly
 from tunesmith.data.read.raw import RawRow, RawRows
 from tunesmith.data.row import Row, Skip
+from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.fields import GIVEN
+from tunesmith.recipe.tasks.spec import Field
+
+_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,45 @@ class MappedRow:
     answer_words: str
 
 
+@dataclass(slots=True)
+class _Compared:
+    """What a row is compared by, gathered field by field."""
+
+    inputs: list[str] = field(default_factory=list)
+    exact: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+    input_words: list[str] = field(default_factory=list)
+    answer_words: list[str] = field(default_factory=list)
+
+    def add_input(self, kind: Kind, found: Found, learnt: bool) -> None:
+        """A field that the model is given; ``learnt``: nothing else is there to be learnt."""
+        before, after = (found.value, None) if kind.split is None else kind.split(found.value)
+        how = exactly if learnt and kind.split is None else comparable_lines
+        self.inputs.append(kind.spell(before, comparable))
+        # what no text is spelt in has one spelling, which may take long
+        self.exact.append(self.inputs[-1] if kind.content is not None else kind.spell(before, how))
+        if kind.split is not None:
+            self.answers.append(kind.spell(after, exactly))
+        self.input_words.append(found.words)
+        self.answer_words.append(found.answer_words)
+
+    def add_target(self, kind: Kind, found: Found) -> None:
+        """A field that the model is to learn to give."""
+        self.answers.append(kind.spell(found.value, exactly))
+        self.answer_words += [found.words, found.answer_words]
+
+    def add_given(self, given: Mapping[str, Any]) -> None:
+        """What stands beside the fields."""
+        beside = [as_json({name: given[name]}) for name in GIVEN if name in given]
+        self.inputs += beside
+        self.exact += beside
+
+    def add_nothing(self, target: bool) -> None:
+        """A field that this row is without."""
+        for spelled in (self.answers,) if target else (self.inputs, self.exact):
+            spelled.append("")
+
+
 def map_rows(raw: RawRows, shape: Shape, source: int) -> tuple[list[MappedRow], list[Skip]]:
     """Every row in the terms of the task; those that have no such terms are skips."""
     samples: list[MappedRow] = []
@@ -59,84 +102,76 @@ def map_rows(raw: RawRows, shape: Shape, source: int) -> tuple[list[MappedRow], 
     return samples, skips
 
 
+def read_fields(fields: Sequence[Field], shape: Shape, raw: RawRow, source: RawRows) -> dict[str, Found]:
+    """What a row has in these fields; optional ones may be missing.
+
+    Raises:
+        BadRow: a value is missing or malformed.
+    """
+    found: dict[str, Found] = {}
+    folder = source.folder_of(raw.id)
+    for one in fields:
+        if not shape.has(one):
+            continue
+        try:
+            found[one.name] = KINDS[one.kind].read(Cell(one, shape, raw.columns, folder, source.roots))
+        except BadRow as bad:
+            if not (one.optional and bad.reason == "empty"):
+                raise
+    values = {name: each.value for name, each in found.items()}
+    for one in fields:
+        check = KINDS[one.kind].check
+        if check is not None and one.name in values:
+            check(values[one.name], one, text_of_spans(one, shape.schema), values)
+    return found
+
+
 def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> MappedRow:
-    fields: dict[str, Any] = {}
-    inputs: list[str] = []
-    answers: list[str] = []
-    exact: list[str] = []
-    input_words = answer_words = ""
-    if shape.chat:
-        fields["messages"], input_words, answer_words = conversation(raw.columns, shape)
-        before, after = split_answer(fields["messages"])
-        fields |= template_arguments(raw.columns, shape.fields)
-        beside = [_as_json({name: fields[name]}) for name in GIVEN if name in fields]
-        inputs += [_spelled(before, comparable), *beside]
-        answers.append(_spelled(after, exactly))
-        exact += [_spelled(before, comparable_lines), *beside]
-    if "text" in shape.fields:
-        fields["text"], words = shape.fields["text"].render(raw.columns)
-        refuse_blank(fields["text"], "text")
-        inputs.append(comparable(fields["text"]))
-        # text without an answer is itself what is learnt
-        alone = not {"label", "target"} & set(shape.fields)
-        exact.append((exactly if alone else comparable_lines)(fields["text"]))
-        input_words = f"{input_words} {words}".strip()
-    if "image" in shape.fields:
-        fields["image"] = _image(raw.columns, shape, source_rows, raw.id)
-        inputs.append(_image_digest(fields["image"]))
-        exact.append(inputs[-1])
-    if "label" in shape.fields:
-        # one spelling of what looks and means the same: composed Unicode, single blanks
-        fields["label"] = comparable(shape.fields["label"].render(raw.columns)[0])
-        refuse_blank(fields["label"], "label")
-        answers.append(fields["label"])
-    if "target" in shape.fields:
-        fields["target"] = _target(raw.columns, shape)
-        answers.append(fields["target"].hex())
+    schema = shape.schema
+    found = read_fields(schema.fields, shape, raw, source_rows)
+    compared = _Compared()
+    for one in schema.inputs:
+        if one.name in found:
+            compared.add_input(KINDS[one.kind], found[one.name], not schema.targets)
+        else:
+            compared.add_nothing(target=False)
+    given = template_arguments(raw.columns, shape.given)
+    compared.add_given(given)
+    for one in schema.targets:
+        if one.name in found:
+            compared.add_target(KINDS[one.kind], found[one.name])
+        else:
+            compared.add_nothing(target=True)
     return MappedRow(
-        Row(raw.id, fields),
+        Row(raw.id, {name: each.value for name, each in found.items()} | given, schema),
         source_rows.where(raw.id),
         source,
         raw.columns,
-        input_key=_key(inputs),
-        answer_key=_key(answers),
-        same_key=_key([*exact, *answers]),
-        input_words=input_words,
-        answer_words=answer_words,
+        input_key=_key(compared.inputs),
+        answer_key=_key(compared.answers),
+        same_key=_key([*compared.exact, *compared.answers]),
+        input_words=" ".join(compared.input_words).strip(),
+        answer_words=" ".join(compared.answer_words).strip(),
     )
 
 
-def _target(columns: Mapping[str, Any], shape: Shape) -> float:
-    template = shape.fields["target"]
-    slot = template.column
-    return to_number(
-        slot.value(columns) if slot else template.render(columns)[0], slot.name if slot else "target"
-    )
+def refuse_lists(raw: RawRows, shape: Shape, where: str) -> None:
+    """Several labels or numbers for one row are another task, and no row of such a file can be mended.
 
-
-def _image(columns: Mapping[str, Any], shape: Shape, source_rows: RawRows, row_id: str) -> Any:
-    template = shape.fields["image"]
-    slot = template.column
-    value = slot.value(columns) if slot else template.render(columns)[0]
-    return picture_of(value, source_rows.folder_of(row_id), source_rows.roots)
-
-
-def _image_digest(image: Any) -> str:
-    """Of a picture that Pillow opened elsewhere its pixels count, and they may not be readable."""
-    try:
-        return content_digest(image).hex()
-    except MemoryError:
-        raise
-    except Exception as error:  # decoders raise what they like
-        raise BadRow("malformed", f"the image cannot be read: {error}"[:300]) from None
-
-
-def _spelled(messages: Sequence[Message], spell: Callable[[str], str]) -> str:
-    return _as_json([[turn["role"], spell(turn["content"]), *spelled(turn)] for turn in messages])
-
-
-def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    Raises:
+        UserError: a field that has one class or number a row has lists of them.
+    """
+    for one in shape.schema.fields:
+        name, kind = one.name, KINDS[one.kind].single
+        slot = shape.fields[name].column if kind and name in shape.fields else None
+        values = [slot.value(row.columns) for row in raw.rows[:_LOOKED_AT]] if slot is not None else []
+        if slot is not None and any(isinstance(value, list | tuple) for value in values):
+            raise UserError(
+                f"`{slot.name}` holds lists, and the task gives one {kind} a row",
+                f"{where}.{name}" if where else name,
+                f"several at once (multi-label) is not a task here: name a column with one {kind} a row, or "
+                "learn the list as text with `task: causal-lm`, from a column that holds it as text",
+            )
 
 
 def _key(parts: Sequence[str]) -> bytes:

@@ -9,7 +9,6 @@ from tunesmith.data.clean.exclusions import excluded_ids
 from tunesmith.data.eval_splits import EVAL, TEST, own_sources
 from tunesmith.data.load import first_rows, read_head
 from tunesmith.data.lookup import training_labels
-from tunesmith.data.map.columns import FIELDS, Needs
 from tunesmith.data.map.map_row import MappedRow
 from tunesmith.data.map.template import parse_field
 from tunesmith.data.read.rows import read_rows
@@ -18,7 +17,6 @@ from tunesmith.data.split import column_text
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Holdout, Rows
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.tasks.fields import needs_of
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.sources.address import HubAddress, PythonAddress, WheelAddress, parse_address
 from tunesmith.sources.wheel import is_in_cache
@@ -91,11 +89,11 @@ def _sources(recipe: Recipe) -> Mapping[str, Rows]:
 def _of_source(
     rows: Rows, recipe: Recipe, folder: Path, where: str, heads: dict[str, Sequence[MappedRow]]
 ) -> Iterator[UserError]:
-    needs: Needs = needs_of(spec_of(recipe.task))
+    schema = spec_of(recipe.task).row_schema
     try:
         unknown = list(_unknown_columns(rows, folder, where))
         if not unknown:
-            heads[where] = read_head(rows, needs, recipe.data.clean, count=HEAD, folder=folder, where=where)
+            heads[where] = read_head(rows, schema, recipe.data.clean, count=HEAD, folder=folder, where=where)
         yield from unknown
     except UserError as problem:
         yield problem
@@ -105,12 +103,10 @@ def _unknown_columns(rows: Rows, folder: Path, where: str) -> Iterator[UserError
     """Every field that names a column which is not there, where a run would name the first."""
     raw = read_rows(first_rows(rows, HEAD), folder=folder, where=where)
     columns = raw.columns()
-    for field in FIELDS:
-        spec = getattr(rows, field)
-        if spec is None or not raw.rows:
-            continue
+    for field, spec in rows.mapped.items() if raw.rows else ():
+        key = f"{where}.fields.{field}" if field in rows.fields else f"{where}.{field}"
         try:
-            parse_field(spec, columns, field, f"{where}.{field}", literal=field == "system")
+            parse_field(spec, columns, field, key, literal=field == "system")
         except UserError as problem:
             yield problem
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tunesmith.recipe.finding import Problem
-from tunesmith.recipe.schema.data import Data, Holdout, Rows
+from tunesmith.recipe.schema.data import FLAT, Data, Holdout, Rows
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.source_syntax import kind_of
-from tunesmith.recipe.tasks.fields import CHAT_SHAPES, row_fields
+from tunesmith.recipe.tasks.fields import (
+    CHAT_SHAPES,
+    CONVERSATION,
+    GIVEN,
+    beside,
+    conversation_of,
+    row_fields,
+)
 from tunesmith.recipe.tasks.spec import Field, TaskSpec
-from tunesmith.recipe.tasks.table import TASKS, spec_of, tasks_with
-from tunesmith.suggest import any_of
+from tunesmith.recipe.tasks.table import spec_of, tasks_with
+from tunesmith.suggest import any_of, nearest
 
 Path = tuple[str | int, ...]
-
-FIELDS = tuple(dict.fromkeys(field for spec in TASKS.values() for field in row_fields(spec)))
-"""The keys of a source that map columns, of whatever task."""
 
 
 def check_data(recipe: Recipe) -> Iterator[Problem]:
@@ -74,45 +78,71 @@ def _dotted(path: Path) -> str:
 
 
 def _rows(rows: Rows, path: Path, task: TaskSpec) -> Iterator[Problem]:
-    given = [field for field in FIELDS if getattr(rows, field) is not None]
-    allowed = row_fields(task)
-    for field in given:
-        if field not in allowed:
-            what = f"task `{task.name}` has no field `{field}`"
-            yield Problem((*path, field), what, f"its fields: {any_of(allowed, 'and')}", "key")
-    if task.field_of("chat") is not None:
-        yield from _shape([field for field in given if field in allowed], path)
-    elif any(field in allowed for field in given):
-        yield from _all_named(given, task.fields, path)
+    yield from _mapping(rows, path, task)
     if rows.sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", rows.sha256):
         what = "`sha256` must have 64 hexadecimal digits"
         yield Problem((*path, "sha256"), what, "`sha256sum FILE` prints it")
     yield from _settings(rows, path)
 
 
-def _shape(given: list[str], path: Path) -> Iterator[Problem]:
+def _mapping(rows: Rows, path: Path, task: TaskSpec) -> Iterator[Problem]:
+    """Fields against what the task declares, whichever way each is written."""
+    schema, mapped = task.row_schema, rows.mapped
+    allowed = row_fields(schema)
+    place = {name: (*path, *(("fields",) if name in rows.fields else ()), name) for name in mapped}
+    yield from _mapped_twice(rows, path)
+    yield from _unknown(rows, place, task)
+    given = [name for name in mapped if name in allowed]
+    if conversation_of(schema) is not None:
+        own = {field.name for field in schema.fields} - {CONVERSATION}
+        yield from _shape([name for name in given if name not in own], place)
+    elif given and not rows.fields:  # what is missing of `fields` is told with the columns that there are
+        yield from _all_named(given, task.fields, path)
+
+
+def _mapped_twice(rows: Rows, path: Path) -> Iterator[Problem]:
+    for name in rows.fields:
+        if name in FLAT and getattr(rows, name) is not None:
+            what = f"`{name}` and `fields.{name}` both say where the field `{name}` comes from"
+            yield Problem((*path, name), what, "keep one of them", "key")
+
+
+def _unknown(rows: Rows, place: Mapping[str, Path], task: TaskSpec) -> Iterator[Problem]:
+    schema = task.row_schema
+    allowed = row_fields(schema)
+    for name in place:
+        flat = name not in rows.fields
+        if name in (*allowed, *beside(schema)) or (flat and name in GIVEN):
+            continue
+        near = None if flat else nearest(name, allowed)
+        hint = f"did you mean `{near}`? its fields: " if near else "its fields: "
+        what = f"task `{task.name}` has no field `{name}`"
+        yield Problem(place[name], what, f"{hint}{any_of(allowed, 'and')}", "key")
+
+
+def _shape(given: list[str], place: Mapping[str, Path]) -> Iterator[Problem]:
     """One shape, and all of it."""
     used = [shape for shape in CHAT_SHAPES if any(field in shape for field in given)]
     if len(used) > 1:
         ones = [next(field for field in shape if field in given) for shape in used]
         what = f"{any_of(ones, 'and')} describe the row in different ways"
-        yield Problem((*path, ones[1]), what, "keep the fields of one shape", "key")
+        yield Problem(place[ones[1]], what, "keep the fields of one shape", "key")
     elif used:
         optional = {"input"}
         missing = [field for field in used[0] if field not in given and field not in optional]
         if missing:
             has = next(field for field in used[0] if field in given)
             hint = f"add `{missing[0]}:`, a column's name or a template with {{column}}"
-            yield Problem((*path, has), f"`{has}` needs `{missing[0]}` beside it", hint, "key")
+            yield Problem(place[has], f"`{has}` needs `{missing[0]}` beside it", hint, "key")
     if "system" in given and ("text" in given):
         what = "`system` means nothing for rows of plain `text`"
-        yield Problem((*path, "system"), what, "take it away, or use `prompt` and `completion`", "key")
+        yield Problem(place["system"], what, "take it away, or use `prompt` and `completion`", "key")
 
 
 def _all_named(given: list[str], fields: Sequence[Field], path: Path) -> Iterator[Problem]:
     """Once a recipe names a field, it names all that the task reads."""
     for field in fields:
-        if field.name not in given:
+        if field.name not in given and not field.optional:
             has = next(name for name in given if name in {one.name for one in fields})
             what = f"`{has}` needs `{field.name}` beside it"
             hint = f"add `{field.name}:`, the name of the column that holds the {field.meaning or field.name}"

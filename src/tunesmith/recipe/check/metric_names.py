@@ -22,6 +22,7 @@ from tunesmith.metrics.names import (
 from tunesmith.metrics.table import declared
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.schema.stop import leaves, metrics_in
+from tunesmith.recipe.tasks.table import spec_of
 
 _PINNED = re.compile(r"(?:hub|evaluate):(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*@[0-9a-f]{40}")
 
@@ -67,8 +68,9 @@ def set_metrics(recipe: Recipe, name: str) -> tuple[str, ...]:
 
 def label_columns(recipe: Recipe) -> set[str]:
     """Columns that are the label or the target of training rows."""
-    fields = [field for rows in recipe.data.train for field in (rows.label, rows.target) if field]
-    return {field[1:-1] if field.startswith("{") and field.endswith("}") else field for field in fields}
+    targets = [field.name for field in spec_of(recipe.task).targets if field.kind in ("label", "number")]
+    mapped = [rows.mapped[name] for rows in recipe.data.train for name in targets if name in rows.mapped]
+    return {spec[1:-1] if spec.startswith("{") and spec.endswith("}") else spec for spec in mapped}
 
 
 def all_metrics(

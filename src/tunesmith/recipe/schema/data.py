@@ -9,6 +9,25 @@ from pydantic import BeforeValidator, Field
 from tunesmith.recipe.schema.quantities import Flag, Number, Whole
 from tunesmith.recipe.section import Section
 
+FLAT = (
+    "system",
+    "tools",
+    "documents",
+    "chat_template_kwargs",
+    "messages",
+    "conversations",
+    "prompt",
+    "completion",
+    "instruction",
+    "input",
+    "output",
+    "text",
+    "label",
+    "target",
+    "image",
+)
+"""Fields that a source may also map by keys of its own: ``text: review`` for ``fields: {text: review}``."""
+
 
 class Rows(Section):
     """One source of rows, and how its columns become the fields of the task.
@@ -41,7 +60,11 @@ class Rows(Section):
     values: dict[str, dict[str, str]] = Field(
         default_factory=dict, description="Per column: how its values are rewritten."
     )
-    # the fields
+    fields: dict[str, str] = Field(
+        default_factory=dict,
+        description="Field of the task to column or template; those below are short forms.",
+    )
+    # the short forms
     system: str | None = None
     tools: str | None = Field(default=None, description="Column of functions, for the chat template.")
     documents: str | None = Field(default=None, description="Column of documents, for the chat template.")
@@ -59,6 +82,12 @@ class Rows(Section):
     label: str | None = None
     target: str | None = None
     image: str | None = None
+
+    @property
+    def mapped(self) -> dict[str, str]:
+        """Field to column or template, whichever way it is written."""
+        flat = {name: spec for name in FLAT if (spec := getattr(self, name)) is not None}
+        return flat | self.fields
 
 
 class Holdout(Section):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 
-from tunesmith.recipe.tasks.spec import Field, TaskSpec
+from tunesmith.recipe.tasks.spec import Field, RowSchema
 
 Needs = tuple[frozenset[str], ...]
 
+CONVERSATION = "messages"
+"""Name of a chat field that holds question and answer, and that may be written in all of these ways."""
+PLAIN = Field("text", "text")
+"""What stands for a conversation too: plain text."""
 CHAT_SHAPES: tuple[tuple[str, ...], ...] = (
     ("messages",),
     ("prompt", "completion"),
@@ -17,6 +20,10 @@ CHAT_SHAPES: tuple[tuple[str, ...], ...] = (
     ("text",),
 )
 """The ways to write a row for a language model; ``system`` goes with each of them but ``text``."""
+GIVEN = ("tools", "documents", "chat_template_kwargs")
+"""Columns that a chat template may be given beside the messages."""
+BESIDE = ("system", *GIVEN)
+"""Fields that stand beside a conversation."""
 
 _CHAT_QUESTIONS: tuple[tuple[str, ...], ...] = (
     ("messages",),
@@ -28,28 +35,52 @@ _CHAT_QUESTIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def row_fields(spec: TaskSpec) -> tuple[str, ...]:
-    """The names by which a recipe may map columns for a task."""
+def is_conversation(field: Field) -> bool:
+    """Whether a field is a whole conversation; any other chat is one side of one."""
+    return field.kind == "chat" and field.name == CONVERSATION
+
+
+def conversation_of(schema: RowSchema) -> Field | None:
+    """The field that is a whole conversation, if there is one."""
+    return next(filter(is_conversation, schema.fields), None)
+
+
+def row_fields(schema: RowSchema) -> tuple[str, ...]:
+    """The names by which a recipe may map columns for a task, those beside a conversation left out."""
     names: list[str] = []
-    for field in spec.fields:
+    for field in schema.fields:
         chat = ("system", *(name for shape in CHAT_SHAPES for name in shape))
-        names += chat if field.kind == "chat" else (field.name,)
+        names += chat if is_conversation(field) else (field.name,)
     return tuple(dict.fromkeys(names))
 
 
-def needs_of(spec: TaskSpec) -> Needs:
+def beside(schema: RowSchema) -> tuple[str, ...]:
+    """What may stand beside the fields of a task: its system message and what a chat template is given."""
+    chats = any(field.kind == "chat" for field in schema.inputs)
+    return tuple(name for name in BESIDE if name not in schema.kinds) if chats else ()
+
+
+def readings(schema: RowSchema) -> tuple[RowSchema, ...]:
+    """What rows may have, in order of preference: plain text stands for a conversation too."""
+    if conversation_of(schema) is None or PLAIN.name in schema.kinds:
+        return (schema,)
+    inputs, targets = (
+        tuple(PLAIN if is_conversation(field) else field for field in side)
+        for side in (schema.inputs, schema.targets)
+    )
+    return schema, RowSchema(inputs, targets)
+
+
+def needs_of(schema: RowSchema) -> Needs:
     """The alternatives of fields that a mapped row must have for a task."""
-    return tuple(frozenset(one) for one in product(*map(_mapped, spec.fields)))
+    return tuple(
+        frozenset(field.name for field in reading.fields if not field.optional)
+        for reading in readings(schema)
+    )
 
 
-def questions_of(spec: TaskSpec) -> tuple[tuple[str, ...], ...]:
+def questions_of(schema: RowSchema) -> tuple[tuple[str, ...], ...]:
     """The sets of fields that ask something of a model; the first that is there wins."""
-    each = [_CHAT_QUESTIONS if field.kind == "chat" else ((field.name,),) for field in spec.inputs]
+    asked = [field for field in schema.inputs if not field.optional]
+    each = [_CHAT_QUESTIONS if is_conversation(field) else ((field.name,),) for field in asked]
     return tuple(tuple(name for part in one for name in part) for one in product(*each))
-
-
-def _mapped(field: Field) -> Iterator[str]:
-    """Under which names the field stands in a mapped row: plain text stands for a conversation too."""
-    yield "messages" if field.kind == "chat" else field.name
-    if field.kind == "chat":
-        yield "text"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 from tunesmith.recipe.section import Section
 
-FieldKind = Literal["chat", "text", "image", "label", "number"]
+FieldKind = Literal[
+    "audio", "chat", "image", "label", "labels", "mask", "number", "objects", "sequence", "spans", "text"
+]
+"""What a field may hold; ``data/kinds`` has a file for each."""
 Output = Literal["tokens", "classes", "number"]
 Feature = Literal["chat_template", "generate", "harness", "loss_on", "packing", "positions"]
 
@@ -26,11 +31,38 @@ class Field:
         name: of the field.
         kind: decides how it is read, checked, hashed and shown.
         meaning: what the column holds, for messages; default: the name.
+        optional: a row, and a file, may be without it.
+        of: the field that it is about: the text that spans lie in; default: the first of kind ``text``.
     """
 
     name: str
     kind: FieldKind
     meaning: str = ""
+    optional: bool = False
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class RowSchema:
+    """What rows of a task have.
+
+    Attributes:
+        inputs: what the model is given.
+        targets: what it is to learn to give; empty where the input itself is learnt.
+    """
+
+    inputs: tuple[Field, ...] = ()
+    targets: tuple[Field, ...] = ()
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """Inputs and targets."""
+        return self.inputs + self.targets
+
+    @cached_property
+    def kinds(self) -> Mapping[str, FieldKind]:
+        """Kind of each field by its name."""
+        return {field.name: field.kind for field in self.fields}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +119,11 @@ class TaskSpec:
     def fields(self) -> tuple[Field, ...]:
         """Inputs and targets."""
         return self.inputs + self.targets
+
+    @property
+    def row_schema(self) -> RowSchema:
+        """What its rows have."""
+        return RowSchema(self.inputs, self.targets)
 
     def field_of(self, *kinds: FieldKind) -> Field | None:
         """The first field of one of these kinds."""

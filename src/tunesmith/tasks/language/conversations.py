@@ -8,10 +8,10 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Literal
 
-from tunesmith.data.map.columns import GIVEN
 from tunesmith.data.map.messages import Message
 from tunesmith.data.row import Row
 from tunesmith.model.end_tokens import end_tokens_of
+from tunesmith.recipe.tasks.fields import GIVEN
 from tunesmith.tasks.language import chat
 from tunesmith.tasks.language.answer_frame import Frame, decoded
 from tunesmith.tasks.language.rendering import Refused

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from tunesmith.metrics.names import slice_of
@@ -106,9 +105,9 @@ def _use(recipe: Recipe, *, adapter: bool) -> str:
 
 def _asking(recipe: Recipe) -> list[str]:
     rows = recipe.data.train[0]
-    if rows.text is not None or recipe.model.chat_template == "none":
+    if "text" in rows.mapped or recipe.model.chat_template == "none":
         return ['inputs = tokenizer("the beginning of a text", return_tensors="pt")']
-    system = '{"role": "system", "content": "…"}, ' if rows.system else ""
+    system = '{"role": "system", "content": "…"}, ' if "system" in rows.mapped else ""
     return [
         f'messages = [{system}{{"role": "user", "content": "…"}}]',
         "inputs = tokenizer.apply_chat_template(",
@@ -119,21 +118,7 @@ def _asking(recipe: Recipe) -> list[str]:
 
 def _prompt(rows: Rows) -> str:
     """How the columns of a row became what the model reads."""
-    fields: Mapping[str, str | None] = {
-        "system": rows.system,
-        "prompt": rows.prompt,
-        "completion": rows.completion,
-        "instruction": rows.instruction,
-        "input": rows.input,
-        "output": rows.output,
-        "messages": rows.messages,
-        "conversations": rows.conversations,
-        "text": rows.text,
-        "label": rows.label,
-        "target": rows.target,
-        "image": rows.image,
-    }
-    lines = [f"    {name}: {' '.join(spec.split())}" for name, spec in fields.items() if spec is not None]
+    lines = [f"    {name}: {' '.join(spec.split())}" for name, spec in rows.mapped.items()]
     return (
         "\n".join(["It learnt from rows mapped so, and wants to be asked likewise:", "", *lines])
         if lines
