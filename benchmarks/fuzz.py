@@ -1,6 +1,6 @@
 """Fuzz the whole program: recipes, malformed rows and hostile files, each through a process of its own.
 
-    python benchmarks/fuzz.py                      # 10,000 recipes, 10,000 rows, 2,000 hostile files
+    python benchmarks/fuzz.py       # 10,000 recipes, 5,000 from the schema, 10,000 rows, 2,000 hostile files
     python benchmarks/fuzz.py --one recipe:1234
 
 Every case must end with status 0 or 2, in time, without a traceback, with a message where the status is 2,
@@ -28,6 +28,7 @@ from pathlib import Path
 from fuzz_files import MEMORY, a_place
 from fuzz_recipes import a_recipe
 from fuzz_rows import good_row, some_rows
+from fuzz_schema import a_schema_recipe
 
 SECONDS = 60
 ROWS_A_FILE = 10
@@ -42,6 +43,10 @@ CHANGING = {
     "os.truncate",
     "os.chmod",
 }
+
+
+# Where the program and its libraries keep things of their own: there they may write (mlflow keeps a number).
+FOLDERS = (("TUNESMITH_CACHE", "cache"), ("HF_HOME", "hf"), ("XDG_CONFIG_HOME", "config"))
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,8 @@ def write_case(name: str, folder: Path) -> tuple[list[str], str]:
 
     kind, _, seed = name.partition(":")
     draw = random.Random(f"command {name}")
-    if kind == "recipe":
-        raw, overrides = a_recipe(int(seed))
+    if kind in ("recipe", "schema"):
+        raw, overrides = a_recipe(int(seed)) if kind == "recipe" else (a_schema_recipe(int(seed)), [])
         rows = [good_row(index) for index in range(16)]
         (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     elif kind == "files":
@@ -96,7 +101,8 @@ def write_case(name: str, folder: Path) -> tuple[list[str], str]:
 def watch_writes(folder: Path, report: Path) -> None:
     """Note everything that is written outside of the case's run directories."""
     allowed = [str(folder / "runs"), "/dev/", "/proc/", tempfile.gettempdir() + "/own-"]
-    allowed += [os.environ["TUNESMITH_CACHE"], os.environ["HF_HOME"], str(report)]
+    allowed += [os.environ[name] for name, _ in FOLDERS]
+    allowed += [str(report)]
     busy: list[bool] = []
 
     def note(event: str, arguments: tuple[object, ...]) -> None:
@@ -252,7 +258,7 @@ def fuzz(names: list[str], workers: int, scratch: Path) -> list[Ended]:
     """Run all cases on so many workers."""
     import json
 
-    for name, folder in (("TUNESMITH_CACHE", "cache"), ("HF_HOME", "hf")):
+    for name, folder in FOLDERS:
         os.environ[name] = str(scratch / folder)
         (scratch / folder).mkdir()
     os.environ |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -289,18 +295,20 @@ def summary(ended: list[Ended]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipes", type=int, default=10_000)
+    parser.add_argument("--schema", type=int, default=5_000, help="recipes drawn from the published schema")
     parser.add_argument("--rows", type=int, default=10_000, help="malformed rows, ten in a file")
     parser.add_argument("--files", type=int, default=2_000, help="bombs, archives, pictures, odd names")
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
-        "--one", action="append", default=[], help="recipe:SEED, rows:SEED or files:SEED; says all"
+        "--one", action="append", default=[], help="recipe:SEED, schema:SEED, rows:SEED or files:SEED"
     )
     parser.add_argument("--messages", type=int, default=0, help="print so many of the commonest messages")
     options = parser.parse_args()
     names = list(options.one)
     if not names:
         names += [f"recipe:{options.start + index}" for index in range(options.recipes)]
+        names += [f"schema:{options.start + index}" for index in range(options.schema)]
         names += [f"rows:{options.start + index}" for index in range(-(-options.rows // ROWS_A_FILE))]
         names += [f"files:{options.start + index}" for index in range(options.files)]
     started = time.monotonic()

@@ -21,9 +21,9 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 
 def test_some_recipes_and_rows():
-    done = run("--recipes", "40", "--rows", "100", "--files", "24", "--start", "700000")
+    done = run("--recipes", "40", "--schema", "30", "--rows", "100", "--files", "24", "--start", "700000")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("74 cases: ")
+    assert done.stdout.startswith("104 cases: ")
 
 
 ONCE_WRONG = [
@@ -63,6 +63,8 @@ def test_it_sees_a_fault_and_a_stray_file(tmp_path, body, word):
     (tmp_path / "sitecustomize.py").write_text(
         "import os\nif os.environ.get('BREAK'):\n    " + BROKEN.format(body=body).replace("\n", "\n    ")
     )
-    done = run("--recipes", "4", "--rows", "0", "--files", "0", PYTHONPATH=str(tmp_path), BREAK="1")
+    done = run(
+        "--recipes", "4", "--schema", "0", "--rows", "0", "--files", "0", PYTHONPATH=str(tmp_path), BREAK="1"
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     assert word in done.stdout
