@@ -129,7 +129,7 @@ def test_columns_called_like_ours_are_kept_under_another_name(language_run, tmp_
     )
     generate_file(language_run, rows, tmp_path / "out.jsonl", max_new_tokens=2)
     [line] = make.read_lines(tmp_path / "out.jsonl")
-    assert (line["id"], line["own_output"], line["text"]) == ("9", "y", "the moon")
+    assert (line["id"], line["own_output"], line["text"]) == (9, "y", "the moon")
     assert "own_id" not in line
 
 

@@ -113,13 +113,12 @@ def _lines(answered: Sequence[tuple[Question, Answer]], every_label: bool) -> It
 
 
 def _own(question: Question, line: Mapping[str, Any]) -> dict[str, Any]:
-    """The row's own columns; pictures, which no line of text can hold, stay out."""
+    """The row's own columns, a number as a number; pictures, which no line of text can hold, stay out."""
     own: dict[str, Any] = {}
     for name, value in question.columns.items():
-        if name in line and str(line[name]) == str(value):
-            continue
+        taken = name in line and str(line[name]) != str(value)
         if not _is_picture(value):
-            own[f"own_{name}" if name in line else name] = finite(value)
+            own[f"own_{name}" if taken else name] = finite(value)
     return own
 
 

@@ -122,6 +122,7 @@ def test_nothing_is_overwritten_unless_forced(tunesmith: Command, template: Path
     ("arguments", "what", "hint"),
     [
         (["gpt_stf"], "there is no recipe `gpt_stf`", "did you mean `gpt_sft`?"),
+        (["new.yaml", "--data", "d.csv"], "there is no recipe `new.yaml`", "--data d.csv --out new.yaml"),
         (["gpt_sft", "--data", "d.cvs"], "there is no data file `d.cvs`", "d.csv"),
         (
             ["gpt_sft", "--data", "d.csv"],
@@ -171,6 +172,7 @@ def table(path: str, rows: list[list[object]]) -> None:
 def test_a_folder_of_pictures_becomes_a_recipe_that_can_be_looked_at(tunesmith: Command):
     pictures("cat", "dog")
     status, out, err = tunesmith("init", "pics", "--out", "r.yaml")
+    assert "bytes" not in out
     assert status == 0, err
     recipe = load_recipe(Path("r.yaml"))
     assert recipe.task.name == "image-classification"

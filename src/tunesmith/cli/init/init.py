@@ -201,8 +201,14 @@ def _saw(seen: DataFile, guess: Guess) -> list[str]:
     return [
         *_labelled("saw", [f"{count}{malformed}; columns {one_line(', '.join(seen.columns[:12]))}"]),
         *_labelled("fields", [_field(*pair, seen) for pair in guess.fields.items()]),
-        *_labelled("first", [f"{one_line(name)}: {shorten(str(value), 72)}" for name, value in first]),
+        *_labelled("first", [f"{one_line(name)}: {_shown(value)}" for name, value in first]),
     ]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping) and {"bytes", "path"} <= value.keys():  # a picture, as a folder of them gives it
+        return shorten(one_line(str(value["path"] or "a picture")), 72)
+    return shorten(str(value), 72)
 
 
 def _field(field: str, spec: str, seen: DataFile) -> str:

@@ -58,11 +58,15 @@ def choose_template(
         return shipped[template]
     if Path(template).is_file():
         return Path(template)
+    raise UserError(f"there is no recipe `{template}`", hint=_there_are(template, shipped, seen))
+
+
+def _there_are(template: str, shipped: Mapping[str, Path], seen: DataFile | None) -> str:
     near = nearest(template.removesuffix(".yaml"), list(shipped))
+    if seen is not None and near is None and template.endswith((".yaml", ".yml")):
+        return f"to write the recipe there, say `tunesmith init --data {seen.path} --out {template}`"
     guess = f"did you mean `{near}`? There are" if near else "there are"
-    raise UserError(
-        f"there is no recipe `{template}`", hint=f"{guess} {any_of(list(shipped) or ['none'], 'and')}"
-    )
+    return f"{guess} {any_of(list(shipped) or ['none'], 'and')}"
 
 
 def fitting(found: Sequence[Guess], task: str, template: str, seen: DataFile) -> Guess:
