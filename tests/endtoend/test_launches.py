@@ -70,9 +70,14 @@ def test_accelerate_launch_with_workers_that_spawn(tmp_path):
 
 
 def test_python(tmp_path):
-    done = launch(tmp_path, "python", "recipes/smoke/regression.yaml", "run.threads=1")
+    words = ["-X", "importtime", "recipes/smoke/regression.yaml", "run.threads=1"]
+    done = launch(tmp_path, "python", *words)
     assert_one_run(done, tmp_path / "run", launcher="python")
     assert "1 threads a process" in done.stdout
+    # Of what is installed, nothing that takes seconds is imported for nothing.
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "torch" in imported
+    assert not imported & {"deepspeed", "mlflow", "wandb", "datasets", "evaluate", "peft", "bitsandbytes"}
 
 
 def test_tunesmith_run_and_the_same_again(tmp_path):

@@ -13,6 +13,7 @@ from tunesmith.model.end_tokens import end_tokens_of
 from tunesmith.model.export.merge import merged
 from tunesmith.model.tune.select import is_head
 from tunesmith.redact import redact
+from tunesmith.world.unneeded_imports import without_importing
 
 
 def export_model(
@@ -69,7 +70,8 @@ def _settle_generation(model: Any, tokenizer: Any) -> None:
 
 def _publish(model: Any, processor: Any, folder: Path, card: str, still_ours: Callable[[], None]) -> None:
     temporary = staging_folder(folder)
-    model.save_pretrained(temporary)
+    with without_importing("deepspeed"):  # else it is, only to see that the model is none of its engines
+        model.save_pretrained(temporary)
     if hasattr(model, "peft_config") and getattr(model.config, "id2label", None) and not _speaks(model):
         model.config.save_pretrained(temporary)  # an adapter's own settings do not name the classes
     processor.save_pretrained(temporary)

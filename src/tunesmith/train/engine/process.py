@@ -23,7 +23,7 @@ from accelerate.utils import (
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.run import Run
 from tunesmith.train.engine.mesh import Mesh, mesh_of
-from tunesmith.train.engine.zero import skip_shared_memory_op
+from tunesmith.train.engine.zero import import_deepspeed, skip_shared_memory_op
 from tunesmith.train.supervise.heartbeat import Pulse
 from tunesmith.world.environment import World, read_world
 from tunesmith.world.threads import exported_threads, threads_per_process, usable_cores
@@ -110,6 +110,9 @@ def _join(world: World, profile: str, *, patience: float) -> Accelerator:
     shards = [parse_flag_from_env(f"ACCELERATE_USE_{name}", False) for name in ("DEEPSPEED", "FSDP")]
     if on_cpu and shards[0]:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # unsaid, DeepSpeed looks for it and prints a warning
+    if shards[0]:
+        import_deepspeed()
+    if on_cpu and shards[0]:
         skip_shared_memory_op()
     if on_cpu and shards[1] and world.world_size > 1:
         # Accelerate knows FSDP on devices only; "several GPUs" is its name for several processes.

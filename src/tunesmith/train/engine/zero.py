@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from tunesmith.errors import UserError
 from tunesmith.train.engine.engine import Moments, Name, Update
 from tunesmith.train.engine.mesh import mesh_of
+from tunesmith.world.unneeded_imports import without_importing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +213,12 @@ def scale_losses(engine: Any) -> None:
         consecutive_hysteresis=False,
         raise_error_at_min_scale=False,
     )
+
+
+def import_deepspeed() -> None:
+    """Import DeepSpeed, but not MLflow, which its autotuner wants: that takes a second in every process."""
+    with without_importing("mlflow"):
+        import deepspeed  # noqa: F401
 
 
 def skip_shared_memory_op() -> None:
