@@ -150,6 +150,20 @@ class Launcher:
         return launched
 
 
+def environment_of(profile: str) -> dict[str, str]:
+    """What stock ``accelerate launch`` would export for a profile: asked of Accelerate itself."""
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+    from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
+
+    file = SMOKE.parents[1] / "launcher" / f"{profile}.yaml"
+    words = ["--config_file", str(file), "recipe.yaml"]
+    parsed, defaults, _ = _validate_launch_command(launch_command_parser().parse_args(words))
+    parsed.deepspeed_fields_from_accelerate_config = ",".join(getattr(defaults, "deepspeed_config", {}) or {})
+    env = prepare_deepspeed_cmd_env(parsed)[1] if parsed.use_deepspeed else prepare_multi_gpu_env(parsed)
+    wanted = ("ACCELERATE_", "FSDP_")
+    return {name: value for name, value in env.items() if name.startswith(wanted)}
+
+
 def start_server(folder: Path) -> subprocess.Popen:
     """A server that forks runs; see ``fork_server.py``."""
     server = subprocess.Popen(

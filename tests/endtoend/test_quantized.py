@@ -1,10 +1,15 @@
-"""Runs over weights in 4 bits: trained, measured, saved, exported; and refused where they cannot be."""
+"""Runs over weights in 4 bits: trained, measured, saved, exported; and refused where they cannot be.
+
+Several processes have here the environment that Accelerate gives them, and are forked from a warm one.
+"""
 
 import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+
+from launched import environment_of
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [
@@ -15,10 +20,9 @@ pytestmark = [
 
 @pytest.fixture
 def run(launcher):
-    def act(run_dir: Path, *words: str, status: int = 0):
-        recipe = ["recipes/smoke/causal-lm.yaml", f"run.dir={run_dir}", "tune.lora.rank=4"]
-        words = ("eval.every=3 steps", "run.threads=1", *words)
-        return launcher.command("run", *recipe, *words, status=status, cwd=ROOT, CUDA_VISIBLE_DEVICES="")
+    def act(run_dir: Path, *words: str, **options):
+        words = (f"run.dir={run_dir}", "tune.lora.rank=4", "eval.every=3 steps", *words)
+        return launcher.run("causal-lm", *words, cwd=ROOT, CUDA_VISIBLE_DEVICES="", **options)
 
     return act
 
@@ -42,16 +46,17 @@ def test_a_run_in_4_bits_leaves_a_plain_model(run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("profile", ["cpu_zero3", "cpu_fsdp2"])
 def test_profiles_that_shard_weights_refuse_them(run, profile: str, tmp_path: Path) -> None:
-    done = run(tmp_path / "run", "model.quantize=4bit", "--on", profile, status=2)
+    options = {"processes": 2, **environment_of(profile)}
+    done = run(tmp_path / "run", "model.quantize=4bit", status=2, **options)
     assert "cannot stand with a profile that shards weights" in done.err + done.out
     assert "node_zero2" in done.err + done.out
 
 
 def test_two_processes_learn_over_them_as_one_does(run, tmp_path: Path) -> None:
     losses = []
-    for number, words in enumerate(([], ["--on", "cpu_2proc"])):
+    for number, options in enumerate(({}, {"processes": 2, **environment_of("cpu_2proc")})):
         run_dir = tmp_path / str(number)
-        run(run_dir, "model.quantize=4bit", "stop=[{budget: {steps: 3}}]", *words)
+        run(run_dir, "model.quantize=4bit", "stop=[{budget: {steps: 3}}]", **options)
         lines = (run_dir / "metrics.jsonl").read_text().splitlines()
         losses.append([line["loss"] for line in map(json.loads, lines) if line["kind"] == "train"])
     assert len(losses[0]) == 3

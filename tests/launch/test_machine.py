@@ -84,7 +84,8 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
-def test_two_pods_meet_are_asked_to_leave_and_go_on(tmp_path: Path) -> None:
+def test_two_pods_meet_and_are_asked_to_leave(launcher, tmp_path: Path) -> None:
+    """What they saved, two processes go on with that are forked from a warm one."""
     run_dir = tmp_path / "run"
     pods = [start(rank, port, run_dir) for port in [free_port()] for rank in (0, 1)]
     journal, deadline = run_dir / "metrics.jsonl", time.monotonic() + 150
@@ -95,10 +96,7 @@ def test_two_pods_meet_are_asked_to_leave_and_go_on(tmp_path: Path) -> None:
     said = [pod.communicate(timeout=120)[0] for pod in pods]
     assert [pod.returncode for pod in pods] == [75, 75], said
     assert list((run_dir / "checkpoints").iterdir())
-
-    pods = [start(rank, port, run_dir) for port in [free_port()] for rank in (0, 1)]
-    said = [pod.communicate(timeout=200)[0] for pod in pods]
-    assert [pod.returncode for pod in pods] == [0, 0], said
     result = json.loads((run_dir / "result.json").read_text())
     assert result["world"] == {"processes": 2, "machines": 2}
-    assert result["resumed_from"]
+    launcher.run("causal-lm", f"run.dir={run_dir}", processes=2)
+    assert json.loads((run_dir / "result.json").read_text())["resumed_from"]

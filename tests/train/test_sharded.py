@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from launched import environment_of
 from tunesmith.report.row_steps import rows_of_step
 
 pytestmark = pytest.mark.slow
@@ -26,19 +27,6 @@ ENGINES = {
     "zero 3, offloaded": ("cpu_zero3_offload", {}, 2, 3),
     "fsdp2": ("cpu_fsdp2", {}, 2, 3),
 }
-
-
-def environment_of(profile: str) -> dict[str, str]:
-    """What stock ``accelerate launch`` would export for a profile: asked of Accelerate itself."""
-    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
-    from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
-
-    arguments = ["--config_file", str(LAUNCHER / f"{profile}.yaml"), "recipe.yaml"]
-    parsed, defaults, _ = _validate_launch_command(launch_command_parser().parse_args(arguments))
-    parsed.deepspeed_fields_from_accelerate_config = ",".join(getattr(defaults, "deepspeed_config", {}) or {})
-    env = prepare_deepspeed_cmd_env(parsed)[1] if parsed.use_deepspeed else prepare_multi_gpu_env(parsed)
-    wanted = ("ACCELERATE_", "FSDP_")
-    return {name: value for name, value in env.items() if name.startswith(wanted)}
 
 
 def options(engine: str) -> dict:

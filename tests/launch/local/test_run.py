@@ -36,6 +36,11 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
+def told(launcher, *arguments: str):
+    """What the command says that launches nothing, from a process that is forked from a warm one."""
+    return launcher.command("run", RECIPE, *arguments, status=2, cwd=ROOT, CUDA_VISIBLE_DEVICES="")
+
+
 def command_of(out: str) -> list[str]:
     line = next(line for line in out.splitlines() if line.startswith("command "))
     return shlex.split(line)[1:]
@@ -45,14 +50,13 @@ def command_of(out: str) -> list[str]:
 @pytest.mark.parametrize(
     ("profile", "processes", "engine"),
     [
-        ("auto", 1, "single"),
-        ("cpu_zero2", 2, "zero"),
+        pytest.param("auto", 1, "single", marks=pytest.mark.long),
+        pytest.param("cpu_zero2", 2, "zero", marks=pytest.mark.long),
         ("cpu_zero3", 2, "zero"),
-        ("cpu_zero3_offload", 2, "zero"),
-        ("cpu_fsdp2", 2, "fsdp2"),
+        pytest.param("cpu_zero3_offload", 2, "zero", marks=pytest.mark.long),
+        pytest.param("cpu_fsdp2", 2, "fsdp2", marks=pytest.mark.long),
     ],
 )
-@pytest.mark.matrix(sample=2)
 def test_it_prints_the_command_and_runs_it(profile, processes, engine, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     status, out, err = run(RECIPE, *SMALL, *FOUR, f"run.dir={folder}", "--on", profile)
@@ -88,11 +92,10 @@ def test_a_signal_is_passed_on_and_the_run_goes_on_later(profile, number, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_mistake_that_only_the_processes_see(tmp_path: Path) -> None:
+def test_a_mistake_that_only_the_processes_see(launcher, tmp_path: Path) -> None:
     """An earlier run is finished in the same folder: its result is not taken for this one's."""
     folder = tmp_path / "run"
-    status, _, err = run(RECIPE, *SMALL, *FOUR, f"run.dir={folder}", "--on", "cpu")
-    assert status == 0, err
+    launcher.run("causal-lm", *SMALL, *FOUR, f"run.dir={folder}")
     status, _, err = run(RECIPE, *SMALL, "data.eval.holdout=5000", f"run.dir={folder}", "--on", "cpu_2proc")
     assert status == 2
     assert err.count("hint: ") == 1
@@ -132,20 +135,19 @@ def test_a_process_that_is_killed_is_a_fault(tmp_path: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )
-def test_what_cannot_run_is_told_before_it_is_launched(arguments, words, tmp_path: Path) -> None:
+def test_what_cannot_run_is_told_before_it_is_launched(launcher, arguments, words, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    status, out, err = run(RECIPE, f"run.dir={folder}", *arguments)
-    assert status == 2
-    assert out == ""
+    done = told(launcher, f"run.dir={folder}", *arguments)
+    assert done.out == ""
     for word in words:
-        assert word in err
+        assert word in done.err
     assert not folder.exists()
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_a_port_that_is_taken(launcher, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         machine = ["--machine", f"0/2@127.0.0.1:{port}"]
-        status, out, err = run(RECIPE, f"run.dir={tmp_path}/run", "--on", "cpu_zero2", *machine)
-    assert (status, out) == (2, "")
-    assert f"port {port}, where the machines are to meet, is taken" in err
+        done = told(launcher, f"run.dir={tmp_path}/run", "--on", "cpu_zero2", *machine)
+    assert done.out == ""
+    assert f"port {port}, where the machines are to meet, is taken" in done.err

@@ -24,6 +24,7 @@ SETTINGS = [
     "eval.every=10 steps",
     "data.train.arguments.count=300",
     "model.new.attention_dropout=0.1",
+    "data.test={holdout: 20}",
 ]
 ASYNC, FOLLOWER = "eval.mode=async", "eval.mode=follower"
 FOLLOW = """\
@@ -74,7 +75,7 @@ def chosen_alike(read):
         )
         assert ours == theirs
         results = [read.json(folder / "result.json") for folder in (run_dir, control)]
-        for key in ("status", "best", "final", "baseline"):
+        for key in ("status", "best", "final", "baseline", "test"):
             assert results[0][key] == results[1][key], key
         for key in ("rule", "reason", "step"):
             assert results[0]["stop"][key] == results[1]["stop"][key], key
@@ -101,6 +102,7 @@ def test_beside_training_the_same_is_chosen(launcher, read, inline, chosen_alike
     assert launched.err == ""
     chosen_alike(tmp_path / "run", inline)
     assert all(one["beside"] for one in read.journal(tmp_path / "run", "eval"))
+    assert read.json(tmp_path / "run" / "result.json")["test"]["baseline"]
 
 
 @pytest.mark.slow
@@ -221,10 +223,10 @@ def test_nobody_follows(launcher, read, inline, chosen_alike, follow, tmp_path):
 def test_a_scorer_that_dies_is_started_again(launcher, read, inline, chosen_alike, tmp_path):
     run_dir = tmp_path / "run"
     settings = ["causal-lm", *SETTINGS, ASYNC, f"run.dir={run_dir}"]
-    launched = launcher.start(*settings, TUNESMITH_FAULT="score at=2 do=SIGKILL")
+    launched = launcher.start(*settings, TUNESMITH_FAULT="score at=3 do=SIGKILL")
     assert launched.wait() == 0, launched.err
     again = "the process that evaluates beside training ended with status -9; it is started again"
-    assert launched.out.count(again) == len(read.journal(run_dir, "eval")) - 1
+    assert launched.out.count(again) == (len(read.journal(run_dir, "eval")) - 1) // 2 > 0
     chosen_alike(run_dir, inline)
 
 
@@ -299,24 +301,15 @@ def test_it_is_no_part_of_the_launch(environ, processes, devices, expected):
 def test_what_is_not_finished_is_not_kept(launcher, read, tmp_path):
     """Looks that are judged go with the next checkpoint, so that only a few lie about."""
     run_dir = tmp_path / "run"
-    settings = [*SETTINGS[1:], "stop=[{budget: {steps: 60}}]", "eval.every=4", ASYNC, f"run.dir={run_dir}"]
+    settings = [*SETTINGS[1:], "stop=[{budget: {steps: 40}}]", "eval.every=4", ASYNC, f"run.dir={run_dir}"]
     launched = launcher.start("causal-lm", *settings)
     most = 0
     while not launched.ended():
         with suppress(FileNotFoundError):
             most = max(most, len(list((run_dir / FOLDER).glob("step-????????"))))
+        time.sleep(0.01)
     assert launched.wait() == 0, launched.err
     assert 1 < most <= 6
-
-
-@pytest.mark.slow
-def test_the_test_split_has_its_baseline(launcher, read, tmp_path):
-    settings = ["data.test={holdout: 20}", "eval.every=10 steps", "stop=[{budget: {steps: 10}}]"]
-    for mode in ("inline", "async"):
-        launcher.run("causal-lm", *settings, f"eval.mode={mode}", f"run.dir={tmp_path / mode}")
-    ours, theirs = (read.json(tmp_path / mode / "result.json")["test"] for mode in ("async", "inline"))
-    assert ours == theirs
-    assert ours["baseline"]
 
 
 def test_a_run_that_evaluates_by_itself_is_not_followed(follow, inline):
