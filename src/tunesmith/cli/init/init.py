@@ -206,7 +206,8 @@ def _saw(seen: DataFile, guess: Guess) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, Mapping) and {"bytes", "path"} <= value.keys():  # a picture, as a folder of them gives it
+    # A picture, as a folder of them gives it.
+    if isinstance(value, Mapping) and {"bytes", "path"} <= value.keys():
         return shorten(one_line(str(value["path"] or "a picture")), 72)
     return shorten(str(value), 72)
 
