@@ -155,13 +155,14 @@ def ranked(folder: Path) -> Path:
 
 @pytest.mark.slow
 def test_what_a_task_may_also_give_works_as_it_stands(ranked: Path) -> None:
-    done = tunesmith(ranked, "run", "counts.yaml", "task.name=python:counts:Ranked", "run.dir=ranked")
+    changes = ("task.name=python:counts:Ranked", "stop=[{budget: {steps: 40}}]", "run.threads=1")
+    done = tunesmith(ranked, "run", "counts.yaml", *changes, "run.dir=ranked")
     assert done.returncode == 0, done.stderr[-2000:]
     assert "each sample is compared with all 16 of its step" in done.stdout
     assert "240 examples, 240 computed" in done.stdout
     records = [json.loads(line) for line in (ranked / "ranked" / "metrics.jsonl").read_text().splitlines()]
     losses = [one["loss"] for one in records if one["kind"] == "train"]
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_a_batch_of_one_has_nothing_to_compare(ranked: Path) -> None:
