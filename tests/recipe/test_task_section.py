@@ -10,6 +10,7 @@ from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.load import load_recipe
 from tunesmith.recipe.tasks.fields import needs_of, questions_of, row_fields
 from tunesmith.recipe.tasks.table import TASKS, spec_of
+from tunesmith.recipe.tasks.text import RegressionSettings
 from tunesmith.tasks.task import Task
 
 ROOT = Path(__file__).parents[2]
@@ -31,12 +32,16 @@ def test_a_declaration_holds_together(name: str) -> None:
     assert questions_of(spec.row_schema)
 
 
-def test_a_word_is_a_mapping_with_that_name() -> None:
+def test_a_word_is_a_mapping_with_that_name(tmp_path: Path) -> None:
     word = load_recipe(SMOKE / "regression.yaml")
     mapping = load_recipe(SMOKE / "regression.yaml", ["task={name: regression}"])
     assert word == mapping
     assert recipe_hash(word) == recipe_hash(mapping)
     assert to_yaml(mapping).startswith("task: regression\n")
+    huber = load_recipe(SMOKE / "regression.yaml", ["task.loss=huber"])
+    assert recipe_hash(huber) != recipe_hash(word)
+    (tmp_path / "again.yaml").write_text(to_yaml(huber))
+    assert load_recipe(tmp_path / "again.yaml") == huber
 
 
 @pytest.mark.parametrize(
@@ -45,8 +50,16 @@ def test_a_word_is_a_mapping_with_that_name() -> None:
         ("task=regresion", "`task` must be `causal-lm`", "did you mean `regression`?"),
         ("task={name: regresion}", "`task.name` must be `causal-lm`", "did you mean `regression`?"),
         ("task={nam: regression}", "`task.name` is missing", "add `name:`"),
-        ("task={name: regression, huber: 1}", "unknown key `task.huber`", "keys here: name"),
-        ("task.huber=1", "unknown key `task.huber`", "keys here: name"),
+        ("task={name: regression, huber: 1}", "unknown key `task.huber`", "did you mean `huber_delta`?"),
+        ("task.zigzag=1", "unknown key `task.zigzag`", "keys here: huber_delta, loss, name"),
+        ("task={name: regression, loss: huger}", "`task.loss` must be", "did you mean `huber`?"),
+        (
+            "task={name: sequence-classification, focal: -1}",
+            "`task.focal` must be a number of at",
+            "",
+        ),
+        ("task={name: sequence-classification, class_weights: even}", "`task.class_weights` must be", ""),
+        ("task={name: image-classification, class_weights: {a: 0}}", "`task.class_weights.a`", "above 0"),
         ("task=[regression]", "`task` must be `causal-lm`", ""),
         ("task=3", "got 3", ""),
         ("task=sft", "`task` must be", "did you mean `causal-lm`?"),
@@ -66,7 +79,7 @@ def test_another_name_takes_the_settings_of_the_old_one_away(tmp_path: Path) -> 
     )
     (tmp_path / "rows.py").write_text((SMOKE / "rows.py").read_text())
     (tmp_path / "next.yaml").write_text("extends: ./base.yaml\ntask: {name: regression}\n")
-    assert load_recipe(tmp_path / "next.yaml").task.model_dump() == {"name": "regression"}
+    assert load_recipe(tmp_path / "next.yaml").task == RegressionSettings()
     (tmp_path / "more.yaml").write_text("extends: ./base.yaml\ntask: {c: 2}\n")
     more = load_recipe(tmp_path / "more.yaml", ["task.b=3"]).task
     assert more.model_dump() == {"name": "python:a:A", "b": 3, "c": 2}

@@ -18,7 +18,7 @@ from transformers import (
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.tasks.image_classification import ImageClassification, open_image
-from tunesmith.tasks.labels import label_names
+from tunesmith.tasks.targets import label_names
 from tunesmith.tasks.text.regression import Regression
 from tunesmith.tasks.text.sequence_classification import SequenceClassification
 
@@ -156,6 +156,17 @@ def test_texts_to_numbers_in_the_users_units(encoder_tokenizer):
         assert one.prediction == pytest.approx(output * 4 + 50, rel=1e-4)
         assert one.reference == example["target"]
         assert one.loss == pytest.approx(((one.prediction - one.reference) / 4) ** 2, rel=1e-3, abs=1e-6)
+
+
+def test_huber_is_the_squared_error_below_its_delta_and_grows_by_size_above(encoder_tokenizer):
+    task, model = Regression(encoder_tokenizer, 0.0, 1.0, 64, huber_delta=1.0), tiny_bert(1)
+    rows = [Row(f"r:{i}", {"text": TEXTS[i], "target": target}) for i, target in enumerate([0.0, 9.0])]
+    examples = [task.encode(row) for row in rows]
+    found = [float(task.loss(model, task.collate([example])).total) for example in examples]
+    errors = [abs(one.prediction - one.reference) for one in task.score(model, examples, predict=True)]
+    assert errors[0] < 1 < errors[1]
+    assert found == pytest.approx([errors[0] ** 2, 2 * (errors[1] - 0.5)], rel=1e-4, abs=1e-6)
+    assert float(task.loss(model, task.collate(examples)).total) == pytest.approx(sum(found), rel=1e-5)
 
 
 @pytest.mark.parametrize(

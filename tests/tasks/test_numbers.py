@@ -3,7 +3,7 @@
 import pytest
 
 from tunesmith.errors import UserError
-from tunesmith.tasks.text.regression import standardisation
+from tunesmith.tasks.targets import standardisation
 
 
 @pytest.mark.parametrize(

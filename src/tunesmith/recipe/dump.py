@@ -93,7 +93,7 @@ def _filled(value: Any) -> Any:
     """Sections to dicts in the order of the schema, tuples to lists, frequencies to text."""
     if isinstance(value, Every):
         return str(value)
-    if isinstance(value, TaskSettings) and len({*type(value).model_fields, *(value.model_extra or {})}) == 1:
+    if isinstance(value, TaskSettings) and _says_only_its_name(value):
         return value.name
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
@@ -105,6 +105,14 @@ def _filled(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _filled(below) for key, below in value.items()}
     return [_filled(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _says_only_its_name(task: TaskSettings) -> bool:
+    """Whether every setting is as unsaid: the word says all, and no later default changes the hash."""
+    fields = {name: field for name, field in type(task).model_fields.items() if name != "name"}
+    return not task.model_extra and all(
+        getattr(task, name) == field.default for name, field in fields.items()
+    )
 
 
 def _short(value: Any) -> Any:

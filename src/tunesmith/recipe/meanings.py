@@ -9,6 +9,7 @@ from tunesmith.recipe.tasks.table import TASKS
 
 MEANINGS = {
     "task": "What is learnt.",
+    "task.name": "Which task.",
     "model": "The model to start from.",
     "model.source": "A model on the hub (`org/name`), a folder, a `.gguf` file, `pypi:…`, or the recipe that "
     "makes it.",

@@ -15,6 +15,7 @@ from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.eval import EvalSet
 from tunesmith.recipe.schema.quantities import Every, Patience
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.spec import TaskSettings
 
 HEAD = """\
 # Every key of a recipe
@@ -32,7 +33,7 @@ def reference_text() -> str:
     """The reference as Markdown: a table for each section."""
     blocks = [HEAD]
     for path, model in sections():
-        title = f"## `{path}`" if path else "## The recipe"
+        title = f"## `{path}`{_which(model)}" if path else "## The recipe"
         rows = [_row(name, field, path) for name, field in _fields(path, model)]
         table = ["| key | value | default | meaning | example |", "|---|---|---|---|---|", *rows]
         blocks.append("\n".join([title, "", _about(path, model), "", *table, ""]))
@@ -79,6 +80,11 @@ def _fields(path: str, model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
     return [(name, field) for name, field in model.model_fields.items() if name not in inherited]
 
 
+def _which(model: type[BaseModel]) -> str:
+    """Of a task's settings: which task's."""
+    return f" of {model.model_fields['name'].default}" if issubclass(model, TaskSettings) else ""
+
+
 def _about(path: str, model: type[BaseModel]) -> str:
     said = " ".join((model.__doc__ or "").split()).replace("``", "`")
     more = " Beside these it has the keys of `data.train`." if model is EvalSet else ""
@@ -105,8 +111,8 @@ def _default(field: FieldInfo) -> str:
 
 def example_of(key: str, field: FieldInfo) -> str:
     """A value that may stand there: one of our own, or the default."""
-    if key in EXAMPLES:
-        return EXAMPLES[key]
+    if key in EXAMPLES or field.examples:
+        return EXAMPLES[key] if key in EXAMPLES else _flow((field.examples or [])[0])
     known = not field.is_required() and field.default_factory is None and field.default is not None
     return _flow(field.default) if known else ""
 

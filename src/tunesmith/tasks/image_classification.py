@@ -8,12 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from tunesmith.data.map.images import open_picture
 from tunesmith.data.passes import picture_length
 from tunesmith.data.row import Row, Skip
-from tunesmith.tasks.labels import label_index, label_names
+from tunesmith.tasks.class_loss import PLAIN, ClassLoss, class_loss
+from tunesmith.tasks.targets import label_index, label_names
 from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
 from tunesmith.tasks.text.sequence_classification import score_classes
 
@@ -25,12 +25,13 @@ class ImageClassification(Task):
     processor: Any
     labels: tuple[str, ...]
     batch_size: int = 64
+    class_loss: ClassLoss = PLAIN
 
     @classmethod
     def build(cls, inputs: TaskInputs) -> Self:
         """With the classes of the training rows, or those of a finished model."""
         labels = label_names(inputs.rows) if inputs.labels is None else inputs.labels
-        return cls(inputs.processor, labels, inputs.recipe.eval.batch_size)
+        return cls(inputs.processor, labels, inputs.recipe.eval.batch_size, class_loss(inputs, labels))
 
     def class_names(self) -> tuple[str, ...]:
         """Classes in the order of the logits."""
@@ -71,9 +72,9 @@ class ImageClassification(Task):
         )
 
     def loss(self, model: Any, batch: Batch) -> Loss:
-        """Cross-entropy in nats, summed over images."""
+        """Cross-entropy in nats, weighed as the recipe says, summed over images."""
         logits = model(pixel_values=batch["pixel_values"]).logits
-        return Loss(F.cross_entropy(logits.float(), batch["labels"], reduction="sum"))
+        return Loss(self.class_loss.total(logits.float(), batch["labels"]))
 
     def score(
         self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tunesmith.recipe.schema.data import Rows
-from tunesmith.recipe.schema.quantities import Every, EveryField, Flag, Number, Seconds, Whole
-from tunesmith.recipe.section import Section
+from tunesmith.recipe.schema.quantities import Every, EveryField, Seconds
+from tunesmith.recipe.section import Flag, Number, Section, Whole
 
 
 class EvalSet(Rows):

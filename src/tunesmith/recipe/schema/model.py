@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tunesmith.recipe.schema.quantities import Flag, Whole
-from tunesmith.recipe.section import Section
+from tunesmith.recipe.section import Flag, Section, Whole
 
 
 class TrainedTokenizer(Section):

@@ -1,4 +1,4 @@
-"""Plain numbers, and quantities with a unit: ``20 steps``, ``1h30m``, ``2 kWh``, ``95%``."""
+"""Quantities with a unit: ``20 steps``, ``1h30m``, ``2 kWh``, ``95%``."""
 
 from __future__ import annotations
 
@@ -8,20 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AllowInfNan, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict
 
-# --- plain quantities: nothing is converted behind the user's back ----------------------------
-
-
-def parse_whole(value: object) -> object:
-    """Take ``1e6`` for the whole number it is; leave everything else for the strict check."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Whole = Annotated[int, BeforeValidator(parse_whole, json_schema_input_type=int), Strict()]
-Number = Annotated[float, Strict(), AllowInfNan(False)]
-Flag = Annotated[bool, Strict()]
-
-
-# --- quantities with a unit -------------------------------------------------------------------
+from tunesmith.recipe.section import Number, parse_whole
 
 
 def whole_step_hint(value: object) -> str:

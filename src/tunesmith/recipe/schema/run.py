@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tunesmith.recipe.schema.quantities import EveryField, Number, Seconds, Whole
-from tunesmith.recipe.section import Section
+from tunesmith.recipe.schema.quantities import EveryField, Seconds
+from tunesmith.recipe.section import Number, Section, Whole
 
 
 class Average(Section):

@@ -7,17 +7,8 @@ from typing import Literal, NewType
 
 from pydantic import Field
 
-from tunesmith.recipe.schema.quantities import (
-    Joules,
-    Number,
-    Patience,
-    PatienceField,
-    Seconds,
-    Share,
-    Sure,
-    Whole,
-)
-from tunesmith.recipe.section import Section
+from tunesmith.recipe.schema.quantities import Joules, Patience, PatienceField, Seconds, Share, Sure
+from tunesmith.recipe.section import Number, Section, Whole
 
 
 class Plateau(Section):

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tunesmith.recipe.schema.quantities import Flag, Number, Whole
-from tunesmith.recipe.section import Section
+from tunesmith.recipe.section import Flag, Number, Section, Whole
 
 
 class LayerRange(Section):

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tunesmith.metrics.table import METRICS
+import pydantic
+
+from tunesmith.recipe.section import Number
+from tunesmith.recipe.tasks.classes import CLASS_METRICS, OVER_CLASSES, ClassSettings
 from tunesmith.recipe.tasks.spec import Field, TaskSettings, TaskSpec
 
-CLASS_METRICS = ("accuracy", "macro_f1")
-"""Metrics over classes that come with every evaluation."""
-_USUAL = ("loss", *CLASS_METRICS, "ece", "brier")
-_MORE = [name for name, metric in METRICS.items() if metric.needs in ("label", "values")]
-OVER_CLASSES = tuple(dict.fromkeys((*_USUAL, *_MORE)))
-"""All metrics over classes, the usual ones first."""
 
-
-class SequenceClassificationSettings(TaskSettings):
+class SequenceClassificationSettings(ClassSettings):
     """One class for a text."""
 
     name: Literal["sequence-classification"] = "sequence-classification"
@@ -25,6 +21,12 @@ class RegressionSettings(TaskSettings):
     """One number for a text."""
 
     name: Literal["regression"] = "regression"
+    loss: Literal["squared", "huber"] = pydantic.Field(
+        default="squared", description="`huber`: large errors count by their size, not by its square."
+    )
+    huber_delta: Number = pydantic.Field(
+        default=1.0, gt=0, description="From where on, in standard deviations of the targets."
+    )
 
 
 SEQUENCE_CLASSIFICATION = TaskSpec(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tunesmith.recipe.tasks.spec import Field, TaskSettings, TaskSpec
-from tunesmith.recipe.tasks.text import CLASS_METRICS, OVER_CLASSES
+from tunesmith.recipe.tasks.classes import CLASS_METRICS, OVER_CLASSES, ClassSettings
+from tunesmith.recipe.tasks.spec import Field, TaskSpec
 
 
-class ImageClassificationSettings(TaskSettings):
+class ImageClassificationSettings(ClassSettings):
     """One class for an image."""
 
     name: Literal["image-classification"] = "image-classification"

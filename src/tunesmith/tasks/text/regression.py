@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -12,17 +11,14 @@ import torch.nn.functional as F
 
 from tunesmith.data.passes import split_passes, tokens_per_pass
 from tunesmith.data.row import Row, Skip
-from tunesmith.errors import UserError
 from tunesmith.model.export.save import fold_target_scale, output_layer, unfold_target_scale
+from tunesmith.recipe.tasks.text import RegressionSettings
+from tunesmith.tasks.targets import standardisation
 from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
 from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, show_tokens, without_cache
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-
-COARSE = 0.01
-"""Of the targets' spread: how far apart the numbers may lie that a finished model can answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +35,17 @@ class Regression(Task):
     max_length: int
     overflow: str = "error"
     batch_size: int = 64
+    huber_delta: float | None = None
 
     @classmethod
     def build(cls, inputs: TaskInputs) -> Self:
         """With mean and spread of the training targets; a finished model answers in the user's units."""
         targets = [] if inputs.finished else [float(row.fields["target"]) for row in inputs.rows]
         mean, scale = standardisation(targets) if targets else (0.0, 1.0)
-        recipe = inputs.recipe
-        return cls(
-            inputs.processor, mean, scale, inputs.max_length, recipe.data.overflow, recipe.eval.batch_size
-        )
+        recipe, task = inputs.recipe, inputs.recipe.task
+        huber = task.huber_delta if isinstance(task, RegressionSettings) and task.loss == "huber" else None
+        limits = (inputs.max_length, recipe.data.overflow, recipe.eval.batch_size)
+        return cls(inputs.processor, mean, scale, *limits, huber)
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Lengths."""
@@ -89,10 +86,13 @@ class Regression(Task):
         return Batch({**pad_batch(self.tokenizer, examples), "labels": targets}, len(examples))
 
     def loss(self, model: Any, batch: Batch) -> Loss:
-        """Squared error of the standardised target, summed over samples."""
+        """Squared error of the standardised target, or Huber's loss (1964), summed over samples."""
         inputs = {name: value for name, value in batch.inputs.items() if name != "labels"}
-        predictions = model(**inputs).logits.squeeze(-1).float()
-        return Loss(F.mse_loss(predictions, batch["labels"].float(), reduction="sum"))
+        predictions, targets = model(**inputs).logits.squeeze(-1).float(), batch["labels"].float()
+        if self.huber_delta is None:
+            return Loss(F.mse_loss(predictions, targets, reduction="sum"))
+        # Doubled, so that it is the squared error where errors are small.
+        return Loss(2 * F.huber_loss(predictions, targets, reduction="sum", delta=self.huber_delta))
 
     @torch.no_grad()
     def score(
@@ -120,31 +120,3 @@ class Regression(Task):
             reference=example["target"],
             input=example["input"],
         )
-
-
-def standardisation(targets: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation of the training targets, 1 where they do not differ.
-
-    The finished model answers in the user's units, in float32: around 1.7 billion its answers are 128 apart.
-
-    Raises:
-        UserError: if the targets lie nearer to each other than float32 tells apart, or beyond its range.
-    """
-    largest, numbers = max(map(abs, targets)), torch.finfo(torch.float32)
-    if not largest < numbers.max / 4:
-        raise UserError(
-            f"a target is {largest:.3g}, more than a model's numbers (float32) reach",
-            "data.train",
-            "give the targets in a larger unit, or their logarithm",
-        )
-    mean = math.fsum(targets) / len(targets)
-    spread = math.sqrt(math.fsum((target - mean) ** 2 for target in targets) / len(targets))
-    step = max(largest * numbers.eps, numbers.tiny / numbers.eps)
-    if any(target != targets[0] for target in targets) and step > COARSE * spread:
-        raise UserError(
-            f"the targets lie around {mean:.6g} and only {spread:.3g} apart (standard deviation); a model "
-            f"answers in float32, whose numbers are {step:.3g} apart there, so it could not tell them apart",
-            "data.train",
-            f"subtract a constant near {mean:.3g} from every target, or give them in another unit",
-        )
-    return mean, spread or 1.0

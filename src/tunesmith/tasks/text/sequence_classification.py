@@ -13,7 +13,8 @@ from tunesmith.data.passes import split_passes, tokens_per_pass
 from tunesmith.data.row import Row, Skip
 from tunesmith.metrics.families.calibration import brier
 from tunesmith.metrics.families.ranking import MOST_CLASSES
-from tunesmith.tasks.labels import label_index, label_names
+from tunesmith.tasks.class_loss import PLAIN, ClassLoss, class_loss
+from tunesmith.tasks.targets import label_index, label_names
 from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
 from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, show_tokens, without_cache
 
@@ -30,13 +31,15 @@ class SequenceClassification(Task):
     max_length: int
     overflow: str = "error"
     batch_size: int = 64
+    class_loss: ClassLoss = PLAIN
 
     @classmethod
     def build(cls, inputs: TaskInputs) -> Self:
         """With the classes of the training rows, or those of a finished model."""
         labels = label_names(inputs.rows) if inputs.labels is None else inputs.labels
-        recipe = inputs.recipe
-        return cls(inputs.processor, labels, inputs.max_length, recipe.data.overflow, recipe.eval.batch_size)
+        recipe, learnt = inputs.recipe, class_loss(inputs, labels)
+        limits = (inputs.max_length, recipe.data.overflow, recipe.eval.batch_size)
+        return cls(inputs.processor, labels, *limits, learnt)
 
     def class_names(self) -> tuple[str, ...]:
         """Classes in the order of the logits."""
@@ -66,10 +69,9 @@ class SequenceClassification(Task):
         return Batch({**pad_batch(self.tokenizer, examples), "labels": labels}, len(examples))
 
     def loss(self, model: Any, batch: Batch) -> Loss:
-        """Cross-entropy in nats, summed over samples."""
+        """Cross-entropy in nats, weighed as the recipe says, summed over samples."""
         inputs = {name: value for name, value in batch.inputs.items() if name != "labels"}
-        logits = model(**inputs).logits
-        return Loss(F.cross_entropy(logits.float(), batch["labels"], reduction="sum"))
+        return Loss(self.class_loss.total(model(**inputs).logits.float(), batch["labels"]))
 
     def score(
         self, model: Any, examples: Sequence[Example], predict: bool, only_equal: Container[str] = ()
