@@ -107,7 +107,7 @@ def describe_conversation(found: Answer) -> str:
     """A label with its probability, or a number."""
     if found.probability is not None:
         return f"{found.output}  {found.probability:.3f}"
-    return f"{found.output:.4g}" if isinstance(found.output, float) else found.output
+    return f"{found.output:.4g}" if isinstance(found.output, float) else str(found.output)
 
 
 def start(opened: LoadedRun) -> Conversation:

@@ -22,7 +22,7 @@ from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.tasks.build import build_task
-from tunesmith.tasks.task import Example, Task, TaskInputs
+from tunesmith.tasks.task import Example, Task, TaskInputs, encode_row
 
 UNLIMITED = 10**9
 
@@ -84,7 +84,7 @@ def encode_samples(samples: Sequence[MappedRow], task: Task, left_out: Mapping[s
     columns: list[Mapping[str, Any]] = []
     reasons: Counter[str] = Counter(left_out)
     for sample in samples:
-        found = task.encode(sample.row)
+        found = encode_row(task, sample.row)
         if isinstance(found, Skip):
             reasons[found.reason] += 1
         else:

@@ -7,39 +7,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith.data.eval_splits import own_sources
+from tunesmith.data.kinds.table import shown
+from tunesmith.data.map.columns import Shape
 from tunesmith.data.map.conversation import messages_of, template_arguments
-from tunesmith.data.map.images import picture_of
+from tunesmith.data.map.map_row import read_fields
 from tunesmith.data.map.messages import Message, normalise_messages, split_answer
 from tunesmith.data.map.normalise import BadRow, plain_text
-from tunesmith.data.map.template import Template, parse_field
+from tunesmith.data.map.template import Template
 from tunesmith.data.read.raw import RawRow, RawRows
 from tunesmith.data.read.rows import read_rows
 from tunesmith.data.read.unpack import PACKED
+from tunesmith.data.row import Row
 from tunesmith.errors import UserError
+from tunesmith.infer.question_fields import Fields, choose_fields
 from tunesmith.recipe.schema.data import Rows
 from tunesmith.recipe.schema.recipe import Recipe
-from tunesmith.recipe.tasks.fields import GIVEN, questions_of
-from tunesmith.recipe.tasks.table import spec_of
-from tunesmith.suggest import listed
+from tunesmith.recipe.tasks.fields import conversation_of
+from tunesmith.recipe.tasks.spec import RowSchema
 
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """Which columns of a file ask, and which one answers.
-
-    Attributes:
-        asking: the fields that make the question, one of ``questions_of``.
-        templates: those fields, ``system`` if there is one, and what a chat template takes beside.
-        reference: the field of the right answer, if there is one.
-    """
-
-    asking: tuple[str, ...]
-    templates: Mapping[str, Template]
-    reference: Template | None
-
-
-ANSWERING = ("reference", "completion", "output", "label", "target")
 _SUFFIXES = (".json", ".csv", ".tsv", ".tab", ".parquet", ".pq", ".txt", ".text")
 
 
@@ -49,12 +34,13 @@ class Question:
 
     Attributes:
         id: the row's own ``id`` if it has one, else file and line.
-        messages: the conversation so far; ``None`` for plain text and images.
-        text: the last thing said, or the text itself; of an image its path.
+        messages: the conversation so far; ``None`` where there is none.
+        text: the last thing said, or the text itself; of an image its path; of several fields each in a line.
         image: a path or pixels, ``None`` for text.
         reference: the right answer, if the row has one.
         columns: the row as it stands in the file.
         given: what the chat template takes beside the messages, such as ``tools``.
+        row: the fields that ask, each as its kind reads it; ``None`` for a line of a chat.
     """
 
     id: str
@@ -64,6 +50,7 @@ class Question:
     reference: Any
     columns: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict)
+    row: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,76 +114,10 @@ def read_file(path: Path, recipe: Recipe) -> RawRows:
     return replace(raw, rows=tuple(_rewritten(row, values) for row in raw.rows))
 
 
-def choose_fields(recipe: Recipe, columns: Sequence[str], where: str) -> Fields:
-    """Which columns ask and which one answers: as the recipe names them, else by their own names.
-
-    Raises:
-        UserError: no set of fields fits the columns; the message names what there is.
-    """
-    sources = [*recipe.data.train, *own_sources(recipe.data, recipe.eval).values()]
-    for source in sources:
-        for asking in questions_of(spec_of(recipe.task).row_schema):
-            specs = {name: spec for name in asking if (spec := source.mapped.get(name)) is not None}
-            found = _parsed(specs, columns)
-            if len(specs) == len(asking) and found is not None:
-                return Fields(asking, found | _beside(source, columns), _reference(source, columns))
-    for asking in questions_of(spec_of(recipe.task).row_schema):
-        if set(asking) <= set(columns):
-            named = {name: parse_field(name, columns, name) for name in asking}
-            first = sources[0]
-            return Fields(asking, named | _beside(first, columns), _reference(first, columns))
-    raise _no_fields(recipe, sources, columns, where)
-
-
-def _parsed(specs: Mapping[str, str], columns: Sequence[str]) -> dict[str, Template] | None:
-    try:
-        return {name: parse_field(spec, columns, name) for name, spec in specs.items()}
-    except UserError:
-        return None  # the file lacks these columns; it may have others that serve
-
-
-def _system(source: Rows, columns: Sequence[str]) -> dict[str, Template]:
-    """The system message: the row's own if it has one, else what the model was trained with."""
-    if "system" in columns:
-        return {"system": parse_field("{system}", columns, "system")}
-    if source.system is None:
-        return {}
-    return {"system": parse_field(source.system, columns, "system", literal=True)}
-
-
-def _beside(source: Rows, columns: Sequence[str]) -> dict[str, Template]:
-    """The system message, and what the chat template takes beside the messages."""
-    specs = {name: getattr(source, name) or name for name in GIVEN}
-    given = {name: spec for name, spec in specs.items() if spec in columns}
-    return _system(source, columns) | {name: parse_field(spec, columns, name) for name, spec in given.items()}
-
-
-def _reference(source: Rows, columns: Sequence[str]) -> Template | None:
-    for name in ANSWERING:
-        spec = getattr(source, name, None)
-        found = _parsed({name: spec}, columns) if spec is not None else None
-        if found is not None:
-            return found[name]
-    known = next((name for name in ANSWERING if name in columns), None)
-    return parse_field(known, columns, known) if known is not None else None
-
-
-def _no_fields(recipe: Recipe, sources: Sequence[Rows], columns: Sequence[str], where: str) -> UserError:
-    asked = [name for way in questions_of(spec_of(recipe.task).row_schema) for name in way]
-    named = {f"{name}: {getattr(sources[0], name)}": None for name in asked if getattr(sources[0], name)}
-    mapping = f"the recipe maps {listed(list(named))}" if named else "the recipe maps no columns"
-    return UserError(
-        f"no column says what to ask: {mapping}, and the file has {listed(list(columns), 20)}",
-        where,
-        f"give the file the columns that the recipe names, or one of {listed(list(dict.fromkeys(asked)))}",
-    )
-
-
 def _values(recipe: Recipe) -> dict[str, dict[str, str]]:
     merged: dict[str, dict[str, str]] = {}
-    for source in recipe.data.train:
-        for column, mapping in source.values.items():
-            merged.setdefault(column, {}).update(mapping)
+    for column, mapping in (item for source in recipe.data.train for item in source.values.items()):
+        merged.setdefault(column, {}).update(mapping)
     return merged
 
 
@@ -211,16 +132,28 @@ def _question(row: RawRow, raw: RawRows, fields: Fields) -> Question:
     own = columns.get("id")
     name = str(own) if isinstance(own, str | int) and not isinstance(own, bool) else row.id
     right = _right_answer(fields.reference, columns)
-    if fields.asking == ("image",):
-        found = _image_question(name, templates["image"], columns, raw.folder, right)
-    elif fields.asking == ("text",):
-        found = Question(name, None, _text(templates["text"], columns, "text"), None, right)
-    else:
-        messages, answered = _messages(fields, columns)
-        said = right if answered is None else answered
-        given = template_arguments(columns, templates)
-        found = Question(name, messages, messages[-1]["content"], None, said, given=given)
-    return replace(found, columns=columns)
+    whole = conversation_of(fields.schema)
+    if whole is None:
+        return replace(_of_fields(name, row, raw, fields), reference=right, columns=columns)
+    messages, answered = _messages(fields, columns)
+    given = template_arguments(columns, templates)
+    asked = Row(name, {whole.name: messages, **given}, fields.schema)
+    said = right if answered is None else answered
+    return Question(name, messages, messages[-1]["content"], None, said, columns, given, asked)
+
+
+def _of_fields(name: str, row: RawRow, raw: RawRows, fields: Fields) -> Question:
+    """A question that is no whole conversation: its fields, each read by its kind."""
+    inputs = RowSchema(fields.schema.inputs)
+    read = read_fields(inputs.fields, Shape((), fields.templates, inputs), row, raw)
+    asked = Row(name, {one: found.value for one, found in read.items()}, inputs)
+    by_kind = {inputs.kinds[one]: value for one, value in reversed(list(asked.fields.items()))}
+    messages, picture = by_kind.get("chat"), by_kind.get("image")
+    text = "\n".join(text for _, text, _ in shown(asked))
+    if len(read) == 1:
+        text = messages[-1]["content"] if messages else text
+        text = name if picture is not None and not isinstance(picture, str) else text
+    return Question(name, messages, text, picture, None, row=asked)
 
 
 def _right_answer(reference: Template | None, columns: Mapping[str, Any]) -> Any:
@@ -230,12 +163,8 @@ def _right_answer(reference: Template | None, columns: Mapping[str, Any]) -> Any
     return None if isinstance(value, list | tuple | dict) or value == "" else value
 
 
-def _image_question(
-    name: str, field: Template, columns: Mapping[str, Any], folder: Path | None, right: Any
-) -> Question:
-    value = field.column.value(columns) if field.column else field.render(columns)[0]
-    picture = picture_of(value, folder)
-    return Question(name, None, picture if isinstance(picture, str) else name, picture, right)
+def _cell(template: Template, columns: Mapping[str, Any]) -> Any:
+    return template.column.value(columns) if template.column is not None else None
 
 
 def _text(field: Template, columns: Mapping[str, Any], name: str) -> str:
@@ -245,26 +174,21 @@ def _text(field: Template, columns: Mapping[str, Any], name: str) -> str:
     return text
 
 
-def _listed(template: Template, columns: Mapping[str, Any], field: str) -> list[Message] | None:
-    value = template.column.value(columns) if template.column is not None else None
-    return messages_of(value, template, field, "user")
-
-
 def _messages(fields: Fields, columns: Mapping[str, Any]) -> tuple[list[Message], str | None]:
     """The conversation up to the question, and the answer if the row's conversation goes on."""
     answered, asking, templates = None, fields.asking, fields.templates
+    first = templates[asking[0]]
     if asking[0] in ("messages", "conversations"):
-        slot = templates[asking[0]].column
-        if slot is None:
+        if first.column is None:
             raise BadRow("malformed", f"`{asking[0]}` is a template, and needs to be a column")
-        messages = normalise_messages(slot.value(columns), slot.name)
+        messages = normalise_messages(_cell(first, columns), first.column.name)
         if messages and messages[-1]["role"] == "assistant":
             before, after = split_answer(messages)
             messages, answered = list(before), after[0]["content"]
-    elif (listed_turns := _listed(templates[asking[0]], columns, asking[0])) is not None:
-        messages = listed_turns
+    elif (turns := messages_of(_cell(first, columns), first, asking[0], "user")) is not None:
+        messages = turns
     else:
-        parts = [_text(templates[asking[0]], columns, asking[0])]
+        parts = [_text(first, columns, asking[0])]
         parts += [extra for name in asking[1:] if (extra := templates[name].render(columns)[0]).strip()]
         messages = [{"role": "user", "content": "\n\n".join(parts)}]
     if not messages or messages[-1]["role"] not in ("user", "tool"):

@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.data.passes import picture_length, split_passes, tokens_per_pass
+from tunesmith.data.row import Row
 from tunesmith.errors import UserError
+from tunesmith.infer.evaluation_rows import task_for
 from tunesmith.infer.inputs import Question
 from tunesmith.infer.open_run import LoadedRun
 from tunesmith.recipe.tasks.table import spec_of
+from tunesmith.suggest import listed
+from tunesmith.tasks.build import task_class
+from tunesmith.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says: text, label or number; for labels ``probability``, and that of every label."""
+    """What the model says: text, label, number or what its task makes of it; for labels ``probability``s."""
 
-    output: str | float
+    output: Any
     probability: float | None = None
     probabilities: Mapping[str, float] | None = None
 
@@ -67,11 +72,43 @@ def predict(
         UserError: for a question that is too long for the model, or is no image.
     """
     task = spec_of(opened.recipe.task)
+    if task_class(opened.recipe.task).answer is not Task.answer:
+        return _answered(opened, questions, max_new_tokens, batch_size)
+    if len([field for field in task.inputs if not field.optional]) > 1:
+        raise UserError(
+            f"task `{opened.recipe.task.name}` has several inputs, and does not say what it answers to them",
+            hint="give its class `answer`; see docs/adding-a-task.md",
+        )
     if task.output == "tokens":
         return _generated(opened, questions, max_new_tokens, batch_size)
     if task.processor == "image":
         return _labelled_images(opened, questions, batch_size)
     return _scored_texts(opened, questions, batch_size)
+
+
+def _answered(
+    opened: LoadedRun, questions: Sequence[Question], max_new_tokens: int, batch_size: int
+) -> Iterator[tuple[int, Answer]]:
+    task = task_for(opened, max_new_tokens=max_new_tokens, batch_size=batch_size)
+    for start in range(0, len(questions), batch_size):
+        rows = [_row_of(question, opened) for question in questions[start : start + batch_size]]
+        for index, output in enumerate(task.answer(opened.model, rows) or (), start):
+            yield index, Answer(output)
+
+
+def _row_of(question: Question, opened: LoadedRun) -> Row:
+    """The question's fields; a line of a chat is the only one that the task needs."""
+    if question.row is not None:
+        return question.row
+    schema = spec_of(opened.recipe.task).row_schema
+    needed = [field for field in schema.inputs if not field.optional]
+    if len(needed) != 1:
+        raise UserError(
+            f"a line of a chat does not say all of {listed(field.name for field in needed)}",
+            hint="put rows into a file, for `tunesmith generate`",
+        )
+    said = [{"role": "user", "content": question.text}] if needed[0].kind == "chat" else question.text
+    return Row(question.id, {needed[0].name: said}, schema)
 
 
 def _generated(

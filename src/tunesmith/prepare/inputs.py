@@ -38,7 +38,7 @@ from tunesmith.tasks.language.notes import encoding_notes
 from tunesmith.tasks.language.packing import packs
 from tunesmith.tasks.language.tokens import giving_up, refuse_unknown_tokens
 from tunesmith.tasks.own import with_own_task
-from tunesmith.tasks.task import Example, Task, TaskInputs
+from tunesmith.tasks.task import Example, Task, TaskInputs, encode_row
 
 UNLIMITED = 10**9
 
@@ -229,16 +229,16 @@ def _rows_encoded(
     rows: Sequence[Row],
     closing: int | None = None,
 ) -> Encoded:
-    def encode_row(row: Row) -> Example | Skip:
+    def encode(row: Row) -> Example | Skip:
         look()
         with giving_up(row.id):
-            return closed(task.encode(row), closing, longest)
+            return closed(encode_row(task, row), closing, longest)
 
     spec = spec_of(recipe.task)
     fingerprint = _task_fingerprint(recipe, processor, task)
     fingerprint += "" if closing is None else f" closing {closing}"
     cache = recipe.data.cache and bool(spec.code) and spec.processor == "tokenizer"
-    return encode_rows(rows, encode_row, fingerprint=fingerprint, cache=cache)
+    return encode_rows(rows, encode, fingerprint=fingerprint, cache=cache)
 
 
 def _judge_unreadable(skips: Sequence[Skip], recipe: Recipe) -> None:

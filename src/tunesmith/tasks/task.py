@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
     from tunesmith.data.row import Row, Skip
@@ -21,13 +20,11 @@ Example = dict[str, Any]
 - ``length``: tokens, by which batches and passes are bounded;
 - ``count``: what its loss is a sum over, supervised tokens or samples;
 - ``reference``: what is to be given: a class's name, a number, or a text, empty if there is none;
-- ``input``: the sample as a person would read it;
+- ``input``: the sample as a person would read it; default, as of ``reference``: what the row's fields show;
 - ``truncated`` and ``notes``, where it was cut or changed.
 """
 UNFINISHED = "…"
 """Ends an answer that was not told to its end."""
-Option = Literal["enrich", "roll_out", "coupled_loss"]
-"""What not every task gives, and what is asked for only where it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +79,6 @@ def _moved(value: Any, device: Any) -> Any:
     return value.to(device, non_blocking=True) if hasattr(value, "to") else value
 
 
-Embedded = Mapping[str, "torch.Tensor"]
-"""What a loss over the whole batch is made of, by name; the first axis of each counts the same rows."""
-RowRandom = Callable[[str], "np.random.Generator"]
-"""Random numbers of a row, by its id: the same whenever the same step of the same run is made again."""
-
-
 @dataclass(frozen=True, slots=True)
 class Loss:
     """A total over everything supervised in a batch; one division, at the very end, makes a mean.
@@ -130,12 +121,24 @@ class Scored:
     values: Mapping[str, float] = field(default_factory=dict)
 
 
+def encode_row(task: Task, row: Row) -> Example | Skip:
+    """A row as the model sees it, or why it cannot be; what a person reads of it is filled in."""
+    from tunesmith.data.kinds.table import shown
+    from tunesmith.data.row import Skip
+
+    found = task.encode(row)
+    if isinstance(found, Skip) or {"input", "reference"} <= found.keys():
+        return found
+    for name, learnt in (("input", False), ("reference", True)):
+        texts = [(field, text) for field, text, target in shown(row) if target == learnt]
+        found.setdefault(name, texts[0][1] if len(texts) == 1 else "\n".join(map(": ".join, texts)))
+    return found
+
+
 class Task:
     """The code of a task; ``train`` knows nothing else about it.
 
-    A task gives ``build``, ``encode``, ``collate``, ``loss`` and ``score``; one whose samples depend on each
-    other gives ``embed`` and ``coupled_loss`` in place of ``loss``, and declares that it ``couples``. The
-    rest has a default, or is an ``Option``.
+    A task gives ``build``, ``encode``, ``collate``, ``loss`` and ``score``. The rest has a default.
     """
 
     __slots__ = ()
@@ -155,14 +158,6 @@ class Task:
 
     def loss(self, model: Any, batch: Batch) -> Loss:
         """Forward pass, and the loss summed over the batch."""
-        return self.coupled_loss(self.embed(model, batch))
-
-    def embed(self, model: Any, batch: Batch) -> Embedded:
-        """Forward pass: what the loss takes of each row of a micro-batch, in float32, targets among it."""
-        raise NotImplementedError
-
-    def coupled_loss(self, embedded: Embedded) -> Loss:
-        """The loss summed over all rows of a step, of every process and micro-batch, in no certain order."""
         raise NotImplementedError
 
     def score(
@@ -175,19 +170,12 @@ class Task:
         """
         raise NotImplementedError
 
-    def enrich(self, model: Any, examples: Sequence[Example]) -> Sequence[Example]:
-        """The examples of one pass with what the first weights say of them, under keys of their own.
+    def answer(self, model: Any, rows: Sequence[Row]) -> list[Any] | None:
+        """What the model gives for rows that have inputs alone, in their order, as it can stand in a file.
 
-        It is called without gradients before anything is learnt, and what it adds is kept on the disk.
+        ``None``: as the model's output tells, of one input.
         """
-        raise NotImplementedError
-
-    def roll_out(self, model: Any, examples: Sequence[Example], rng: RowRandom) -> Sequence[Example]:
-        """What a micro-batch learns from, made of its examples by the model as it is before the step.
-
-        It is called without gradients. Whatever is drawn is drawn with ``rng``.
-        """
-        raise NotImplementedError
+        return None
 
     def class_names(self) -> tuple[str, ...]:
         """Classes in the order of the logits; empty where there are none."""
@@ -232,9 +220,3 @@ class Task:
     def evaluated_length(self, example: Example) -> int:
         """By which evaluation passes are bounded."""
         return int(example["length"])
-
-
-def offers(task: object, option: Option) -> bool:
-    """Whether a task, or its class, gives what not every task does."""
-    found = getattr(task if isinstance(task, type) else type(task), option, None)
-    return found is not None and found is not getattr(Task, option)

@@ -189,9 +189,9 @@ class Log:
         if is_best and self._labels and evaluation.scored:
             guessed = [one.prediction for one in evaluation.scored]
             truth = [one.reference for one in evaluation.scored]
-            counts = confusion_matrix(self._labels, guessed, truth)
-            content = {"labels": list(self._labels), "counts": counts}
-            write_json(self._run_dir / "confusion.json", content, check=self._still_ours)
+            if {*guessed, *truth} <= set(self._labels):  # several classes at once are none of them
+                content = {"labels": self._labels, "counts": confusion_matrix(self._labels, guessed, truth)}
+                write_json(self._run_dir / "confusion.json", content, check=self._still_ours)
         if is_best:
             write_json(self._run_dir / SCORES_OF, {"weights": best}, check=self._still_ours)
 
