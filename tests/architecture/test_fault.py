@@ -7,7 +7,7 @@ import ast
 HOOK = "tunesmith.fault"
 POINTS = {
     "load", "encode", "baseline", "data", "forward", "backward", "update", "log", "evaluate", "generate",
-    "save-write", "save-publish", "score", "export", "exit",
+    "save-write", "save-publish", "score", "export", "exit", "enrich", "roll-out",
 }  # fmt: skip
 
 

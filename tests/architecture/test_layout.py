@@ -35,6 +35,7 @@ SINGLE = {
     "tasks/language/notes",
     "train/async_eval/liveness",
     "train/engine/optimizer",
+    "train/inference/roll_out",
 }
 """Small files with one importer whose subject would be hidden in it."""
 MOST_FIELDS, MOST_PARAMETERS = 12, 8

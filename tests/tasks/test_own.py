@@ -24,7 +24,7 @@ def blocks(kind: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (code,), (recipe,) = blocks("python"), blocks("yaml")
+    (code, _), (recipe,) = blocks("python"), blocks("yaml")
     assert code.count("\n") < 100
     (tmp_path / "counts.py").write_text(code)
     (tmp_path / "counts.yaml").write_text(recipe)
@@ -136,6 +136,11 @@ def test_a_wrong_setting_is_told_with_its_line(folder: Path) -> None:
     [
         (("    spec: ClassVar = TaskSpec(", "    about: ClassVar = TaskSpec("), "declares nothing"),
         (("import torch\n", "import torch\n1 / 0\n"), "ZeroDivisionError: division by zero at"),
+        (
+            ("        encoder=True,\n", "        encoder=True,\n        couples=True,\n"),
+            "does not give `coupled_loss`",
+        ),
+        (("    def loss(", "    coupled_loss = len\n\n    def loss("), "gives `coupled_loss`, and declares"),
     ],
 )
 def test_code_that_fails_is_blamed(folder: Path, change: tuple[str, str], message: str) -> None:
@@ -144,3 +149,30 @@ def test_code_that_fails_is_blamed(folder: Path, change: tuple[str, str], messag
     (folder / "counts.py").write_text(code.replace(*change, 1))
     with pytest.raises(UserError, match=re.escape(message)):
         with_own_task(load_recipe(folder / "counts.yaml"), folder)
+
+
+@pytest.fixture
+def ranked(folder: Path) -> Path:
+    with (folder / "counts.py").open("a") as file:
+        file.write(blocks("python")[1])
+    return folder
+
+
+@pytest.mark.slow
+def test_what_a_task_may_also_give_works_as_it_stands(ranked: Path) -> None:
+    changes = ("task.name=python:counts:Ranked", "stop=[{budget: {steps: 40}}]", "run.threads=1")
+    done = tunesmith(ranked, "run", "counts.yaml", *changes, "run.dir=ranked")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "each sample is compared with all 16 of its step" in done.stdout
+    assert "240 examples, 240 computed" in done.stdout
+    records = [json.loads(line) for line in (ranked / "ranked" / "metrics.jsonl").read_text().splitlines()]
+    losses = [one["loss"] for one in records if one["kind"] == "train"]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_batch_of_one_has_nothing_to_compare(ranked: Path) -> None:
+    recipe = load_recipe(ranked / "counts.yaml", ["task.name=python:counts:Ranked", "batch.size=1"])
+    with pytest.raises(
+        UserError, match=r"compares the samples of a batch with each other, and `batch\.size`"
+    ):
+        with_own_task(recipe, ranked)

@@ -219,7 +219,7 @@ def test_two_processes_measure_what_one_measures(shown, alone, two):
         assert found["ids"] == expected["ids"] == [f"r{i}" for i in range(7)]
         assert found["examples"] == 7
         for name, value in expected["metrics"].items():
-            assert found["metrics"][name] == pytest.approx(value, abs=EXACT), name
+            assert found["metrics"][name] == pytest.approx(value, rel=EXACT, abs=EXACT), name
         assert found["intervals"].keys() == expected["intervals"].keys()
 
 

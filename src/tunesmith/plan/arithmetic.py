@@ -31,6 +31,7 @@ class Arithmetic:
         chosen: sentences about sources of which not all rows are used.
         classes: rows of each class in words, by part.
         baselines: what is reached without any model, in words.
+        further: what the task computes beside its steps, in words.
         kept: by what the weights that are kept are chosen, in words.
         warnings: what can hardly be meant, settings far from the usual among it.
     """
@@ -56,6 +57,7 @@ class Arithmetic:
     chosen: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     baselines: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
     kept: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -83,6 +85,7 @@ def plan_text(plan: Arithmetic) -> str:
     lines.append(f"batch      {plan.division.size} = {plan.division}, {plan.layout}")
     lines.append(f"steps      {_steps(plan)}")
     lines.append(f"learning   {plan.learning}")
+    lines += [f"further    {line}" for line in plan.further]
     lines += [f"trained    {line}" for line in _groups(plan.trained, plan)]
     lines += [f"frozen     {line}" for line in _groups(plan.frozen, plan)] or ["frozen     nothing"]
     lines.append(f"numbers    {plan.dtype}; {plan.device}, {plan.threads} threads a process")

@@ -24,7 +24,7 @@ from tunesmith.recipe.check.metric_names import asked_metrics, contrasts, set_me
 from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.suggest import did_you_mean
-from tunesmith.tasks.task import Task
+from tunesmith.tasks.task import Task, offers
 
 Size = tuple[int, bool]
 _KEPT_PLACES = {"excluded": "excluded (their places stay empty)"}
@@ -74,6 +74,7 @@ def describe(
         chosen=report.chosen(recipe.run.seed),
         classes=tuple(f"{PARTS[part]}: {counts_words(one)}" for part, one in report.classes.items()),
         baselines=tuple(map(baseline_words, report.without_model)),
+        further=tuple(_further_words(parts, division_of(parts, processes))),
         kept=f"weights with {choice_words(choosing(recipe.stop))}",
         warnings=(
             *unusual_rate(recipe),
@@ -81,6 +82,29 @@ def describe(
             *_warnings(parts),
         ),
     )
+
+
+FORWARD_OF_A_STEP = 1 / 3
+"""Of the operations of a step: the backward pass takes twice as many as the forward one."""
+
+
+def _further_words(parts: PreparedInputs, division: Division) -> Iterator[str]:
+    """What a task computes beside learning from a batch, and about how much that is."""
+    if offers(parts.task, "enrich"):
+        sets = (parts.train, parts.held_out.eval, parts.held_out.test, *parts.held_out.sets.values())
+        tokens = sum(parts.task.computed_length(example) for examples in sets for example in examples)
+        own = sum(parts.task.computed_length(example) for example in parts.train) / len(parts.train)
+        steps = FORWARD_OF_A_STEP * tokens / (own * division.size)
+        yield (
+            f"before the first step, one pass over all {sum(map(len, sets)):,} examples with the first "
+            f"weights: about as much as {steps:,.1f} steps; kept in the cache"
+        )
+    if offers(parts.task, "roll_out"):
+        yield "before each step, its samples are made by the model as it is"
+    if offers(parts.task, "coupled_loss"):
+        again = division.accumulation > 1
+        twice = "; embedded twice, as it takes several passes: about a third more" if again else ""
+        yield f"each sample is compared with all {division.size} of its step, over all processes{twice}"
 
 
 def _warnings(parts: PreparedInputs) -> Iterator[str]:

@@ -18,7 +18,7 @@ from tunesmith.recipe.tasks.spec import TaskSettings, TaskSpec
 from tunesmith.recipe.yaml.parse import parse
 from tunesmith.sources.own_code import on_path, own_file, own_module
 from tunesmith.suggest import did_you_mean
-from tunesmith.tasks.task import Task
+from tunesmith.tasks.task import Task, offers
 
 PAGE = "see docs/adding-a-task.md"
 
@@ -76,6 +76,13 @@ def _declared(name: str, folder: Path) -> TaskSpec:
     spec = getattr(found, "spec", None)
     if not isinstance(spec, TaskSpec):
         raise UserError(f"`{attribute}` declares nothing", "task", f"give it `spec = TaskSpec(…)`; {PAGE}")
+    if spec.couples != offers(found, "coupled_loss"):
+        gives = "does not give" if spec.couples else "gives"
+        raise UserError(
+            f"`{attribute}` {gives} `coupled_loss`, and declares `couples={spec.couples}`",
+            "task",
+            f"a loss over the whole batch takes both; {PAGE}",
+        )
     entry = str(folder.absolute())
     if entry not in sys.path:
         sys.path.append(entry)  # processes that collate ahead import the file too

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
     from tunesmith.data.row import Row, Skip
@@ -25,6 +26,8 @@ Example = dict[str, Any]
 """
 UNFINISHED = "…"
 """Ends an answer that was not told to its end."""
+Option = Literal["enrich", "roll_out", "coupled_loss"]
+"""What not every task gives, and what is asked for only where it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,12 @@ def _moved(value: Any, device: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_moved(one, device) for one in value]
     return value.to(device, non_blocking=True) if hasattr(value, "to") else value
+
+
+Embedded = Mapping[str, "torch.Tensor"]
+"""What a loss over the whole batch is made of, by name; the first axis of each counts the same rows."""
+RowRandom = Callable[[str], "np.random.Generator"]
+"""Random numbers of a row, by its id: the same whenever the same step of the same run is made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +147,9 @@ def encode_row(task: Task, row: Row) -> Example | Skip:
 class Task:
     """The code of a task; ``train`` knows nothing else about it.
 
-    A task gives ``build``, ``encode``, ``collate``, ``loss`` and ``score``. The rest has a default.
+    A task gives ``build``, ``encode``, ``collate``, ``loss`` and ``score``; one whose samples depend on each
+    other gives ``embed`` and ``coupled_loss`` in place of ``loss``, and declares that it ``couples``. The
+    rest has a default, or is an ``Option``.
     """
 
     __slots__ = ()
@@ -158,6 +169,14 @@ class Task:
 
     def loss(self, model: Any, batch: Batch) -> Loss:
         """Forward pass, and the loss summed over the batch."""
+        return self.coupled_loss(self.embed(model, batch))
+
+    def embed(self, model: Any, batch: Batch) -> Embedded:
+        """Forward pass: what the loss takes of each row of a micro-batch, in float32, targets among it."""
+        raise NotImplementedError
+
+    def coupled_loss(self, embedded: Embedded) -> Loss:
+        """The loss summed over all rows of a step, of every process and micro-batch, in no certain order."""
         raise NotImplementedError
 
     def score(
@@ -167,6 +186,20 @@ class Task:
 
         ``only_equal`` has the ids of examples of which it matters only whether the prediction equals the
         reference, blanks aside.
+        """
+        raise NotImplementedError
+
+    def enrich(self, model: Any, examples: Sequence[Example]) -> Sequence[Example]:
+        """The examples of one pass with what the first weights say of them, under keys of their own.
+
+        It is called without gradients before anything is learnt, and what it adds is kept on the disk.
+        """
+        raise NotImplementedError
+
+    def roll_out(self, model: Any, examples: Sequence[Example], rng: RowRandom) -> Sequence[Example]:
+        """What a micro-batch learns from, made of its examples by the model as it is before the step.
+
+        It is called without gradients. Whatever is drawn is drawn with ``rng``.
         """
         raise NotImplementedError
 
@@ -220,3 +253,9 @@ class Task:
     def evaluated_length(self, example: Example) -> int:
         """By which evaluation passes are bounded."""
         return int(example["length"])
+
+
+def offers(task: object, option: Option) -> bool:
+    """Whether a task, or its class, gives what not every task does."""
+    found = getattr(task if isinstance(task, type) else type(task), option, None)
+    return found is not None and found is not getattr(Task, option)

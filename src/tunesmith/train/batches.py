@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import islice
 from multiprocessing import resource_tracker
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from tunesmith.data.row_order import RowOrder
 from tunesmith.plan.batch import Division, MicroBatch, micro_batches_without
-from tunesmith.tasks.task import Batch, Example, Task
+from tunesmith.tasks.task import Batch, Example, Task, offers
 from tunesmith.world.signals import ASKS_TO_STOP, held_back
 
 
@@ -28,17 +28,22 @@ class StepBatches:
         batches: collated, one a pass; none if no sample of the step is left to any process.
         fillers: numbers of those from which nothing is learnt.
         frozen_statistics: numbers of those too small to move what a normalisation over batches keeps.
+        examples: of each pass, not collated, where the task makes of them what it learns from.
     """
 
     batches: list[Batch]
     fillers: frozenset[int] = frozenset()
     frozen_statistics: frozenset[int] = frozenset()
+    examples: list[list[Example]] = field(default_factory=list)
 
 
-def to_step_batches(micro: Sequence[MicroBatch], batches: list[Batch]) -> StepBatches:
-    """Micro-batches as they were planned, and as they were collated."""
+def to_step_batches(
+    micro: Sequence[MicroBatch], batches: list[Batch], examples: Sequence[list[Example]] = ()
+) -> StepBatches:
+    """Micro-batches as they were planned, and as they were collated, or are still to be."""
     return StepBatches(
         batches,
+        examples=list(examples),
         fillers=frozenset(number for number, one in enumerate(micro) if not one.learns),
         frozen_statistics=frozenset(
             number for number, one in enumerate(micro) if one.thinned or not one.learns
@@ -70,6 +75,7 @@ def step_batches(
         seed: for the workers' own random numbers.
     """
     lengths = [int(example["length"]) for example in examples]
+    later = offers(task, "roll_out")
 
     @lru_cache(maxsize=64)  # asked for twice: when its batches are collated, and when they are served
     def planned(step: int) -> list[MicroBatch]:
@@ -78,7 +84,7 @@ def step_batches(
     loader: Any = DataLoader(
         examples,  # a sequence is all that it needs
         batch_sampler=_Once(micro.samples for step in steps for micro in planned(step)),
-        collate_fn=task.collate,
+        collate_fn=list if later else task.collate,
         num_workers=workers,
         multiprocessing_context="spawn" if workers else None,
         worker_init_fn=partial(_begin_worker, parent=os.getpid()) if workers else None,
@@ -90,7 +96,8 @@ def step_batches(
         batches = iter(loader)
     for step in steps:
         micro = planned(step)
-        yield to_step_batches(micro, list(islice(batches, len(micro))))
+        taken = list(islice(batches, len(micro)))
+        yield to_step_batches(micro, [], taken) if later else to_step_batches(micro, taken)
 
 
 def _begin_worker(worker: int, *, parent: int) -> None:

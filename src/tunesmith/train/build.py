@@ -39,6 +39,7 @@ from tunesmith.train.engine.zero import keep_transformers_out
 from tunesmith.train.evaluate.evaluator import Evaluator
 from tunesmith.train.evaluate.graders import make_graders, refuse_judge
 from tunesmith.train.evaluate.harness import load_harness
+from tunesmith.train.inference.enrich import enrich
 from tunesmith.train.record.environment import facts_of
 from tunesmith.train.resume.checkpointer import Checkpointer
 from tunesmith.world.memory import resident_bytes
@@ -59,8 +60,7 @@ def build(parts: PreparedInputs, process: Process, run_dir: Path, recipe_hash: s
     if deepspeed:
         keep_transformers_out()
     metrics = measured_metrics(recipe, parts.task)
-    examples, eval_sets = make_eval_sets(parts)
-    refuse_rules(recipe, metrics, len(parts.held_out.eval), eval_sets, deepspeed=deepspeed)
+    refuse_rules(recipe, metrics, len(parts.held_out.eval), make_eval_sets(parts)[1], deepspeed=deepspeed)
     load_metrics([*metrics, *(each for name in recipe.eval.sets for each in set_metrics(recipe, name))])
     harness = _from_outside(recipe, accelerator)
     # Every process must begin with the same weights, also where they are made up.
@@ -69,6 +69,8 @@ def build(parts: PreparedInputs, process: Process, run_dir: Path, recipe_hash: s
     baseline = resident_bytes()
     fault("load")
     learner = _learner(parts, process)
+    parts = enrich(parts, process, learner)
+    examples, eval_sets = make_eval_sets(parts)
     seed_everything(recipe.run.seed, process.mesh.dp_rank)
     division = division_of(parts, process.mesh.dp_size)
     return Setup(

@@ -15,6 +15,7 @@ from tunesmith.recipe.schema.run import Safety
 from tunesmith.train.batches import step_batches
 from tunesmith.train.context import Setup
 from tunesmith.train.engine.averaging import update_average
+from tunesmith.train.inference.roll_out import roll_out
 from tunesmith.train.log import Log
 from tunesmith.train.measure import is_due, measure, take_scored
 from tunesmith.train.record.cost import advanced, open_energy
@@ -68,7 +69,7 @@ def train(  # noqa: PLR0912, PLR0915
             return state
 
     steps = range(state.progress.step, total_steps or NO_END)
-    for batches in step_batches(
+    for waiting in step_batches(
         setup.train,
         learner.task,
         setup.division,
@@ -83,10 +84,11 @@ def train(  # noqa: PLR0912, PLR0915
         process.pulse.enter("train", state.progress.step + 1)
         fault("data")
 
-        # 1. Learn from one global batch.
+        # 1. Learn from one global batch, which some tasks first make with the model as it is.
         before, safety = state.progress, recipe.safety
         rate = learning_rate(before.step, total_steps, recipe.optimizer) * state.trouble.factor
         try:
+            batches = roll_out(process, learner, waiting, seed=recipe.run.seed, number=before.step)
             result = train_step(
                 process,
                 learner,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from tunesmith.fault import fault
+from tunesmith.tasks.task import Batch, Loss, offers
 from tunesmith.train.batches import StepBatches
-from tunesmith.train.engine.engine import Engine
+from tunesmith.train.coupled import coupled_losses
 from tunesmith.train.engine.learner import Learner
 from tunesmith.train.engine.mesh import sum_over_dp
+from tunesmith.train.engine.modes import frozen_statistics, training_autocast
 from tunesmith.train.engine.process import Process
 from tunesmith.train.supervise.interrupts import Interrupts
 
@@ -65,7 +64,7 @@ def train_step(
 
     Losses are summed, and divided once by the supervised count of the whole global batch. So the
     gradient does not depend on how the batch is divided into passes and processes, however unevenly
-    tokens are spread.
+    tokens are spread. A loss that is no sum over samples is one over all of them; see ``coupled.py``.
 
     Args:
         process: this one, among the others.
@@ -78,21 +77,22 @@ def train_step(
         loss_bound: a larger loss is not learnt from, where the engine lets its gradient be dropped.
     """
     accelerator, dp_size = process.accelerator, process.mesh.dp_size
-    device, engine, task = accelerator.device, learner.engine, learner.task
+    device, engine = accelerator.device, learner.engine
     batches = step.batches
     own = [batch.count for index, batch in enumerate(batches) if index not in step.fillers]
     supervised, *wishes = sum_over_dp(accelerator, [sum(own), *asked.counts()])
+    loss_of = _loss_of(process, learner, step)
     loss_total = torch.zeros((), device=device, dtype=torch.float64)
     parts: dict[str, torch.Tensor] = {}
     for index, waiting in enumerate(batches):
         batch, learns = waiting.to(device), index not in step.fillers
         with (
             engine.passing(last=index == len(batches) - 1),
-            _frozen_statistics(engine, index in step.frozen_statistics),
+            frozen_statistics(engine, index in step.frozen_statistics),
         ):
             fault("forward")
-            with _autocast(device, learner.autocast):
-                loss = task.loss(engine.model, batch)
+            with training_autocast(device, learner.autocast):
+                loss = loss_of(index, batch)
             fault("backward")
             # Data parallelism averages gradients over its shares: times their number, it is the sum.
             accelerator.backward(engine.scaled(loss.total * (dp_size / supervised if learns else 0.0)))
@@ -121,6 +121,13 @@ def train_step(
     )
 
 
+def _loss_of(process: Process, learner: Learner, step: StepBatches) -> Callable[[int, Batch], Loss]:
+    """What a pass, by its number in the step and its batch, adds to the loss of the step."""
+    if offers(learner.task, "coupled_loss"):
+        return coupled_losses(process, learner, step)
+    return lambda _, batch: learner.task.loss(learner.engine.model, batch)
+
+
 def _nothing_learnt(asked: Interrupts, seconds: float) -> StepResult:
     return StepResult(
         loss=math.nan,
@@ -131,22 +138,3 @@ def _nothing_learnt(asked: Interrupts, seconds: float) -> StepResult:
         asked=asked,
         seconds=seconds,
     )
-
-
-@contextmanager
-def _frozen_statistics(engine: Engine, wanted: bool) -> Iterator[None]:
-    """Let normalisations over batches use and keep their running statistics; all else stays as it is."""
-    modules = engine.model.modules() if wanted else ()
-    moving = [one for one in modules if isinstance(one, _BatchNorm) and one.training]
-    for module in moving:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in moving:
-            module.training = True
-
-
-def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
-    # Each weight is used once in a pass, so keeping its cast copies for another use would only hold memory.
-    return torch.autocast(device.type, dtype, cache_enabled=False) if dtype is not None else nullcontext()

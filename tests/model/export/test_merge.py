@@ -1,9 +1,13 @@
 """Adapters made part of weights that two layers share."""
 
+import copy
+
 import pytest
 import torch
+from peft.tuners.lora.layer import Linear, LoraLayer
 from transformers import AutoModelForCausalLM
 
+from tunesmith.model.export.merge import merged
 from tunesmith.model.export.save import export_model
 from tunesmith.model.tune.apply import apply_tune
 from tunesmith.recipe.schema.tune import Lora, Tune
@@ -52,3 +56,29 @@ def test_what_is_tied_and_not_adapted_stays_tied(tiny, tokenizer, tmp_path) -> N
     opened = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
     assert opened.config.tie_word_embeddings
     assert opened.lm_head.weight is opened.model.embed_tokens.weight
+
+
+@pytest.mark.parametrize("dora", [False, True])
+def test_layer_after_layer_gives_the_bits_of_the_whole_in_float32(tiny, tmp_path, monkeypatch, dora) -> None:
+    """And no two layers are wide at once."""
+    tiny.make("llama").bfloat16().save_pretrained(tmp_path / "base")
+    model, fresh = tiny.reopen(tmp_path / "base", tiny.language)
+    tune = Tune(lora=Lora(rank=2, dora=dora))
+    model = apply_tune(model.bfloat16(), tune, task=AUTO, fresh=fresh, dtype=torch.bfloat16).model
+    tiny.wake(model)
+    whole = copy.deepcopy(model).float().merge_and_unload().bfloat16().state_dict()
+    wide = []
+
+    def counted(layer, *arguments, **options):
+        bases = [one.base_layer for one in model.modules() if isinstance(one, LoraLayer)]
+        wide.append(sum(base.weight.dtype == torch.float32 for base in bases))
+        return merge(layer, *arguments, **options)
+
+    merge = Linear.merge
+    monkeypatch.setattr(Linear, "merge", counted)
+    found = merged(model, torch.bfloat16).state_dict()
+    assert max(wide) == 1
+    assert list(found) == list(whole)
+    assert all(
+        torch.equal(found[name], value) and found[name].dtype == value.dtype for name, value in whole.items()
+    )

@@ -43,7 +43,7 @@ def test_another_model_is_told_from_the_measured_one(evaluator, tmp_path, dtype,
     evaluator.learner.task.score_delivered = lambda model, rows: [
         scored(row["id"], 3.0 + 2 * off) for row in rows
     ]
-    found = prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace())
+    found = prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace(), size=24)
     assert (found.measured, found.agrees) == (1.5, agrees)
     assert bool(found.trouble) != agrees
 
@@ -53,10 +53,10 @@ def test_a_folder_that_does_not_open_is_told(evaluator, tmp_path) -> None:
         raise OSError("no such file")
 
     evaluator.learner.task.score_delivered = broken
-    found = prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace())
+    found = prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace(), size=24)
     assert (found.agrees, found.trouble) == (False, "it does not open: OSError: no such file")
 
 
 def test_nothing_measured_is_nothing_compared(evaluator, tmp_path) -> None:
     (tmp_path / "scores.jsonl").unlink()
-    assert prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace()).agrees is None
+    assert prove(evaluator, tmp_path, tmp_path / "model", SimpleNamespace(), size=24).agrees is None

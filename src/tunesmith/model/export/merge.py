@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
 
 from tunesmith.model.tune.quantize import has_quantized, plain_again
 
+UNLOADS = "unload_and_optionally_merge_module"
+"""A method of layers whose parts are merged in an order that they alone know."""
 
-def merged(model: Any) -> Any:
-    """A peft model as a plain one in float32; the model given is of no use afterwards."""
+
+def merged(model: Any, dtype: torch.dtype) -> Any:
+    """A peft model as a plain one; the model given is of no use afterwards.
+
+    Sums are taken in float32, layer after layer, so that a model in 16 bits is never there in 32 as a whole.
+
+    Args:
+        model: with adapters.
+        dtype: of the layers that had adapters; others stay as they are.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
     model = plain_again(model) if has_quantized(model) else model
-    model = model.float()
     _part_adapted(model)
-    plain = model.merge_and_unload()
+    adapted = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    apart = {id(part) for one in adapted if hasattr(one, UNLOADS) for part in one.modules()}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="All adapters are already merged")
+        for layer in adapted:
+            layer.float()
+            if id(layer) not in apart:
+                layer.merge()
+                layer.to(dtype)
+        plain = model.merge_and_unload()
     _settle_tying(plain)
     return plain
 

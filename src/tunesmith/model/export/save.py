@@ -41,15 +41,18 @@ def export_model(
     """
     if hasattr(model, "peft_config") and merge:
         _publish(model, processor, folder.with_name("adapter"), card, still_ours)
-        model = merged(model)
+        model = merged(model, dtype := _stored_dtype(model, dtype))
     if not hasattr(model, "peft_config"):
-        # bfloat16 has three decimal digits, too few for numbers in the user's units.
-        regression = getattr(model.config, "problem_type", None) == "regression"
-        dtype = torch.float32 if regression else dtype
+        dtype = _stored_dtype(model, dtype)
         model = model.to(dtype)
         model.config.dtype = dtype
         _settle_generation(model, processor)
     _publish(model, processor, folder, card, still_ours)
+
+
+def _stored_dtype(model: Any, dtype: torch.dtype) -> torch.dtype:
+    """Float32 for a regression: bfloat16 has three digits, too few for numbers in the user's units."""
+    return torch.float32 if getattr(model.config, "problem_type", None) == "regression" else dtype
 
 
 def _settle_generation(model: Any, tokenizer: Any) -> None:

@@ -195,6 +195,9 @@ def _batch(batch: BatchSettings, task: TaskSettings) -> Iterator[Problem]:
     if batch.micro != "auto" and batch.size % batch.micro:
         what = f"`batch.micro` ({batch.micro}) does not divide `batch.size` ({batch.size})"
         yield Problem(("batch", "micro"), what, _nearest_divisors(batch.micro, batch.size))
+    if batch.size < 2 and spec_of(task).couples:
+        what = f"task `{task.name}` compares the samples of a batch with each other, and `batch.size` is 1"
+        yield Problem(("batch", "size"), what, "set it to 2 or more; 16 to 64 are usual")
     if batch.layout == "packed" and (others := tasks_with("packing", task)):
         what = f"`batch.layout: packed` is for task {others}, not `{task.name}`"
         yield Problem(("batch", "layout"), what, "leave it out")

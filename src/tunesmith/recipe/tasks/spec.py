@@ -88,6 +88,7 @@ class TaskSpec:
         endings: of names of transformers' classes that are models for this task.
         aliases: what other tools call it.
         usual_evaluation: how often `tunesmith init` has it evaluated.
+        couples: whether the loss of a sample depends on the others of its batch, as with in-batch negatives.
     """
 
     settings: type[TaskSettings] = TaskSettings
@@ -108,6 +109,7 @@ class TaskSpec:
     endings: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     usual_evaluation: str = "0.5 epochs"
+    couples: bool = False
 
     @property
     def name(self) -> str:

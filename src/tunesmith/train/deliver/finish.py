@@ -70,9 +70,19 @@ def finish(
                 merge=merges(recipe),
                 still_ours=still_ours,
             )
-        chosen = replace(chosen, proof=prove(evaluator, checkpointer.run_dir, folder, parts.processor))
+        size = sum(each.numel() * each.element_size() for each in model.parameters())
+        if evaluator.learner.engine.stage == 0:
+            _let_go(model)
+        proof = prove(evaluator, checkpointer.run_dir, folder, parts.processor, size=size)
+        chosen = replace(chosen, proof=proof)
     process.accelerator.wait_for_everyone()
     return chosen
+
+
+def _let_go(model: Any) -> None:
+    """Free the weights, which are written: opening the folder needs room for them again."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.new_empty(0)
 
 
 def whole_model(process: Process, learner: Learner, parts: PreparedInputs) -> Any:

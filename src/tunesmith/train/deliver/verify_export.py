@@ -24,7 +24,7 @@ ROWS = 4
 NEAR, NEAR_ROUNDED = 2e-3, 0.05
 """How far the mean loss over these rows may lie off: in float32, and where fewer bits compute."""
 MOST_SHARE = 0.8
-"""Of the machine's memory, with a second copy of the weights."""
+"""Of the machine's memory, with the weights that are opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +44,21 @@ class Proof:
     agrees: bool | None = None
 
 
-def prove(evaluator: Evaluator, run_dir: Path, folder: Path, processor: Any) -> Proof:
+def prove(evaluator: Evaluator, run_dir: Path, folder: Path, processor: Any, *, size: int) -> Proof:
     """Open a written folder and score a few rows of the evaluation set with it.
 
     Args:
-        evaluator: of the run, whose weights are those of the folder.
+        evaluator: of the run, whose weights were those of the folder.
         run_dir: with what was measured.
         folder: of the finished model.
         processor: that the run used.
+        size: bytes of the weights.
     """
     task, rows = evaluator.learner.task, _rows(evaluator.examples, run_dir)
     if not rows:
         return Proof(trouble="nothing was measured that it could be compared with")
-    if not _fits(evaluator.learner.model):
-        return Proof(trouble="there is no memory for a second copy of the weights")
+    if not _fits(size):
+        return Proof(trouble="there is no memory to open it")
     measured = sum(known.loss for _, known in rows) / sum(known.count for _, known in rows)
     try:
         model = reopen(folder, spec_of(evaluator.recipe.task)).eval()
@@ -88,8 +89,7 @@ def _rows(examples: Sequence[Example], run_dir: Path) -> list[tuple[Example, Sco
     return sorted(pairs, key=lambda pair: (pair[0].get("length", 1), pair[0]["id"]))[:ROWS]
 
 
-def _fits(model: Any) -> bool:
-    size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+def _fits(size: int) -> bool:
     total = machine_memory()
     return total is None or resident_bytes() + size < MOST_SHARE * total
 

@@ -38,3 +38,14 @@ def sum_over_dp(accelerator: Accelerator, values: Sequence[float]) -> list[float
         return [float(value) for value in values]
     total = torch.tensor(values, dtype=torch.float64, device=accelerator.device)
     return [float(value) for value in accelerator.reduce(total, reduction="sum").tolist()]
+
+
+def all_gather_rows(accelerator: Accelerator, rows: torch.Tensor) -> list[torch.Tensor]:
+    """The rows of every process, [n of that process, ...] each; processes may have different numbers."""
+    if mesh_of(accelerator).dp_size == 1:
+        return [rows]
+    counts = accelerator.gather(torch.tensor([len(rows)], device=accelerator.device)).tolist()
+    padded = rows.new_zeros((max(counts), *rows.shape[1:]))
+    padded[: len(rows)] = rows
+    found = accelerator.gather(padded).split(max(counts)) if max(counts) else [rows] * len(counts)
+    return [one[:count] for one, count in zip(found, counts, strict=True)]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tunesmith.fault import fault
@@ -17,10 +15,9 @@ from tunesmith.judge.statistics.intervals import metric_interval
 from tunesmith.metrics.compute import find_metric, metric_value
 from tunesmith.tasks.task import Example, Scored
 from tunesmith.train.engine.learner import Learner
-from tunesmith.train.engine.mesh import Mesh
 from tunesmith.train.engine.process import Process
-from tunesmith.train.evaluate.lockstep import in_lockstep
-from tunesmith.train.supervise.heartbeat import all_gather_objects, with_heartbeat
+from tunesmith.train.inference.forward import infer
+from tunesmith.train.supervise.heartbeat import all_gather_objects
 from tunesmith.world.signals import Leaving
 
 
@@ -59,19 +56,11 @@ def score(
         Leaving: in all processes, if one was asked to leave before its share was done.
     """
     accelerator, model, task = process.accelerator, learner.model, learner.task
-    share_buffers(process.mesh, model)
     mine = examples[process.mesh.dp_rank :: process.mesh.dp_size]
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    autocast = learner.autocast
-    with torch.autocast(accelerator.device.type, autocast or torch.bfloat16, enabled=autocast is not None):
-        own = partial(task.score, model, mine, predict, only_equal) if mine else list
-        idle = partial(task.score, model, [examples[0]], False)
-        scored = _score(process, learner, own, idle)
-    for module, training in modes.items():
-        module.training = training
+    own = partial(task.score, model, mine, predict, only_equal) if mine else list
+    idle = partial(task.score, model, [examples[0]], False)
     together: list[Scored] = []
-    for one in all_gather_objects(accelerator, scored):
+    for one in all_gather_objects(accelerator, _score(process, learner, own, idle)):
         if one is None:
             raise Leaving
         together.append(one)
@@ -84,29 +73,15 @@ def _score(
     process: Process, learner: Learner, own: Callable[[], list[Scored]], idle: Callable[[], object]
 ) -> Sequence[Scored | None]:
     """Of this process's examples; one ``None`` if it was asked to leave meanwhile."""
-    pulse, model = process.pulse, learner.model
 
     def work() -> list[Scored]:
         fault("evaluate")
         return own()
 
     try:
-        with with_heartbeat(model, pulse.beat if learner.sharded else pulse.look):
-            if not learner.sharded:
-                return work()
-            return in_lockstep(process.accelerator, model, work, idle, asked=lambda: pulse.flag.asked)
+        return infer(process, learner, work, idle)
     except Leaving:
         return [None]
-
-
-def share_buffers(mesh: Mesh, model: Any) -> None:
-    """Give every process the first one's buffers, which are those that are saved.
-
-    Each process moves its running statistics by its own samples; between two steps they differ.
-    """
-    if mesh.dp_size > 1:
-        for buffer in model.buffers():
-            torch.distributed.broadcast(buffer, src=0)
 
 
 def summarise_scores(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import torch
@@ -31,7 +32,7 @@ def in_lockstep(
         accelerator: knows the other processes.
         model: its forward passes are counted.
         work: this process's own.
-        idle: makes one forward pass of the model; its result is of no use.
+        idle: makes a forward pass of the model, after which it is cut short; its result is of no use.
         asked: whether this process was asked to leave; if one was, all leave before the same pass.
 
     Raises:
@@ -67,5 +68,33 @@ def in_lockstep(
         for hook in hooks:
             hook.remove()
     while anybody_busy(False):
-        idle()
+        _one_forward(model, idle)
     return result
+
+
+class _EnoughError(Exception):
+    """One forward pass is over."""
+
+
+def _one_forward(model: torch.nn.Module, idle: Callable[[], object]) -> None:
+    """Begin a work, and end it with its first forward pass, whatever else it would do."""
+    inside = False
+
+    def enter(module: torch.nn.Module, _: object) -> None:
+        nonlocal inside
+        inside = inside or module is model
+
+    def leave(module: torch.nn.Module, *_: object) -> None:
+        if module is model or not inside:
+            raise _EnoughError
+
+    modules = dict.fromkeys((model, inner_model(model)))
+    hooks = [module.register_forward_pre_hook(enter) for module in modules]
+    # Last of all hooks: the others shard the weights again.
+    hooks += [module.register_forward_hook(leave) for module in modules]
+    try:
+        with suppress(_EnoughError):
+            idle()
+    finally:
+        for hook in hooks:
+            hook.remove()
