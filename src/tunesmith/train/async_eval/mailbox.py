@@ -131,6 +131,23 @@ def write_result(
     step = look.progress.step
     if read_request(run_dir, step) != look:
         return False
+    try:
+        return _publish_result(run_dir, look, evaluation, newest, test_scores)
+    except FileNotFoundError:
+        if read_request(run_dir, step) == look:
+            raise
+        return False  # the run has ended, and removed everything here, just now
+
+
+def _publish_result(
+    run_dir: Path,
+    look: EvalRequest,
+    evaluation: Evaluation,
+    newest: Mapping[str, Scores],
+    test_scores: Callable[[Path], object] | None,
+) -> bool:
+    """See ``write_result``, which takes care of a folder that goes away meanwhile."""
+    step = look.progress.step
     final = result_folder(run_dir, step)
     folder = temporary_path(final)
     with writing(final):
