@@ -58,8 +58,25 @@ TOGETHER = {
 cluster, which takes long to start; the others watch a screen or a clock closely. By path, since that is all
 that the process knows that shares the work out: marks stay in the workers.
 """
-FIRST = "train/test_sharded.py"
-"""DeepSpeed compiles for it what SLURM's runs take a copy of."""
+LONGEST = (
+    "train/test_sharded.py",  # the very first: DeepSpeed compiles for it what SLURM's runs take a copy of
+    "slurm/",
+    "train/async_eval/test_pending.py",
+    "launch/local/test_run.py",
+    "endtoend/test_launches.py",
+    "launch/local/test_hosts.py",
+    "launch/test_machine.py",
+    "train/test_resume.py",
+    "train/record/test_trackers.py",
+    "faults/test_matrix.py",
+    "tasks/test_own.py",
+    "checkpoint/test_crash_points.py",
+    "endtoend/test_fuzz.py",
+    "model/test_real_gguf.py",
+    "faults/test_watch.py",
+    "train/test_judge.py",
+)
+"""Beginnings of paths, the longest first: begun first, they leave no worker alone at the end."""
 
 
 def _group(path: str) -> str:
@@ -78,10 +95,10 @@ def pytest_collection_modifyitems(config, items) -> None:
         return
     slow = {item.path for item in items if item.get_closest_marker("slow")}
 
-    def turn(item) -> tuple[bool, bool, bool, bool]:
+    def turn(item) -> tuple[int, bool, bool]:
         path = item.path.relative_to(HERE).as_posix()
-        group = _group(path)
-        return path != FIRST, group != "slurm", item.path not in slow, group != "screen"
+        place = next((n for n, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
+        return place, item.path not in slow, _group(path) != "screen"
 
     items.sort(key=turn)
 
@@ -90,6 +107,13 @@ def pytest_collection_finish() -> None:
     """What stands for the whole session is never collected again: that would take a second each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config) -> int:
+    """Half as many again as there are cores: tests that wait for a clock or for SLURM leave one free."""
+    cores = len(os.sched_getaffinity(0))
+    return cores + cores // 2
 
 
 @pytest.hookimpl(optionalhook=True)

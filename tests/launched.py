@@ -18,6 +18,8 @@ import pytest
 
 SMOKE = Path(__file__).parents[1] / "recipes" / "smoke"
 PATIENCE = 120.0
+ENVIRON = dict(os.environ)
+"""As it was before the first test: what a test leaves behind in it is not for runs that others start."""
 
 
 @dataclass
@@ -170,7 +172,7 @@ def start_server(folder: Path) -> subprocess.Popen:
         [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "TUNESMITH_CACHE": str(folder / "cache"), "COLUMNS": "200"},
+        env={**ENVIRON, "TUNESMITH_CACHE": str(folder / "cache"), "COLUMNS": "200"},
         text=True,
     )
     assert server.stdout is not None

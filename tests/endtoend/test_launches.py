@@ -1,4 +1,8 @@
-"""Every way to start a run, as a person types it."""
+"""Every way to start a run, as a person types it.
+
+``make test`` starts Accelerate with one process here, as a recipe and as a module, and torchrun with two;
+Accelerate with two is what ``launch/local/test_run.py`` starts, mistakes of several processes among it.
+"""
 
 import json
 import os
@@ -80,18 +84,22 @@ def test_python(tmp_path):
     assert not imported & {"deepspeed", "mlflow", "wandb", "datasets", "evaluate", "peft", "bitsandbytes"}
 
 
-def test_tunesmith_run_and_the_same_again(tmp_path):
+def test_tunesmith_run_and_the_same_again(launcher, tmp_path):
     done = launch(tmp_path, "tunesmith", "run", "recipes/smoke/regression.yaml")
     assert_one_run(done, tmp_path / "run", launcher="python")
-    again = launch(tmp_path, "tunesmith", "run", "recipes/smoke/regression.yaml")
-    assert again.stdout.startswith("already finished: ")
+    again = launcher.command(
+        "run", "recipes/smoke/regression.yaml", *SETTINGS, f"run.dir={tmp_path}/run", cwd=ROOT
+    )
+    assert again.out.startswith("already finished: ")
 
 
+@pytest.mark.long
 def test_accelerate_launch_of_the_module(tmp_path):
     done = launch(tmp_path, "accelerate", "launch", "-m", "tunesmith", "recipes/smoke/regression.yaml")
     assert_one_run(done, tmp_path / "run", launcher="accelerate")
 
 
+@pytest.mark.long
 def test_accelerate_with_two_processes(tmp_path):
     start = ["accelerate", "launch", "--config_file", "launcher/cpu_2proc.yaml"]
     done = launch(tmp_path, *start, "recipes/smoke/causal-lm.yaml")
@@ -108,7 +116,8 @@ def test_a_launcher_that_is_ended_takes_the_run_with_it(tmp_path):
     """``accelerate launch`` dies of SIGTERM without telling what it launched, which must not go on alone."""
     endless = ["stop=[{budget: {steps: 100000}}]", "eval.every=100000", f"run.dir={tmp_path}/run"]
     env = {**os.environ, "TUNESMITH_CACHE": str(tmp_path / "cache")}
-    command = [str(BIN / "accelerate"), "launch", "recipes/smoke/regression.yaml", *endless]
+    command = [str(BIN / "accelerate"), "launch", "-m", "tunesmith", "recipes/smoke/regression.yaml"]
+    command += endless
     with (tmp_path / "out").open("w") as out:
         launcher = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, env=env)
     journal, result = tmp_path / "run" / "metrics.jsonl", tmp_path / "run" / "result.json"
@@ -117,6 +126,8 @@ def test_a_launcher_that_is_ended_takes_the_run_with_it(tmp_path):
     assert launcher.wait() != 0
     wait_for(result.exists, tmp_path / "out")
     assert json.loads(result.read_text())["status"] == "preempted"
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert (environment["launcher"], environment["world_size"]) == ("accelerate", 1)
 
 
 def wait_for(condition, out: Path) -> None:
@@ -126,6 +137,7 @@ def wait_for(condition, out: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_a_mistake_under_a_launcher_is_told_once(tmp_path):
     """Launchers end with their own status and their own words; ours are among them, once."""
     start = ["accelerate", "launch", "--config_file", "launcher/cpu_2proc.yaml"]

@@ -157,15 +157,15 @@ def children(pid: int) -> list[int]:
 
 
 def test_a_loader_worker_that_is_killed_is_named(struck, launcher, read, controls, same, settings, tmp_path):
-    launched, _ = struck("forward at=6 do=sleep:1", "data.workers=2")
+    launched, _ = struck("forward at=6 do=sleep:1", "data.workers=1")
     pid = int((launched.processes[0].folder / "pid").read_text())
     workers = children(pid)
-    assert len(workers) == 2
+    assert len(workers) == 1
     os.kill(workers[0], signal.SIGKILL)
     assert launched.wait() == 1
     error = read.json(tmp_path / "run" / "result.json")["error"]
     assert f"DataLoader worker (pid {workers[0]}) is killed by signal: Killed" in error
-    launcher.run("causal-lm", *settings, "data.workers=2", f"run.dir={tmp_path / 'run'}")
+    launcher.run("causal-lm", *settings, f"run.dir={tmp_path / 'run'}")
     same(tmp_path / "run", controls())
 
 

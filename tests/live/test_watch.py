@@ -194,20 +194,10 @@ def test_leaving_a_terminal_leaves_the_run_alone(write, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_a_real_run(tmp_path) -> None:
-    from pathlib import Path
-
-    recipe = Path(__file__).parents[2] / "recipes" / "smoke" / "causal-lm.yaml"
-    code = "from tunesmith.cli.main import run; run()"
-    command = [sys.executable, "-c", code, "run", str(recipe), f"run.dir={tmp_path}/run", "run.threads=1"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, cwd=tmp_path, env={**os.environ, "HF_HUB_OFFLINE": "1"}
-    )
-    try:
-        text, status = shown(tmp_path / "run", once=False, every=0.1, width=300)
-    finally:
-        process.wait(120)
-    assert (status, process.returncode) == (0, 0)
+def test_a_real_run(launcher, tmp_path) -> None:
+    launched = launcher.start("causal-lm", f"run.dir={tmp_path}/run")
+    text, status = shown(tmp_path / "run", once=False, every=0.1, width=300)
+    assert (status, launched.wait()) == (0, 0)
     steps = [int(step) for step in re.findall(r"^step (\d+)", text, re.MULTILINE)]
     assert steps[:2] == [0, 20]
     final, _ = shown(tmp_path / "run")

@@ -137,7 +137,7 @@ def test_weights_that_are_gone_are_said_to_be(launcher, recipe):
         assert "whose weights are gone" in going.out
 
 
-@pytest.mark.parametrize("mode", ["inline", "async"])
+@pytest.mark.parametrize("mode", ["inline", pytest.param("async", marks=pytest.mark.long)])
 def test_beside_training_as_well(launcher, recipe, mode):
     run_dir = recipe.parent / "run"
     guarded = f"stop=[{PLATEAU}, {GUARD}, {{budget: {{steps: 15}}}}]"

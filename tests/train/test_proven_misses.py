@@ -20,6 +20,7 @@ def told(run_dir, name):
 @pytest.mark.parametrize(
     ("layout", "processes"), [("packed", 1), ("padded", 1), ("packed", 2), ("padded", 2)]
 )
+@pytest.mark.matrix(sample=2, each="processes")
 def test_the_values_are_those_of_whole_answers(launcher, read, tmp_path, layout, processes):
     runs = {samples: tmp_path / str(samples) for samples in (3, 64)}  # 64 are all: each is told to its end
     for samples, run_dir in runs.items():

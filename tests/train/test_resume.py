@@ -122,7 +122,7 @@ def test_adapters_with_dropout_and_workers(launcher, read, lora_recipe, tmp_path
     settings = ["stop=[{budget: {steps: 40}}]", "tune.lora.dropout=0.2"]
     control, run_dir = tmp_path / "control", tmp_path / "run"
     launcher.run(lora_recipe, *settings, f"run.dir={control}")
-    launched = launcher.start(lora_recipe, *settings, "data.workers=2", f"run.dir={run_dir}")
+    launched = launcher.start(lora_recipe, *settings, "data.workers=1", f"run.dir={run_dir}")
     interrupt(launched, run_dir, 11, signal.SIGTERM, read, group=True)
     assert launched.wait() == 75, launched.err
     assert launched.err == ""
@@ -242,7 +242,7 @@ def workers_of(mark: str) -> list[int]:
 
 def test_workers_do_not_outlive_a_run_that_is_killed_while_they_start(launcher, read, tmp_path):
     mark = f"MARK_{tmp_path.name}_{id(tmp_path)}"
-    launched = launcher.start("causal-lm", "data.workers=2", f"run.dir={tmp_path}/run", MARK=mark)
+    launched = launcher.start("causal-lm", "data.workers=1", f"run.dir={tmp_path}/run", MARK=mark)
     read.until(lambda: workers_of(mark) or launched.ended(), "a worker")
     launched.signal(signal.SIGKILL)
     launched.wait()
