@@ -41,6 +41,8 @@ from tunesmith.tasks.own import with_own_task
 from tunesmith.tasks.task import Example, Task, TaskInputs, encode_row
 
 UNLIMITED = 10**9
+DRAWN = 4
+"""Training rows of which drawings are made, as of the samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,7 @@ class PreparedInputs:
         held_out: examples to evaluate on.
         order: in which the training examples are seen, and which of them are left out.
         report: of the data.
+        first: the first rows to learn from and to evaluate on, of which drawings are made.
     """
 
     recipe: Recipe
@@ -87,6 +90,7 @@ class PreparedInputs:
     held_out: HeldOut
     order: RowOrder
     report: DataReport
+    first: Sequence[Row] = ()
 
 
 def prepare(
@@ -204,6 +208,7 @@ def _encode(
         ),
         order=order,
         report=report,
+        first=(*rows.train[:DRAWN], *rows.eval[: recipe.eval.samples]),
     )
 
 

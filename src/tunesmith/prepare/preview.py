@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.clean.exclusions import without
+from tunesmith.data.kinds.table import drawings_of
 from tunesmith.prepare.base_model import on_base_model
 from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import PreparedInputs, prepare
@@ -31,6 +32,16 @@ def preview_rows(path: Path, overrides: Sequence[str] = (), count: int = PREVIEW
         parts = prepare(recipe, path.resolve().parent)
     classes = [f"{PARTS[part]}: {counts_words(one)}" for part, one in parts.report.classes.items()]
     return preview(parts, count), classes, parts.report.notes
+
+
+def drawings(parts: PreparedInputs) -> dict[str, dict[str, Any]]:
+    """Row id to field to what is drawn of it, for the first rows; empty where there is nothing to draw."""
+    found = {row.id: drawings_of(row) for row in parts.first}
+    return {
+        row_id: {name: drawing.to_dict() for name, drawing in drawn.items()}
+        for row_id, drawn in found.items()
+        if drawn
+    }
 
 
 def preview(parts: PreparedInputs, count: int = PREVIEWED) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tunesmith.report.charts.drawing import drawn_rows
 from tunesmith.report.errors.remaining import remaining
 from tunesmith.report.run_files import RunFiles, read_run
 from tunesmith.report.sections.confusion import confusion
@@ -93,6 +94,7 @@ def _sections(run: RunFiles) -> dict[str, Any]:
         "confusion": confusion(run),
         "data": data_section(run),
         "previews": previews(run),
+        "drawn": drawn_rows(run.drawings or {}),
         "tables": tables(run),
         "plan": run.plan.rstrip(),
         "recipe": run.recipe_text[:MOST_RECIPE].rstrip(),

@@ -58,6 +58,7 @@ class RunFiles:
     preview: tuple[Record, ...] | None
     confusion: Record | None
     variants: Record | None
+    drawings: Record | None = None
     scores: tuple[Scored, ...] | None
     baseline_scores: tuple[Scored, ...] | None
     problems: tuple[str, ...]
@@ -109,6 +110,7 @@ def read_facts(run_dir: Path) -> RunFiles:
         preview=_objects(run_dir / "preview.json", problems),
         confusion=_object(run_dir / "confusion.json", problems),
         variants=_object(run_dir / "variants.json", problems),
+        drawings=_object(run_dir / "drawings.json", problems),
         scores=None,
         baseline_scores=None,
         problems=tuple(problems),

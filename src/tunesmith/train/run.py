@@ -21,7 +21,7 @@ from tunesmith.prepare.base_model import PlannedRun, on_base_model
 from tunesmith.prepare.check.changes import OTHER_BASE, OTHER_ROWS, ResumePolicy, changes_since
 from tunesmith.prepare.hardware import silence_libraries
 from tunesmith.prepare.inputs import PreparedInputs, prepare
-from tunesmith.prepare.preview import preview
+from tunesmith.prepare.preview import drawings, preview
 from tunesmith.prepare.user_metrics import code_digest, own_code_files
 from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.locate import pointing
@@ -195,6 +195,8 @@ def _write_beginning(parts: PreparedInputs, setup: Setup, folder: Path, *, base:
         write_text(run_dir / "plan.txt", plan_text(arithmetic) + "\n")
         write_json(run_dir / "data.json", parts.report.to_dict())
         write_json(run_dir / "preview.json", preview(parts))
+        if drawn := drawings(parts):
+            write_json(run_dir / "drawings.json", drawn)
         write_json(run_dir / "environment.json", about)
     process.accelerator.wait_for_everyone()
     return about

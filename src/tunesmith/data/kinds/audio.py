@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.data.map.digest import content_digest
+from tunesmith.data.map.drawing import LONGEST_SIDE, POINTS, Drawing
 from tunesmith.data.map.images import file_of
 from tunesmith.data.map.kind import Cell, Found, Kind, Spell
 from tunesmith.data.map.normalise import BadRow
@@ -101,4 +102,23 @@ def _show(value: Any) -> str:
     return value if isinstance(value, str) else "a recording"
 
 
-AUDIO = Kind(name="audio", read=_read, spell=_spell, show=_show, content=content_digest)
+def _draw(value: Any, about: Any) -> Drawing:
+    """How loud it is over time: the largest sample of each stretch."""
+    import numpy as np
+
+    samples = open_audio(value).samples
+    stretches = np.array_split(samples, min(POINTS, len(samples)))
+    heights = [float(one[np.abs(one).argmax()]) for one in stretches]
+    largest = max(1.0, *map(abs, heights))
+    curve = tuple(round(height / largest, 3) for height in heights)
+    return Drawing(width=LONGEST_SIDE, height=LONGEST_SIDE // 4, curve=curve)
+
+
+AUDIO = Kind(
+    name="audio",
+    read=_read,
+    spell=_spell,
+    show=_show,
+    content=content_digest,
+    draw=_draw,
+)

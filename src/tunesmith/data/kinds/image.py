@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tunesmith.data.map.digest import content_digest
-from tunesmith.data.map.images import picture_of
+from tunesmith.data.map.drawing import Drawing, thumbnail
+from tunesmith.data.map.images import open_picture, picture_of
 from tunesmith.data.map.kind import Cell, Found, Kind, Spell
 from tunesmith.data.map.normalise import BadRow
 
@@ -37,4 +38,20 @@ def show_picture(value: Any) -> str:
     return f"a picture {'x'.join(map(str, size))}" if size else "a picture"
 
 
-IMAGE = Kind(name="image", read=_read, spell=spell_picture, show=show_picture, content=content_digest)
+def draw_picture(value: Any, about: Any = None) -> Drawing:
+    """The picture, made smaller.
+
+    Raises:
+        ValueError: it cannot be opened.
+    """
+    return thumbnail(open_picture(value).image)
+
+
+IMAGE = Kind(
+    name="image",
+    read=_read,
+    spell=spell_picture,
+    show=show_picture,
+    content=content_digest,
+    draw=draw_picture,
+)

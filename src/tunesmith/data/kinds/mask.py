@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from colorsys import hsv_to_rgb
 from typing import Any
 
 from tunesmith.data.kinds.image import show_picture, spell_picture
 from tunesmith.data.map.digest import content_digest
+from tunesmith.data.map.drawing import Drawing, thumbnail
 from tunesmith.data.map.images import picture_of
 from tunesmith.data.map.kind import Cell, Found, Kind
 
@@ -52,4 +54,17 @@ def open_mask(value: Any) -> Any:
         raise ValueError(f"it is damaged: {type(error).__name__}: {error}"[:300]) from error
 
 
-MASK = Kind(name="mask", read=_read, spell=spell_picture, show=show_picture, content=content_digest)
+def _draw(value: Any, about: Any) -> Drawing:
+    """Each class in a colour of its own, the first in black."""
+    import numpy as np
+    from PIL import Image
+
+    image = Image.fromarray((open_mask(value) % 256).astype(np.uint8), mode="P")
+    hues = [tuple(round(255 * one) for one in hsv_to_rgb(k * 0.618 % 1, 0.65, 0.95)) for k in range(255)]
+    image.putpalette([0, 0, 0, *(part for hue in hues for part in hue)])
+    return thumbnail(image)
+
+
+MASK = Kind(
+    name="mask", read=_read, spell=spell_picture, show=show_picture, content=content_digest, draw=_draw
+)

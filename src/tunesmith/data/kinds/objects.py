@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from tunesmith.data.map.drawing import Drawing, thumbnail
+from tunesmith.data.map.images import open_picture
 from tunesmith.data.map.kind import Cell, Found, Kind, Spell, as_json
 from tunesmith.data.map.normalise import BadRow, comparable, to_number, to_text
 
@@ -57,4 +60,27 @@ def _stratum(value: list[Thing]) -> str:
     return "; ".join(sorted({one["label"] for one in value}))
 
 
-OBJECTS = Kind(name="objects", read=_read, spell=_spell, show=as_json, classes=_classes, stratum=_stratum)
+def _draw(value: list[Thing], about: Any) -> Drawing | None:
+    """The boxes on their picture."""
+    if about is None:
+        return None
+    picture = open_picture(about).image
+    small = thumbnail(picture)
+    scale = small.width / picture.width
+    return replace(small, boxes=tuple(_scaled(thing, scale) for thing in value))
+
+
+def _scaled(thing: Thing, scale: float) -> tuple[float, float, float, float, str]:
+    left, top, width, height = (round(scale * one, 2) for one in thing["box"])
+    return left, top, width, height, thing["label"]
+
+
+OBJECTS = Kind(
+    name="objects",
+    read=_read,
+    spell=_spell,
+    show=as_json,
+    classes=_classes,
+    stratum=_stratum,
+    draw=_draw,
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tunesmith.data.map.drawing import MOST_CHARACTERS, Drawing
 from tunesmith.data.map.kind import Cell, Found, Kind, Spell, as_json
 from tunesmith.data.map.normalise import BadRow, comparable, to_text
 from tunesmith.recipe.tasks.spec import Field
@@ -60,6 +61,28 @@ def _stratum(value: list[Span]) -> str:
     return "; ".join(sorted({span["label"] for span in value}))
 
 
+def _draw(value: list[Span], about: Any) -> Drawing | None:
+    """The text, marked; of spans that overlap the first."""
+    if not isinstance(about, str):
+        return None
+    marks, done = [], 0
+    for span in value:
+        if span["start"] < done or span["start"] >= MOST_CHARACTERS:
+            continue
+        marks += [(about[done : span["start"]], ""), (about[span["start"] : span["end"]], span["label"])]
+        done = span["end"]
+    rest = about[done : max(done, MOST_CHARACTERS)]
+    marks.append((rest + "…" * (done + len(rest) < len(about)), ""))
+    return Drawing(marks=tuple(mark for mark in marks if mark[0]))
+
+
 SPANS = Kind(
-    name="spans", read=_read, spell=_spell, show=as_json, check=_check, classes=_classes, stratum=_stratum
+    name="spans",
+    read=_read,
+    spell=_spell,
+    show=as_json,
+    check=_check,
+    classes=_classes,
+    stratum=_stratum,
+    draw=_draw,
 )

@@ -15,8 +15,11 @@ from tunesmith.data.kinds.objects import OBJECTS
 from tunesmith.data.kinds.sequence import SEQUENCE
 from tunesmith.data.kinds.spans import SPANS
 from tunesmith.data.kinds.text import TEXT
+from tunesmith.data.map.drawing import Drawing
 from tunesmith.data.map.kind import Kind
 from tunesmith.data.row import Row
+from tunesmith.errors import UserError
+from tunesmith.recipe.tasks.fields import subject_of
 from tunesmith.recipe.tasks.spec import Field
 
 KINDS: Mapping[str, Kind] = {
@@ -61,6 +64,23 @@ def shown(row: Row) -> list[tuple[str, str, bool]]:
         (field.name, kind.show(row.fields[field.name]), field in row.schema.targets)
         for field, kind in _present(row, row.schema.fields)
     ]
+
+
+def drawings_of(row: Row) -> dict[str, Drawing]:
+    """What can be drawn of a row, by field; what another drawing is about is part of that one."""
+    found: dict[str, Drawing] = {}
+    subjects = {field.name: subject_of(field, row.schema) for field in row.schema.fields}
+    for field, kind in _present(row, row.schema.fields):
+        if kind.draw is None:
+            continue
+        try:
+            drawn = kind.draw(row.fields[field.name], row.fields.get(subjects[field.name]))
+        except (ValueError, MemoryError, UserError):  # encoding tells it
+            continue
+        if drawn is not None:
+            found[field.name] = drawn
+    within = {subjects[name] for name, drawing in found.items() if drawing.boxes or drawing.marks}
+    return {name: drawing for name, drawing in found.items() if name not in within}
 
 
 def _present(row: Row, fields: tuple[Field, ...]) -> Iterator[tuple[Field, Kind]]:

@@ -19,6 +19,7 @@ from tunesmith.recipe.tasks.fields import (
     needs_of,
     readings,
     row_fields,
+    subject_of,
 )
 from tunesmith.recipe.tasks.spec import Field, RowSchema
 from tunesmith.suggest import did_you_mean, listed, nearest_names
@@ -113,12 +114,7 @@ def _one_column(shape: Shape) -> Iterable[str]:
     yield from shape.given
     for field in shape.schema.fields:
         if field.kind == "spans":
-            yield text_of_spans(field, shape.schema)
-
-
-def text_of_spans(field: Field, schema: RowSchema) -> str:
-    """Name of the text field that spans lie in."""
-    return field.of or next((one.name for one in schema.fields if one.kind == "text"), "")
+            yield subject_of(field, shape.schema)
 
 
 def _refuse_unknown(named: Iterable[str], schema: RowSchema, where: str) -> None:

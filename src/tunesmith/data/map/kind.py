@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tunesmith.data.map.columns import Shape
+from tunesmith.data.map.drawing import Drawing
 from tunesmith.data.map.normalise import BadRow, plain_text
 from tunesmith.recipe.tasks.spec import Field, FieldKind
 
@@ -126,6 +127,7 @@ class Kind:
         classes: the names of classes in it.
         stratum: the part of it whose shares are kept in samples; ``None``: it has none.
         content: digest of what a value names, such as a file; ``None``: the value is all there is.
+        draw: a small drawing of a value, given that of the field which it is about, or ``None``.
         single: what a row has one of, in a word, where a list would be another task.
     """
 
@@ -139,6 +141,7 @@ class Kind:
     classes: Callable[[Any], Iterable[str]] = nothing
     stratum: Callable[[Any], Hashable] | None = None
     content: Callable[[Any], bytes] | None = None
+    draw: Callable[[Any, Any], Drawing | None] | None = None
     single: str = ""
 
 

@@ -9,14 +9,14 @@ from hashlib import blake2b
 from typing import Any
 
 from tunesmith.data.kinds.table import KINDS
-from tunesmith.data.map.columns import Shape, text_of_spans
+from tunesmith.data.map.columns import Shape
 from tunesmith.data.map.conversation import template_arguments
 from tunesmith.data.map.kind import Cell, Found, Kind, as_json
 from tunesmith.data.map.normalise import BadRow, comparable, comparable_lines, exactly
 from tunesmith.data.read.raw import RawRow, RawRows
 from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
-from tunesmith.recipe.tasks.fields import GIVEN
+from tunesmith.recipe.tasks.fields import GIVEN, subject_of
 from tunesmith.recipe.tasks.spec import Field
 
 _LOOKED_AT = 20
@@ -122,7 +122,7 @@ def read_fields(fields: Sequence[Field], shape: Shape, raw: RawRow, source: RawR
     for one in fields:
         check = KINDS[one.kind].check
         if check is not None and one.name in values:
-            check(values[one.name], one, text_of_spans(one, shape.schema), values)
+            check(values[one.name], one, subject_of(one, shape.schema), values)
     return found
 
 

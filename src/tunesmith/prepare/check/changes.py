@@ -17,7 +17,7 @@ from tunesmith.recipe.dump import recipe_hash, to_yaml
 from tunesmith.recipe.schema.recipe import Recipe
 
 MOST_SHOWN = 8
-_KNOWN = {"result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "slurm"}
+_KNOWN = {"result.json", "recipe.yaml", "plan.txt", "data.json", "preview.json", "drawings.json", "slurm"}
 OTHER_ROWS, OTHER_BASE = "data: other rows", "base: another model than it began with"
 OTHER_CODE = "code: a metric of yours has another file"
 

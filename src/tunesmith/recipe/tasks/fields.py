@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 
-from tunesmith.recipe.tasks.spec import Field, RowSchema
+from tunesmith.recipe.tasks.spec import Field, FieldKind, RowSchema
 
 Needs = tuple[frozenset[str], ...]
 
@@ -33,6 +34,14 @@ _CHAT_QUESTIONS: tuple[tuple[str, ...], ...] = (
     ("instruction",),
     ("text",),
 )
+
+_ABOUT: Mapping[FieldKind, FieldKind] = {"spans": "text", "objects": "image", "mask": "image"}
+
+
+def subject_of(field: Field, schema: RowSchema) -> str:
+    """Name of the field that another is about, such as the text that spans lie in; empty if there is none."""
+    about = _ABOUT.get(field.kind)
+    return field.of or next((one.name for one in schema.fields if one.kind == about), "")
 
 
 def is_conversation(field: Field) -> bool:

@@ -32,7 +32,8 @@ class Field:
         kind: decides how it is read, checked, hashed and shown.
         meaning: what the column holds, for messages; default: the name.
         optional: a row, and a file, may be without it.
-        of: the field that it is about: the text that spans lie in; default: the first of kind ``text``.
+        of: the field that it is about, such as the text that spans lie in or the picture that objects are in;
+            default: the first ``text`` or ``image``.
     """
 
     name: str
