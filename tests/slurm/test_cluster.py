@@ -59,6 +59,10 @@ mixed_precision: "no"
 """
 
 
+URGENT = ["-p", "high", "--exclusive", "--output=/dev/null", "--wrap", "true"]
+"""Options of a job that takes a node from others."""
+
+
 def signals_ignored_by(pid: int) -> set[int]:
     mask = next(
         int(line.split()[1], 16)
@@ -76,7 +80,7 @@ def test_two_nodes(cluster, submit, control_without_dropout, without_dropout, tm
     (tmp_path / "two.yaml").write_text(profile)
     job = submit(*without_dropout, on=str(tmp_path / "two.yaml"))
     job.hold_at(8)
-    urgent = cluster.ask("sbatch", "--parsable", "-p", "high", "-N2", "--exclusive", "--wrap", "true")
+    urgent = cluster.ask("sbatch", "--parsable", *URGENT, "-N2")
     job.waits_for(lambda: len(job.starts()) == 2)
     assert cluster.state(urgent) == "COMPLETED"
     job.end()
@@ -117,7 +121,7 @@ def test_preemption_by_a_higher_partition(cluster, submit, control):
     ignored = {signal.SIGTERM, signal.SIGUSR2, signal.SIGINT}
     assert all(ignored <= signals_ignored_by(pid) for pid in job.launchers())
     assert job.launchers()
-    urgent = cluster.ask("sbatch", "--parsable", "-p", "high", "-w", "n1", "--exclusive", "--wrap", "true")
+    urgent = cluster.ask("sbatch", "--parsable", *URGENT, "-w", "n1")
     job.waits_for(lambda: len(job.starts()) == 2)
     assert cluster.state(urgent) == "COMPLETED"
     job.end()

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tunesmith.checkpoint.manifest import seal
+from tunesmith.checkpoint.manifest import write_manifest
 from tunesmith.judge.measurement import Measurement, Progress
 from tunesmith.train.async_eval import mailbox
 from tunesmith.train.evaluate.score import Evaluation
@@ -17,7 +17,7 @@ EVALUATION = Evaluation(Measurement(progress=PROGRESS, metrics={"loss": 1.0}, ex
 def look(tmp_path):
     folder = mailbox.request_folder(tmp_path, 4)
     folder.mkdir(parents=True)
-    seal(folder, mailbox.describe_request("a", PROGRESS, None))
+    write_manifest(folder, mailbox.describe_request("a", PROGRESS, None))
     return mailbox.read_request(tmp_path, 4)
 
 
