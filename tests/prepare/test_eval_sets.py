@@ -14,7 +14,8 @@ from tunesmith.recipe.tasks.text import SEQUENCE_CLASSIFICATION
 def parts(examples, marks=None, **evaluation):
     recipe = SimpleNamespace(eval=Eval.model_validate(evaluation), run=SimpleNamespace(seed=0))
     head = SimpleNamespace(task=SEQUENCE_CLASSIFICATION)
-    return SimpleNamespace(recipe=recipe, eval=examples, marks=marks or {}, sets={}, test=(), head=head)
+    held_out = SimpleNamespace(eval=examples, marks=marks or {}, sets={}, test=())
+    return SimpleNamespace(recipe=recipe, held_out=held_out, head=head)
 
 
 def examples(count, **fields):

@@ -81,10 +81,7 @@ def test_slices_whose_rows_have_one_label_are_known_as_such() -> None:
     marks = {f"r:{n}": {"kind": f"k{n % 2}", "topic": f"t{n % 3}"} for n in range(40)}
     parts = SimpleNamespace(
         recipe=SimpleNamespace(eval=Eval(slices=("kind", "topic")), run=SimpleNamespace(seed=0)),
-        eval=rows,
-        marks=marks,
-        sets={},
-        test=(),
+        held_out=SimpleNamespace(eval=rows, marks=marks, sets={}, test=()),
         head=SimpleNamespace(task=SEQUENCE_CLASSIFICATION),
     )
     _, aside = make_eval_sets(parts)
