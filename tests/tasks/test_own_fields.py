@@ -96,6 +96,32 @@ def test_mistakes_are_told(folder: Path, rows: list, overrides: list[str], messa
         assert message in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"rejected", "text"', '"chosen", "text"', "declares two fields `chosen`"),
+        (
+            '"rejected", "text"',
+            '"rejected", "txt"',
+            "which there is not\nhint: did you mean `text`",
+        ),
+        (
+            '"rejected", "text"',
+            '"rejected", "spans", of="promt"',
+            "about the field `promt`, which",
+        ),
+        ('inputs=(Field("prompt", "text"),)', "inputs=()", "declares no input"),
+    ],
+)
+def test_a_declaration_that_no_row_fits_is_refused(folder: Path, old: str, new: str, message: str) -> None:
+    code = (folder / "own_pairs.py").read_text()
+    assert old in code
+    (folder / "own_pairs.py").write_text(code.replace(old, new))
+    with pytest.raises(UserError) as told:
+        prepared(folder, PAIRS, FIELDS)
+    assert message in str(told.value)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "override", "question", "answer"),

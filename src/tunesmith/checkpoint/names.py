@@ -21,7 +21,7 @@ _FINISHED = {
     ".": (
         r"model|adapter|looks|plan\.txt|recipe\.yaml|report\.html|(metrics|judge|rows)\.jsonl"
         r"|(baseline_)?(test_)?scores\.jsonl"
-        r"|(confusion|data|environment|preview|result|samples|scores_of|variants)\.json"
+        r"|(confusion|data|drawings|environment|preview|result|samples|scores_of|variants)\.json"
     ),
     "checkpoints": _FOLDER_OF_A_STEP,
     "best": _FOLDER_OF_A_STEP,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tunesmith.errors import UserError
-from tunesmith.recipe.tasks.fields import CHAT_SHAPES
+from tunesmith.recipe.tasks.fields import CHAT_SHAPES, is_conversation
 from tunesmith.recipe.tasks.spec import Field, TaskSpec
 from tunesmith.recipe.tasks.table import TASKS
 from tunesmith.suggest import did_you_mean
@@ -40,6 +40,9 @@ def _one(task: TaskSpec) -> str:
 
 
 def _field(field: Field) -> str:
-    if field.kind == "chat":
+    if is_conversation(field):
         return "a conversation: " + ", or ".join(", ".join(shape) for shape in CHAT_SHAPES)
-    return f"{field.name} (a {field.meaning})" if field.meaning else field.name
+    kind = "" if field.kind in ("text", field.name) else field.kind
+    said = [f"a {field.meaning}" if field.meaning else kind, "optional" if field.optional else ""]
+    about = ", ".join(filter(None, said))
+    return f"{field.name} ({about})" if about else field.name

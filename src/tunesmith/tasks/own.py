@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import get_args
 
 from pydantic import ValidationError
 
@@ -13,8 +14,9 @@ from tunesmith.recipe.check.recipe import check
 from tunesmith.recipe.check.schema_errors import explain_schema_errors
 from tunesmith.recipe.dump import scalar_text
 from tunesmith.recipe.schema.recipe import Recipe
+from tunesmith.recipe.tasks.fields import subject_of
 from tunesmith.recipe.tasks.own import own_parts
-from tunesmith.recipe.tasks.spec import TaskSettings, TaskSpec
+from tunesmith.recipe.tasks.spec import FieldKind, TaskSettings, TaskSpec
 from tunesmith.recipe.yaml.parse import parse
 from tunesmith.sources.own_code import on_path, own_file, own_module
 from tunesmith.suggest import did_you_mean
@@ -83,7 +85,32 @@ def _declared(name: str, folder: Path) -> TaskSpec:
             "task",
             f"a loss over the whole batch takes both; {PAGE}",
         )
+    _refuse_fields(attribute, spec)
     entry = str(folder.absolute())
     if entry not in sys.path:
         sys.path.append(entry)  # processes that collate ahead import the file too
     return spec
+
+
+def _refuse_fields(name: str, spec: TaskSpec) -> None:
+    """A declaration of fields that no row could have."""
+    schema, known = spec.row_schema, get_args(FieldKind)
+    names = [one.name for one in schema.fields]
+    twice = next((one for one in names if names.count(one) > 1), None)
+    if twice is not None:
+        raise UserError(f"`{name}` declares two fields `{twice}`", "task", "give each a name of its own")
+    if not spec.inputs:
+        raise UserError(
+            f"`{name}` declares no input", "task", f"give its `spec` `inputs=(Field(…),)`; {PAGE}"
+        )
+    for one in schema.fields:
+        if one.kind not in known:
+            what = f"`{name}` declares the field `{one.name}` of kind `{one.kind}`, which there is not"
+            raise UserError(what, "task", did_you_mean(one.kind, known, "kinds"))
+        subject = subject_of(one, schema)
+        if (one.of and one.of not in names) or (one.kind == "spans" and not subject):
+            raise UserError(
+                f"`{name}` declares `{one.name}` about the field `{one.of or 'text'}`, which there is not",
+                "task",
+                "name one of its fields in `of`",
+            )

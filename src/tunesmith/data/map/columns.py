@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from tunesmith.data.map.template import Slot, Template, parse_field
 from tunesmith.errors import UserError
@@ -44,7 +45,7 @@ _WAYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shape:
     """How a raw row becomes fields.
 
@@ -62,7 +63,7 @@ class Shape:
         """Whether a field is taken from anything."""
         return bool(self.chat) if is_conversation(field) else field.name in self.fields
 
-    @property
+    @cached_property
     def given(self) -> dict[str, Template]:
         """What a chat template is given beside the messages."""
         names = [name for name in GIVEN if name in self.fields and name not in self.schema.kinds]

@@ -118,10 +118,10 @@ def read_fields(fields: Sequence[Field], shape: Shape, raw: RawRow, source: RawR
         except BadRow as bad:
             if not (one.optional and bad.reason == "empty"):
                 raise
-    values = {name: each.value for name, each in found.items()}
     for one in fields:
         check = KINDS[one.kind].check
-        if check is not None and one.name in values:
+        if check is not None and one.name in found:
+            values = {name: each.value for name, each in found.items()}
             check(values[one.name], one, subject_of(one, shape.schema), values)
     return found
 
@@ -135,7 +135,7 @@ def _map_row(raw: RawRow, source_rows: RawRows, shape: Shape, source: int) -> Ma
             compared.add_input(KINDS[one.kind], found[one.name], not schema.targets)
         else:
             compared.add_nothing(target=False)
-    given = template_arguments(raw.columns, shape.given)
+    given = template_arguments(raw.columns, shape.given) if shape.given else {}
     compared.add_given(given)
     for one in schema.targets:
         if one.name in found:
