@@ -24,6 +24,10 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+# Compiled files are kept of what is collected, whatever the environment says of the rest: to rewrite the
+# assertions of all files takes each worker seconds, each time.
+KEEPS_NO_BYTECODE, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # for `launched.py`
 pytest_plugins = ["launched"]
@@ -105,6 +109,7 @@ def pytest_collection_modifyitems(config, items) -> None:
 
 def pytest_collection_finish() -> None:
     """What stands for the whole session is never collected again: that would take a second each time."""
+    sys.dont_write_bytecode = KEEPS_NO_BYTECODE
     gc.collect()
     gc.freeze()
 

@@ -33,7 +33,7 @@ crash_points = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(crash_points)
 
 EVERY_ACTION = pytest.mark.parametrize("action", crash_points.ACTIONS)
-SAMPLE = 8
+SAMPLE = 4
 """Of the points of a save, about so many more than one of every operation: `make test`; else all."""
 DIES = (-signal.SIGKILL, crash_points.NOT_REACHED)
 

@@ -60,9 +60,9 @@ def assert_one_run(
     assert steps == [0, 1, 2, 3, 4, 4]
 
 
-def test_accelerate_launch_with_workers_that_spawn(tmp_path):
+def test_accelerate_launch_with_a_worker_that_spawns(tmp_path):
     recipe = "recipes/smoke/sequence-classification.yaml"
-    done = launch(tmp_path, "accelerate", "launch", recipe, "data.workers=2")
+    done = launch(tmp_path, "accelerate", "launch", recipe, "data.workers=1")
     assert_one_run(done, tmp_path / "run", launcher="accelerate")
     # Accelerate asks for one thread; the run takes its share of the cores all the same, and says so.
     cores = len(os.sched_getaffinity(0))

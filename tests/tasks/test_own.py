@@ -2,9 +2,9 @@
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,18 +42,19 @@ def folder(tmp_path: Path) -> Path:
     sys.path[:] = [entry for entry in sys.path if entry != str(tmp_path)]
 
 
-def tunesmith(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "tunesmith", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=250,
-    )
+@pytest.fixture
+def tunesmith(launcher):
+    """A command in a folder, in a process that is forked from a warm one."""
+
+    def act(folder: Path, *arguments: str) -> SimpleNamespace:
+        done = launcher.begin(*arguments, cwd=folder)
+        return SimpleNamespace(returncode=done.wait(), stdout=done.out, stderr=done.err)
+
+    return act
 
 
 @pytest.mark.slow
-def test_the_page_works_as_it_stands(folder: Path) -> None:
+def test_the_page_works_as_it_stands(tunesmith, folder: Path) -> None:
     shown = tunesmith(folder, "preview", "counts.yaml")
     assert "[·->·2.0]" in shown.stdout, shown.stderr
     done = tunesmith(folder, "run", "counts.yaml", "data.workers=1")
@@ -81,7 +82,7 @@ def test_the_page_works_as_it_stands(folder: Path) -> None:
     assert json.loads((folder / "said.jsonl").read_text())["output"] > 0
 
 
-def test_a_check_does_not_call_it(folder: Path) -> None:
+def test_a_check_does_not_call_it(tunesmith, folder: Path) -> None:
     (folder / "counts.py").write_text("raise SystemExit('called')")
     done = tunesmith(folder, "check", "counts.yaml")
     assert done.returncode == 0, done.stderr
@@ -159,7 +160,7 @@ def ranked(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_what_a_task_may_also_give_works_as_it_stands(ranked: Path) -> None:
+def test_what_a_task_may_also_give_works_as_it_stands(tunesmith, ranked: Path) -> None:
     changes = ("task.name=python:counts:Ranked", "stop=[{budget: {steps: 40}}]", "run.threads=1")
     done = tunesmith(ranked, "run", "counts.yaml", *changes, "run.dir=ranked")
     assert done.returncode == 0, done.stderr[-2000:]
