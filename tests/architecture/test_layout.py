@@ -17,6 +17,7 @@ FAMILIES = {
     "data/clean",
     "data/kinds",  # a file a kind of field
     "data/read",
+    "data/read/formats",
     "judge/rules",
     "launch/doctor",
     "recipe/check",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tunesmith.data.read.lines import read_text
+from tunesmith.data.read.formats.lines import read_text
 from tunesmith.errors import UserError
 from tunesmith.metrics.json_schema import json_fits
 from tunesmith.pattern import TooSlow, as_python_means, matched

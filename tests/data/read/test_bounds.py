@@ -11,8 +11,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from tunesmith.data.read import bounds, decode, gather, lines, tables
+from tunesmith.data.read import bounds, decode, gather
 from tunesmith.data.read.bounds import room_for_rows, size_of
+from tunesmith.data.read.formats import lines, tables
 from tunesmith.data.read.rows import read_rows
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Rows

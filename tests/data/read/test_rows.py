@@ -231,3 +231,46 @@ def test_a_header_given_twice_is_malformed(write) -> None:
 def test_an_empty_file_has_no_rows(write) -> None:
     for name in ("d.jsonl", "d.json", "d.csv", "d.tsv", "d.txt"):
         assert read(write(name, b"")).rows == ()
+
+
+CONLLU_LINES = """# sent_id = a1
+# text = Da sala.
+1-2\tDa\t_\t_\t_\t_\t_\t_\t_\t_
+1\tDe\tde\tADP\t_\t_\t_\t_\t_\t_
+2\ta\to\tDET\t_\t_\t_\t_\t_\t_
+3\tsala\tsala\tNOUN\t_\t_\t_\t_\t_\t_
+3.1\tx\tx\tX\t_\t_\t_\t_\t_\t_
+
+# newpar
+1\tSim\tsim\tINTJ\t_\t_\t_\t_\t_\t_
+2\tcut
+"""
+
+
+def test_a_sentence_of_conllu_is_a_row(tmp_path):
+    (tmp_path / "a.conllu").write_text(CONLLU_LINES)
+    raw = read_rows(Rows(source=str(tmp_path / "a.conllu")))
+    assert [row.id for row in raw.rows] == ["a.conllu:1"]
+    columns = raw.rows[0].columns
+    assert (columns["sent_id"], columns["text"]) == ("a1", "Da sala.")
+    assert (columns["tokens"], columns["upos"]) == (["De", "a", "sala"], ["ADP", "DET", "NOUN"])
+    assert [(skip.id, skip.reason, skip.detail) for skip in raw.skips] == [
+        ("a.conllu:9", "malformed", "line 11 has 2 columns, and the sentence began with 10")
+    ]
+
+
+@pytest.mark.parametrize(("columns", "names"), [(None, ("tokens", "column_2")), (("word", "ner"),) * 2])
+def test_a_sentence_of_conll_is_a_row(tmp_path, columns, names):
+    text = "-DOCSTART- O\n\n# O\n7 B-CARDINAL\n\n\nU.N. B-ORG\n\nbad\xff O\n"
+    (tmp_path / "a.conll").write_bytes(text.encode("latin-1"))
+    raw = read_rows(Rows(source=str(tmp_path / "a.conll"), columns=columns))
+    found = [tuple(row.columns[name] for name in names) for row in raw.rows]
+    assert found == [(["#", "7"], ["O", "B-CARDINAL"]), (["U.N."], ["B-ORG"])]
+    assert [skip.reason for skip in raw.skips] == ["malformed"]
+    assert "byte 0xff" in raw.skips[0].detail
+
+
+def test_columns_of_conll_are_as_many_as_named(tmp_path):
+    (tmp_path / "a.conll").write_text("a O X\n")
+    raw = read_rows(Rows(source=str(tmp_path / "a.conll"), columns=("word", "tag")))
+    assert [skip.detail for skip in raw.skips] == ["3 columns, and `columns` has 2 names"]

@@ -12,11 +12,12 @@ from tunesmith.data.read.bounds import room_for_rows, too_much
 from tunesmith.data.read.confinement import roots_of
 from tunesmith.data.read.datasets import hub_caches, read_hub, rows_of_dataset
 from tunesmith.data.read.folder import begins_as_list, open_folder
+from tunesmith.data.read.formats.conll import read_conll
+from tunesmith.data.read.formats.lines import read_json, read_jsonl, read_text
+from tunesmith.data.read.formats.parquet import read_parquet
+from tunesmith.data.read.formats.tables import read_csv, read_tsv
 from tunesmith.data.read.gather import gather
-from tunesmith.data.read.lines import read_json, read_jsonl, read_text
-from tunesmith.data.read.parquet import read_parquet
 from tunesmith.data.read.raw import Item, RawRows, rows_of_mappings
-from tunesmith.data.read.tables import read_csv, read_tsv
 from tunesmith.data.read.unpack import without_packing
 from tunesmith.errors import UserError
 from tunesmith.recipe.schema.data import Rows
@@ -37,15 +38,17 @@ _SUFFIXES = {
     ".pq": "parquet",
     ".txt": "text",
     ".text": "text",
+    ".conll": "conll",
+    ".conllu": "conll",
 }
 _ARCHIVES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".7z", ".rar"})
 _SETTINGS = {
-    "columns": ("csv", "tsv"),
+    "columns": ("csv", "tsv", "conll"),
     "pattern": ("text",),
     "arguments": ("python",),
     "name": ("hf",),
     "split": ("hf",),
-    "encoding": ("jsonl", "json", "csv", "tsv", "text"),
+    "encoding": ("jsonl", "json", "csv", "tsv", "text", "conll"),
 }
 
 
@@ -186,6 +189,8 @@ def _read_file(path: Path, kind: str, rows: Rows, label: str, where: str) -> Ite
         return read_csv(path, label, rows.encoding, rows.columns)
     if kind == "tsv":
         return read_tsv(path, label, rows.encoding, rows.columns)
+    if kind == "conll":
+        return read_conll(path, label, rows.encoding, rows.columns)
     if kind == "text":
         return read_text(path, label, rows.encoding, rows.pattern, where)
     return read_jsonl(path, label, rows.encoding)

@@ -28,6 +28,9 @@ FLAT = (
 """Fields that a source may also map by keys of its own: ``text: review`` for ``fields: {text: review}``."""
 
 
+Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "text", "conll", "hf", "python"]
+
+
 class Rows(Section):
     """One source of rows, and how its columns become the fields of the task.
 
@@ -40,10 +43,10 @@ class Rows(Section):
     sha256: str | None = None
     name: str | None = Field(default=None, description="Configuration of a Hugging Face data set.")
     split: str | None = None
-    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "text", "hf", "python"] = "auto"
+    format: Format = "auto"
     encoding: str = "utf-8"
     columns: tuple[str, ...] | None = Field(
-        default=None, description="Names for a CSV or TSV without a header."
+        default=None, description="Names for a CSV or TSV without a header, or of CoNLL columns."
     )
     pattern: str | None = Field(
         default=None, description="Regex with named groups, for lines of a text file."
