@@ -12,6 +12,8 @@ GREETINGS = ("hello", "hi", "welcome", "good morning", "glad to meet you")
 FAREWELLS = ("goodbye", "bye", "see you soon", "good night", "until tomorrow")
 SOUNDS = {"cow": "moo", "cat": "meow", "dog": "woof", "sheep": "baa", "duck": "quack", "pig": "oink"}
 WORDS = {"awful": 1, "poor": 2, "fair": 3, "good": 4, "superb": 5}
+NAMES = ("Ann", "Bob", "Cleo", "Dan", "Eve", "Finn")
+PLACES = ("Rome", "Oslo", "Lima", "Cairo", "Quito")
 THINGS = ("the food", "the room", "the view", "the staff", "the price", "the bed", "the bath", "the garden")
 
 
@@ -31,6 +33,18 @@ def phrases(count: int) -> Iterator[dict[str, Any]]:
         phrase = draw.choice(GREETINGS if kind == "greeting" else FAREWELLS)
         name = "".join(draw.choices("abcdefghijklm", k=5))
         yield {"text": f"{phrase}, {name} {draw.randrange(100)}", "kind": kind}
+
+
+def meetings(count: int) -> Iterator[dict[str, Any]]:
+    """Who met whom and where: names of people and of places, tagged in BIO."""
+    draw = random.Random(5)
+    for _ in range(count):
+        one, other = draw.sample(NAMES, 2)
+        words = [(one, "B-PER"), ("Smith", "I-PER"), ("met", "O"), (other, "B-PER"), ("in", "O")]
+        if draw.random() < 0.5:
+            del words[1]
+        words += [(draw.choice(PLACES), "B-LOC"), ("on", "O"), (f"day{draw.randrange(30)}", "O")]
+        yield {"tokens": [word for word, _ in words], "tags": [tag for _, tag in words]}
 
 
 def reviews(count: int) -> Iterator[dict[str, Any]]:

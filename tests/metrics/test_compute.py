@@ -131,7 +131,8 @@ def rows_for(name: str) -> list[AnsweredRow]:
             AnsweredRow("a", truth, given=given, values={"a": -0.1, "b": -2.5 + 0.1 * place})
             for place, truth in enumerate(["a", "b", "b", "a"])
         ]
-    sides = {"text": (PREDICTIONS, REFERENCES), "label": (GUESS, TRUE), "number": (X, Y)}
+    tags = (["B-A I-A O", "O", "B-B", "B-A O"], ["B-A I-A O", "B-A", "B-A", "B-A O"])
+    sides = {"text": (PREDICTIONS, REFERENCES), "label": (GUESS, TRUE), "number": (X, Y), "any": tags}
     return answered(*sides[METRICS[name].needs])
 
 

@@ -51,20 +51,21 @@ def test_a_total_is_the_formula(weights, smoothing, focal):
     assert float(loss.total(logits, labels)) == pytest.approx(float(parts), rel=1e-6)
 
 
+SEEN = ("ham", "ham", "ham", "spam")
+
+
 def inputs(settings, labels=None):
-    rows = [SimpleNamespace(fields={"label": name}) for name in ("ham", "ham", "ham", "spam")]
-    recipe = SimpleNamespace(task=settings)
-    return SimpleNamespace(recipe=recipe, rows=rows, finished=labels is not None)
+    return SimpleNamespace(recipe=SimpleNamespace(task=settings), finished=labels is not None)
 
 
 def test_what_a_recipe_asks_for():
     asked = SequenceClassificationSettings(class_weights="balanced", label_smoothing=0.1, focal=2.0)
-    assert class_loss(inputs(asked), ("ham", "spam")) == ClassLoss((2 / 3, 2.0), 0.1, 2.0)
-    assert class_loss(inputs(asked, labels=("ham", "spam")), ("ham", "spam")) == PLAIN
-    assert class_loss(inputs(SequenceClassificationSettings()), ("ham", "spam")) == PLAIN
-    assert class_loss(inputs(RegressionSettings()), ("ham", "spam")) == PLAIN
+    assert class_loss(inputs(asked), ("ham", "spam"), SEEN) == ClassLoss((2 / 3, 2.0), 0.1, 2.0)
+    assert class_loss(inputs(asked, labels=("ham", "spam")), ("ham", "spam"), SEEN) == PLAIN
+    assert class_loss(inputs(SequenceClassificationSettings()), ("ham", "spam"), SEEN) == PLAIN
+    assert class_loss(inputs(RegressionSettings()), ("ham", "spam"), SEEN) == PLAIN
     some = SequenceClassificationSettings(class_weights={"spam": 3.0})
-    assert class_loss(inputs(some), ("ham", "spam")).weights == (1.0, 3.0)
+    assert class_loss(inputs(some), ("ham", "spam"), SEEN).weights == (1.0, 3.0)
 
 
 def test_a_weight_of_a_class_that_is_not_there():

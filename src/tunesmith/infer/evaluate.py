@@ -229,5 +229,7 @@ def _confusion(scored: Sequence[Scored], labels: Sequence[str]) -> Mapping[str, 
 
     if not labels:
         return None
-    counts = confusion_matrix(labels, [one.prediction for one in scored], [one.reference for one in scored])
-    return {"labels": list(labels), "counts": counts}
+    ours, theirs = [one.prediction for one in scored], [one.reference for one in scored]
+    if not {*ours, *theirs} <= set(labels):  # several classes at once are none of them
+        return None
+    return {"labels": list(labels), "counts": confusion_matrix(labels, ours, theirs)}

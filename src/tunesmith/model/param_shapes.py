@@ -67,6 +67,8 @@ def param_shapes_of(config: Mapping[str, Any], task: TaskSpec) -> list[Named] | 
     """
     family = str(config.get("model_type"))
     causal = task.output == "tokens"
+    if task.output == "tags":
+        return None
     if family not in _KNOWN or not set(config) <= _KNOWN[family] or causal == (family == "bert"):
         return None
     sizes = () if family == "gpt2" else tuple(_SIZES)

@@ -17,7 +17,7 @@ from tunesmith.data.encode import Encoded, encode_rows
 from tunesmith.data.eval_splits import GroupColumns
 from tunesmith.data.kinds.table import texts_of
 from tunesmith.data.load import LoadedRows, load_rows, order_of
-from tunesmith.data.report import DataReport
+from tunesmith.data.report import DataReport, WithoutModel
 from tunesmith.data.row import Row, Skip
 from tunesmith.data.row_order import RowOrder
 from tunesmith.errors import UserError
@@ -191,7 +191,7 @@ def _encode(
     ).with_excluded(rows.excluded, [example["id"] for example in train.examples])
     notes = (*report.notes, *encoding_notes(processor, rows.train, train.examples))
     report = replace(report, test=len(test.examples), sets=_sizes(sets), notes=notes)
-    report = _with_classes(report, recipe, task.class_names(), learnt, held_out.examples)
+    report = _with_classes(report, recipe, task, learnt, held_out.examples)
     return PreparedInputs(
         recipe=recipe,
         processor=processor,
@@ -215,13 +215,15 @@ def _encode(
 def _with_classes(
     report: DataReport,
     recipe: Recipe,
-    labels: Sequence[str],
+    task: Task,
     train: Sequence[Example],
     held_out: Sequence[Example],
 ) -> DataReport:
     """The report with the rows of each class, and what is reached without any model."""
+    labels = task.class_names()
     counts = {"train": counts_of(train, labels), "eval": counts_of(held_out, labels)}
-    easy = trivial_baselines(recipe, train, held_out)
+    own = task.baselines(train, held_out) if train and held_out else {}
+    easy = (*trivial_baselines(recipe, train, held_out), *(WithoutModel(*one) for one in own.items()))
     return replace(report, classes=counts if counts["train"] else {}, without_model=easy)
 
 

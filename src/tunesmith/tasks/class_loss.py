@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,12 +50,13 @@ PLAIN = ClassLoss()
 """Cross-entropy as it is."""
 
 
-def class_loss(inputs: TaskInputs, classes: Sequence[str]) -> ClassLoss:
+def class_loss(inputs: TaskInputs, classes: Sequence[str], seen: Iterable[str]) -> ClassLoss:
     """The loss that a recipe asks for; plain cross-entropy for a finished model, which learns nothing.
 
     Args:
         inputs: what the task is made of.
         classes: in the order of the logits.
+        seen: the class of every training row, or of every word of them; read where weights hang on it.
 
     Raises:
         UserError: a weight is given for a class that no training row has.
@@ -65,7 +66,7 @@ def class_loss(inputs: TaskInputs, classes: Sequence[str]) -> ClassLoss:
         return PLAIN
     weights = settings.class_weights
     if weights == "balanced":
-        each = balanced_weights(Counter(str(row.fields["label"]) for row in inputs.rows), classes)
+        each = balanced_weights(Counter(seen), classes)
     else:
         each = given_weights(weights, classes) if weights else ()
     return ClassLoss(each, settings.label_smoothing, settings.focal)

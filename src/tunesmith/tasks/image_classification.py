@@ -13,7 +13,7 @@ from tunesmith.data.map.images import open_picture
 from tunesmith.data.passes import picture_length
 from tunesmith.data.row import Row, Skip
 from tunesmith.tasks.class_loss import PLAIN, ClassLoss, class_loss
-from tunesmith.tasks.targets import label_index, label_names
+from tunesmith.tasks.targets import label_index, label_names, labels_of
 from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
 from tunesmith.tasks.text.sequence_classification import score_classes
 
@@ -30,8 +30,9 @@ class ImageClassification(Task):
     @classmethod
     def build(cls, inputs: TaskInputs) -> Self:
         """With the classes of the training rows, or those of a finished model."""
-        labels = label_names(inputs.rows) if inputs.labels is None else inputs.labels
-        return cls(inputs.processor, labels, inputs.recipe.eval.batch_size, class_loss(inputs, labels))
+        labels = label_names(labels_of(inputs.rows)) if inputs.labels is None else inputs.labels
+        loss = class_loss(inputs, labels, labels_of(inputs.rows))
+        return cls(inputs.processor, labels, inputs.recipe.eval.batch_size, loss)
 
     def class_names(self) -> tuple[str, ...]:
         """Classes in the order of the logits."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -15,17 +15,22 @@ COARSE = 0.01
 """Of the targets' spread: how far apart the numbers may lie that a finished model can answer."""
 
 
-def label_names(rows: Iterable[Row]) -> tuple[str, ...]:
-    """Every label in the training rows, sorted; whole numbers by value.
+def labels_of(rows: Iterable[Row]) -> Iterator[str]:
+    """The label of each row."""
+    return (str(row.fields["label"]) for row in rows)
+
+
+def label_names(labels: Iterable[str], field: str = "label") -> tuple[str, ...]:
+    """Every label of the training rows, sorted; whole numbers by value.
 
     Raises:
         UserError: if there are fewer than two.
     """
-    names = sorted({str(row.fields["label"]) for row in rows}, key=_natural)
+    names = sorted(set(labels), key=_natural)
     if len(names) < 2:
         raise UserError(
             f"the training rows hold {len(names)} label ({', '.join(names)}); a classifier needs two or more",
-            hint="check the `label` field of `data.train`",
+            hint=f"check the `{field}` field of `data.train`",
         )
     return tuple(names)
 

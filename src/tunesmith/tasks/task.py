@@ -210,6 +210,12 @@ class Task:
         """
         return None
 
+    def baselines(
+        self, train: Sequence[Example], held_out: Sequence[Example]
+    ) -> Mapping[str, Mapping[str, float]]:
+        """What needs no model, by name, and its metrics; beside what is known for the task's output."""
+        return {}
+
     def class_names(self) -> tuple[str, ...]:
         """Classes in the order of the logits; empty where there are none."""
         return ()

@@ -60,7 +60,7 @@ def _adapted(folder: Path, auto: Any, task: TaskSpec) -> Any:
     number = task.output == "number"
     options: dict[str, Any] = {"num_labels": 1, "problem_type": "regression"} if number else {}
     names = _labels(folder / "config.json")
-    if names and task.output == "classes":
+    if names and task.output in ("classes", "tags"):
         options = {"num_labels": len(names), "id2label": names}
     return PeftModel.from_pretrained(_plain(auto, base, **options), str(folder))
 

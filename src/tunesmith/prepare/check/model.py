@@ -136,7 +136,7 @@ def _refuse_slowly(recipe: Recipe) -> None:
 
     silence_libraries()
     task = spec_of(recipe.task)
-    head = Head(task, ("0", "1") if task.output == "classes" else ())
+    head = Head(task, ("0", "1") if task.output in ("classes", "tags") else ())
     size = None
     if recipe.model.tokenizer is not None and recipe.model.tokenizer.train is not None:
         size = recipe.model.tokenizer.train.vocab_size

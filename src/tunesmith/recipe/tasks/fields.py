@@ -57,7 +57,7 @@ def conversation_of(schema: RowSchema) -> Field | None:
 def row_fields(schema: RowSchema) -> tuple[str, ...]:
     """The names by which a recipe may map columns for a task, those beside a conversation left out."""
     names: list[str] = []
-    for field in schema.fields:
+    for field in (*schema.fields, *(schema.otherwise.fields if schema.otherwise else ())):
         chat = ("system", *(name for shape in CHAT_SHAPES for name in shape))
         names += chat if is_conversation(field) else (field.name,)
     return tuple(dict.fromkeys(names))
@@ -71,6 +71,8 @@ def beside(schema: RowSchema) -> tuple[str, ...]:
 
 def readings(schema: RowSchema) -> tuple[RowSchema, ...]:
     """What rows may have, in order of preference: plain text stands for a conversation too."""
+    if schema.otherwise is not None:
+        return RowSchema(schema.inputs, schema.targets), schema.otherwise
     if conversation_of(schema) is None or PLAIN.name in schema.kinds:
         return (schema,)
     inputs, targets = (
@@ -92,4 +94,5 @@ def questions_of(schema: RowSchema) -> tuple[tuple[str, ...], ...]:
     """The sets of fields that ask something of a model; the first that is there wins."""
     asked = [field for field in schema.inputs if not field.optional]
     each = [_CHAT_QUESTIONS if is_conversation(field) else ((field.name,),) for field in asked]
-    return tuple(tuple(name for part in one for name in part) for one in product(*each))
+    found = tuple(tuple(name for part in one for name in part) for one in product(*each))
+    return found + (questions_of(schema.otherwise) if schema.otherwise is not None else ())

@@ -13,7 +13,7 @@ FieldKind = Literal[
     "audio", "chat", "image", "label", "labels", "mask", "number", "objects", "sequence", "spans", "text"
 ]
 """What a field may hold; ``data/kinds`` has a file for each."""
-Output = Literal["tokens", "classes", "number"]
+Output = Literal["tokens", "classes", "number", "tags"]
 Feature = Literal["chat_template", "generate", "harness", "loss_on", "packing", "positions"]
 
 
@@ -50,10 +50,12 @@ class RowSchema:
     Attributes:
         inputs: what the model is given.
         targets: what it is to learn to give; empty where the input itself is learnt.
+        otherwise: what rows may have in place of it.
     """
 
     inputs: tuple[Field, ...] = ()
     targets: tuple[Field, ...] = ()
+    otherwise: RowSchema | None = None
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -77,7 +79,8 @@ class TaskSpec:
         auto_model: name of the transformers class that opens its models.
         inputs: what the model is given of a row.
         targets: what it is to learn to give; empty where the input itself is learnt.
-        output: what the model's last layer gives.
+        otherwise: inputs and targets that rows may have in place of these.
+        output: what the model's last layer gives; ``tags`` are classes of each token.
         metrics: those it can give, the default first.
         measured: those that come with every evaluation, asked for or not; none of them costs a further pass.
         accepts: sections and keys of the recipe that mean something to it.
@@ -98,6 +101,7 @@ class TaskSpec:
     auto_model: str
     inputs: tuple[Field, ...]
     targets: tuple[Field, ...] = ()
+    otherwise: RowSchema | None = None
     output: Output
     metrics: tuple[str, ...]
     measured: tuple[str, ...] = ()
@@ -126,7 +130,7 @@ class TaskSpec:
     @property
     def row_schema(self) -> RowSchema:
         """What its rows have."""
-        return RowSchema(self.inputs, self.targets)
+        return RowSchema(self.inputs, self.targets, self.otherwise)
 
     def field_of(self, *kinds: FieldKind) -> Field | None:
         """The first field of one of these kinds."""

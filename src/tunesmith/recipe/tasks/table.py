@@ -11,6 +11,7 @@ from tunesmith.metrics.names import USER_PREFIX
 from tunesmith.recipe.tasks.language import CAUSAL_LM, CausalLMSettings
 from tunesmith.recipe.tasks.own import OwnTask, own_spec
 from tunesmith.recipe.tasks.spec import Feature, TaskSettings, TaskSpec
+from tunesmith.recipe.tasks.tags import TOKEN_CLASSIFICATION, TokenClassificationSettings
 from tunesmith.recipe.tasks.text import (
     REGRESSION,
     SEQUENCE_CLASSIFICATION,
@@ -21,7 +22,14 @@ from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION, ImageClassificat
 from tunesmith.suggest import any_of
 
 TASKS: Mapping[str, TaskSpec] = {
-    spec.name: spec for spec in (CAUSAL_LM, SEQUENCE_CLASSIFICATION, REGRESSION, IMAGE_CLASSIFICATION)
+    spec.name: spec
+    for spec in (
+        CAUSAL_LM,
+        SEQUENCE_CLASSIFICATION,
+        REGRESSION,
+        TOKEN_CLASSIFICATION,
+        IMAGE_CLASSIFICATION,
+    )
 }
 """Every task by its name, in the order in which they are told."""
 
@@ -41,6 +49,7 @@ TaskSection = Annotated[
     Annotated[CausalLMSettings, Tag("causal-lm")]
     | Annotated[SequenceClassificationSettings, Tag("sequence-classification")]
     | Annotated[RegressionSettings, Tag("regression")]
+    | Annotated[TokenClassificationSettings, Tag("token-classification")]
     | Annotated[ImageClassificationSettings, Tag("image-classification")]
     | Annotated[OwnTask, Tag(USER_PREFIX)],
     Discriminator(_kind_of),

@@ -14,7 +14,7 @@ from tunesmith.data.row import Row, Skip
 from tunesmith.metrics.families.calibration import brier
 from tunesmith.metrics.families.ranking import MOST_CLASSES
 from tunesmith.tasks.class_loss import PLAIN, ClassLoss, class_loss
-from tunesmith.tasks.targets import label_index, label_names
+from tunesmith.tasks.targets import label_index, label_names, labels_of
 from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
 from tunesmith.tasks.text.encoder_inputs import encode_text, pad_batch, show_tokens, without_cache
 
@@ -36,8 +36,8 @@ class SequenceClassification(Task):
     @classmethod
     def build(cls, inputs: TaskInputs) -> Self:
         """With the classes of the training rows, or those of a finished model."""
-        labels = label_names(inputs.rows) if inputs.labels is None else inputs.labels
-        recipe, learnt = inputs.recipe, class_loss(inputs, labels)
+        labels = label_names(labels_of(inputs.rows)) if inputs.labels is None else inputs.labels
+        recipe, learnt = inputs.recipe, class_loss(inputs, labels, labels_of(inputs.rows))
         limits = (inputs.max_length, recipe.data.overflow, recipe.eval.batch_size)
         return cls(inputs.processor, labels, *limits, learnt)
 
