@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tunesmith.plan.cluster import cluster_table, estimate_on_cluster
-from tunesmith.plan.cost.memory import MemoryParts, Sharding
+from tunesmith.plan.cost.memory import Sharding
+from tunesmith.plan.cost.memory_parts import MemoryParts
 from tunesmith.plan.devices import Cluster, parse_cluster
 from tunesmith.plan.recommend import Recommendation, profile_name, recommend
 from tunesmith.plan.render import (

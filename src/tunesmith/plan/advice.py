@@ -6,7 +6,8 @@ from typing import Literal
 
 from tunesmith.numbers import bytes_text
 from tunesmith.plan.batch import Division
-from tunesmith.plan.cost.memory import MemoryParts, Sharding
+from tunesmith.plan.cost.memory import Sharding
+from tunesmith.plan.cost.memory_parts import MemoryParts
 from tunesmith.plan.recommend import Recommendation, profile_name, recommend
 from tunesmith.plan.workload import Workload
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from tunesmith.numbers import bytes_text
 from tunesmith.plan.cost.lora_shapes import tuned_weights
-from tunesmith.plan.cost.memory import MemoryParts, Sharding
+from tunesmith.plan.cost.memory import Sharding
+from tunesmith.plan.cost.memory_parts import MemoryParts
 from tunesmith.plan.cost.weights import is_adapter
 from tunesmith.plan.workload import Workload, batch_division, memory_at
 from tunesmith.recipe.schema.tune import Lora, Tune
@@ -169,9 +170,10 @@ def with_lora(job: Workload, rank: int) -> Workload:
     shapes = {name: shape for name, shape in job.network.weights.shapes.items() if not is_adapter(name)}
     transposed = job.network.dimensions is not None and job.network.dimensions.kind == "gpt2"
     weights = tuned_weights(shapes, Tune(lora=Lora(rank=rank)), (), transposed=transposed)
+    narrow = float(job.precision.narrow)
     return replace(
         job,
         network=replace(job.network, weights=weights),
-        precision=replace(job.precision, autocast=False, frozen_bytes=job.precision.narrow),
+        precision=replace(job.precision, autocast=False, frozen_bytes=narrow, loaded_bytes=narrow),
         lora_rank=rank,
     )

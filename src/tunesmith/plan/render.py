@@ -9,7 +9,7 @@ from tunesmith.numbers import bytes_text, flops_text, seconds_text, table_text
 from tunesmith.plan.batch import Division
 from tunesmith.plan.cluster import ClusterEstimate
 from tunesmith.plan.cost.communication import communication_of
-from tunesmith.plan.cost.memory import MemoryParts
+from tunesmith.plan.cost.memory_parts import STEP, MemoryParts
 from tunesmith.plan.recommend import USABLE, Recommendation
 from tunesmith.plan.workload import Workload, cost_of, pass_of
 
@@ -27,6 +27,10 @@ def memory_lines(rows: Mapping[str, MemoryParts], capacity: float | None, marked
         body.append((name, *cells, bytes_text(parts.peak), fits + chosen))
     lines = table_text(("memory", *PARTS, "at once", ""), body)
     host = max((parts.host for parts in rows.values()), default=0.0)
+    lines += [
+        f"           {', '.join(names)}: most {phase}; at most {bytes_text(most)} in a step"
+        for phase, (names, most) in _elsewhere(rows).items()
+    ]
     if any(parts.overlap for parts in rows.values()):
         lines.append("           gradients arise while activations go, so less is there at once than the sum")
     if host:
@@ -34,6 +38,16 @@ def memory_lines(rows: Mapping[str, MemoryParts], capacity: float | None, marked
             f"           beside it, in the host's memory for each process: {bytes_text(host)} at most"
         )
     return lines
+
+
+def _elsewhere(rows: Mapping[str, MemoryParts]) -> dict[str, tuple[list[str], float]]:
+    """Phases other than a step in which most is there: for which rows, and what their largest step takes."""
+    found: dict[str, tuple[list[str], float]] = {}
+    for name, parts in rows.items():
+        if parts.phase != STEP:
+            names, most = found.get(parts.phase, ([], 0.0))
+            found[parts.phase] = ([*names, name], max(most, parts.step))
+    return found
 
 
 def type_lines(job: Workload, *, sharded: bool, dtype: str, precision_note: str = "") -> list[str]:

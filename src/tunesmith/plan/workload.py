@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Literal
 
@@ -12,7 +12,9 @@ from tunesmith.plan.cost.activations import Numbers, Pass
 from tunesmith.plan.cost.dimensions import Dimensions
 from tunesmith.plan.cost.evaluation import EvalRows, evaluation_bytes
 from tunesmith.plan.cost.flops import Cost, token_flops
-from tunesmith.plan.cost.memory import Load, MemoryParts, Regime, Sharding, memory_of
+from tunesmith.plan.cost.memory import FULL, Load, Regime, Sharding, memory_of
+from tunesmith.plan.cost.memory_parts import MemoryParts
+from tunesmith.plan.cost.phases import export_bytes, kernel_bytes, loading_bytes
 from tunesmith.plan.cost.weights import Weights
 
 
@@ -77,11 +79,15 @@ class Precision:
         narrow: bytes of a number of the arithmetic.
         autocast: whether float32 weights are cast for each product.
         frozen_bytes: of a frozen weight.
+        loaded_bytes: of every weight, as it is loaded.
+        unpacked: whether the file that is loaded holds weights of fewer bits.
     """
 
     narrow: int
     autocast: bool
     frozen_bytes: float
+    loaded_bytes: float = 0.0
+    unpacked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +99,7 @@ class Workload:
         rows: that it learns from and is evaluated on.
         precision: of numbers.
         lora_rank: of the adapters, 0 without.
+        merges: whether they become part of the weights at the end.
         optimizer: its name.
         mean: whether a running mean of the weights is kept.
         checkpointing: whether activations are computed again.
@@ -105,6 +112,7 @@ class Workload:
     rows: RowFigures
     precision: Precision
     lora_rank: int
+    merges: bool = False
     optimizer: str
     mean: bool = False
     checkpointing: bool
@@ -200,8 +208,29 @@ def memory_at(job: Workload, sharding: Sharding, device: Literal["cpu", "gpu"]) 
         work=pass_of(job, division.micro, largest=True),
         counted=job.network.counted * division.micro,
         evaluation=evaluation,
+        kernels=_kernels(job, division) if device == "cpu" else 0.0,
     )
-    return memory_of(load, regime_of(job, division, device), sharding)
+    regime = regime_of(job, division, device)
+    parts = memory_of(load, regime, sharding)
+    if device == "gpu":
+        return parts
+    precision, merges = job.precision, job.lora and job.merges
+    return replace(
+        parts,
+        loading=loading_bytes(job.network.weights, precision.loaded_bytes, unpacked=precision.unpacked),
+        export=export_bytes(parts, load, regime, sharding, merges=merges),
+    )
+
+
+def _kernels(job: Workload, division: Division) -> float:
+    """Bytes of compiled products: in 16 bits one is kept for each shape, and passes differ in length."""
+    if job.precision.narrow == FULL or job.network.dimensions is None:
+        return 0.0
+    lengths = job.rows.lengths
+    spread = 4 * lengths.deviation * (sqrt(division.micro) if job.rows.packed else 1.0)
+    different = 1 + min(spread, float(lengths.longest * division.micro))
+    passes = job.steps * division.accumulation if job.steps is not None else different
+    return kernel_bytes(job.network.weights, min(different, passes))
 
 
 def stages(

@@ -15,8 +15,10 @@ from tunesmith.model.tune.select import is_head
 from tunesmith.plan.cost.dimensions import dimensions_of
 from tunesmith.plan.cost.evaluation import EvalRows
 from tunesmith.plan.cost.lora_shapes import all_match, tuned_weights
+from tunesmith.plan.cost.memory import FULL
 from tunesmith.plan.cost.weights import Shapes, Weights, is_adapter, is_embedding
 from tunesmith.plan.workload import Lengths, Network, Precision, RowFigures, Workload
+from tunesmith.prepare.adapter_settings import merges
 from tunesmith.prepare.describe import measured_metrics, steps_of
 from tunesmith.prepare.inputs import PreparedInputs, prepare
 from tunesmith.prepare.meta_model import Counted, count_on_meta
@@ -112,8 +114,11 @@ def workload_of(
             narrow=narrow,
             autocast=narrow < 4 and _casts(weights, recipe),
             frozen_bytes=_frozen_bytes(weights, recipe, narrow),
+            loaded_bytes=float(narrow if tune.lora is not None else FULL),
+            unpacked=recipe.model.source is not None and recipe.model.source.endswith(".gguf"),
         ),
         lora_rank=rank,
+        merges=merges(recipe),
         optimizer=recipe.optimizer.name,
         mean=recipe.run.average is not None and recipe.run.average.ema is not None,
         checkpointing=recipe.batch.checkpointing,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from tunesmith.model.tune.quantize import has_quantized, plain_again
+from tunesmith.world.memory import give_back_memory
 
 UNLOADS = "unload_and_optionally_merge_module"
 """A method of layers whose parts are merged in an order that they alone know."""
@@ -35,6 +36,7 @@ def merged(model: Any, dtype: torch.dtype) -> Any:
             if id(layer) not in apart:
                 layer.merge()
                 layer.to(dtype)
+            give_back_memory()
         plain = model.merge_and_unload()
     _settle_tying(plain)
     return plain

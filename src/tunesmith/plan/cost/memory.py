@@ -12,6 +12,7 @@ from typing import Literal
 
 from tunesmith.plan.cost.activations import Numbers, Pass, block_bytes, kept_bytes, logit_bytes
 from tunesmith.plan.cost.dimensions import Dimensions
+from tunesmith.plan.cost.memory_parts import MemoryParts
 from tunesmith.plan.cost.weights import Weights
 
 Engine = Literal["single", "ddp", "deepspeed", "fsdp2"]
@@ -35,51 +36,6 @@ LEFT = 0.3
 """Share of a pass's memory that a snapshot cannot use on a processor. Measured with glibc."""
 ADAPTER_LIBRARY = 56 * 2**20
 """What the library of adapters holds once it is imported, which is after the baseline."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryParts:
-    """Bytes of one process.
-
-    Attributes:
-        weights: of the model.
-        gradients: when all are there.
-        optimizer: moments and copies of the weights.
-        activations: kept for the backward pass.
-        logits: and their gradients.
-        buffers: gathered layers, buckets, casts, and what the libraries need for themselves.
-        overlap: bytes of gradients that are not there yet while all activations are; not a part.
-        snapshot: of the state, in the host's memory while a checkpoint is written.
-        offloaded: in the host's memory (or on its disk), for good.
-        on_host: whether the device is the host, so that all of it is one memory.
-    """
-
-    weights: float
-    gradients: float
-    optimizer: float
-    activations: float
-    logits: float
-    buffers: float
-    overlap: float = 0.0
-    snapshot: float = 0.0
-    offloaded: float = 0.0
-    on_host: bool = False
-
-    @property
-    def peak(self) -> float:
-        """Most bytes at once on the device."""
-        parts = self.weights + self.gradients + self.optimizer + self.activations + self.logits + self.buffers
-        return parts - self.overlap + (self.offloaded if self.on_host else 0.0)
-
-    @property
-    def host(self) -> float:
-        """Bytes beside the device's."""
-        return 0.0 if self.on_host else self.snapshot + self.offloaded
-
-    def named(self) -> dict[str, float]:
-        """The parts that a device holds, by name."""
-        names = ("weights", "gradients", "optimizer", "activations", "logits", "buffers")
-        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +90,7 @@ class Load:
         work: one pass.
         counted: bytes of activations for other models, counted on the meta device.
         evaluation: bytes that an evaluation needs beside the weights.
+        kernels: bytes of compiled products.
     """
 
     weights: Weights
@@ -141,6 +98,7 @@ class Load:
     work: Pass
     counted: float = 0.0
     evaluation: float = 0.0
+    kernels: float = 0.0
 
 
 def memory_of(load: Load, regime: Regime, sharding: Sharding) -> MemoryParts:
@@ -189,7 +147,7 @@ def activation_bytes(load: Load, regime: Regime) -> float:
 
 
 def _libraries(load: Load, regime: Regime) -> float:
-    more = 0
+    more = load.kernels
     if regime.device == "cpu":
         more += ADAPTER_LIBRARY if regime.numbers.lora else 0
         more += CONVOLUTIONS if load.counted else 0

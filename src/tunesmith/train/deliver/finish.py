@@ -37,6 +37,7 @@ from tunesmith.train.evaluate.evaluator import Evaluator
 from tunesmith.train.log import Log
 from tunesmith.train.resume.checkpointer import Checkpointer
 from tunesmith.train.resume.state import State
+from tunesmith.world.memory import give_back_memory
 
 Status = Literal["completed", "stopped", "preempted", "failed"]
 
@@ -71,7 +72,7 @@ def finish(
                 still_ours=still_ours,
             )
         size = sum(each.numel() * each.element_size() for each in model.parameters())
-        if evaluator.learner.engine.stage == 0:
+        if evaluator.learner.sharded or evaluator.learner.engine.stage == 0:
             _let_go(model)
         proof = prove(evaluator, checkpointer.run_dir, folder, parts.processor, size=size)
         chosen = replace(chosen, proof=proof)
@@ -83,6 +84,7 @@ def _let_go(model: Any) -> None:
     """Free the weights, which are written: opening the folder needs room for them again."""
     for parameter in model.parameters():
         parameter.data = parameter.data.new_empty(0)
+    give_back_memory()
 
 
 def whole_model(process: Process, learner: Learner, parts: PreparedInputs) -> Any:
