@@ -192,6 +192,33 @@ def test_a_task_is_named_where_tasks_are_declared_alone(modules) -> None:
     assert not found, found
 
 
+def test_no_field_of_a_row_is_named_where_rows_are_handled(modules) -> None:
+    """Which fields a row has its task declares: generic code asks the kind of each."""
+
+    def of_row(node: ast.AST) -> bool:
+        if not (isinstance(node, ast.Attribute) and node.attr == "fields"):
+            return False
+        return "row" in (getattr(node.value, "id", ""), getattr(node.value, "attr", ""))
+
+    found = []
+    for module in modules:
+        if str(folder_of(module)).startswith(("tasks", "recipe/tasks")):
+            continue
+        for node in ast.walk(module.tree):
+            named = (
+                isinstance(node, ast.Subscript)
+                and of_row(node.value)
+                and isinstance(node.slice, ast.Constant)
+            )
+            asked = isinstance(node, ast.Call) and of_row(getattr(node.func, "value", node)) and node.args
+            inside = isinstance(node, ast.Compare) and any(map(of_row, node.comparators))
+            literal = asked and isinstance(node.args[0], ast.Constant)
+            literal = literal or (inside and isinstance(node.left, ast.Constant))
+            if named or literal:
+                found.append(f"{stem_of(module)}:{node.lineno}")
+    assert not found, found
+
+
 def stem_of(module) -> str:
     return "/".join((*folder_of(module).parts, module.path.stem))
 

@@ -97,7 +97,7 @@ def choose_shape(rows: Rows, columns: Sequence[str], schema: RowSchema, where: s
     chat = _chat(chosen, schema, where)
     reading = _fitting(rows.source, chosen, chat=chat, columns=columns, schema=schema, where=where)
     fields = {
-        field: parse_field(spec, columns, field, where, literal=field == "system")
+        field: parse_field(spec, columns, field, _key_of(field, rows, where), literal=field == "system")
         for field, spec in chosen.items()
     }
     shape = Shape(chat, fields, reading)
@@ -107,6 +107,11 @@ def choose_shape(rows: Rows, columns: Sequence[str], schema: RowSchema, where: s
                 f"`{field}: {chosen[field]}` is a template", where, "it takes the name of one column"
             )
     return shape
+
+
+def _key_of(field: str, rows: Rows, where: str) -> str:
+    """The place of a field's mapping in the recipe, where that can be named by keys."""
+    return f"{where}.fields.{field}" if field in rows.fields and where and "," not in where else where
 
 
 def _one_column(shape: Shape) -> Iterable[str]:

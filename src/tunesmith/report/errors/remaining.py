@@ -10,6 +10,7 @@ from typing import Any
 from tunesmith import numbers
 from tunesmith.metrics.match import collapse_blanks
 from tunesmith.report.errors.residuals import Residuals, numeric, residuals
+from tunesmith.report.sections.samples import told
 from tunesmith.tasks.task import UNFINISHED, Scored
 
 MOST_GROUPS, MOST_OF_PAIR, MOST_ROWS = 12, 5, 40
@@ -157,7 +158,7 @@ def _row(one: Scored, measure: str) -> WrongRow:
 def _answer(value: Any) -> str:
     if value is None:
         return numbers.ABSENT
-    text = numbers.number(float(value)) if numbers.is_number(value) else str(value)
+    text = numbers.number(float(value)) if numbers.is_number(value) else told(value)
     return _short(text, MOST_CHARACTERS) or "(nothing)"
 
 
