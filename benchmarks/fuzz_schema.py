@@ -7,7 +7,7 @@ import random
 from functools import cache
 from typing import Any
 
-from fuzz_recipes import ODD, a_text, base, put
+from fuzz_recipes import MORE_TASKS, ODD, a_text, base, put
 
 DEEPEST = 5
 UNTRIED = ('if __name__ == "__main__"', "extends")
@@ -115,7 +115,7 @@ def a_change(draw: random.Random) -> tuple[list[str], Any]:
 def a_schema_recipe(seed: int) -> bytes:
     """A recipe that is right, with one to four keys set to what the schema allows, or nearly."""
     draw = random.Random(f"schema {seed}")
-    recipe = base(draw)
+    recipe = base(draw, MORE_TASKS)
     for _ in range(draw.choice([1, 1, 2, 3, 4])):
         path, value = a_change(draw)
         put(recipe, path, copy.deepcopy(value))
