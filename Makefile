@@ -80,11 +80,12 @@ test-fast: env ## run the tests that take seconds
 	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m "not slow and not browser and not slurm and not long" $(PYTEST_ARGS)
 
 # What they need beyond .venv stands on top of it. A package that is missing would only skip them.
-test-extras: $(EXTRAS)/.made ## run the tests of lm_eval, Trackio and seqeval
-	$(EXTRAS)/bin/python -c "import lm_eval, seqeval, trackio"
+test-extras: $(EXTRAS)/.made ## run the tests of lm_eval, Trackio, seqeval and sentence-transformers
+	$(EXTRAS)/bin/python -c "import lm_eval, sentence_transformers, seqeval, trackio"
 	OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(EXTRAS)/bin:$(CURDIR)/$(BIN):$$PATH" $(EXTRAS)/bin/python -m pytest \
 	  tests/train/evaluate/test_harness.py tests/train/record/test_trackers.py tests/metrics/test_tags.py \
-	  -k "test_harness or trackio or seqeval" $(PYTEST_ARGS)
+	  tests/tasks/text/test_sentence_transformers.py \
+	  -k "test_harness or trackio or seqeval or sentence_transformers" $(PYTEST_ARGS)
 
 $(EXTRAS)/.made: $(MADE) tests/extras.txt
 	$(BIN)/python -m venv --clear --without-pip $(EXTRAS)

@@ -15,6 +15,11 @@ WORDS = {"awful": 1, "poor": 2, "fair": 3, "good": 4, "superb": 5}
 NAMES = ("Ann", "Bob", "Cleo", "Dan", "Eve", "Finn")
 PLACES = ("Rome", "Oslo", "Lima", "Cairo", "Quito")
 THINGS = ("the food", "the room", "the view", "the staff", "the price", "the bed", "the bath", "the garden")
+MADE_UP = (
+    {"one": "ka", "two": "ru", "three": "mo", "four": "ti", "five": "se", "six": "lo"},
+    {"red": "oran", "green": "vedu", "blue": "silu", "black": "nok", "white": "bal"},
+    {"cups": "tem", "plates": "ply", "spoons": "gob", "pots": "war", "jars": "fis"},
+)
 
 
 def animals(count: int) -> Iterator[dict[str, Any]]:
@@ -54,6 +59,15 @@ def reviews(count: int) -> Iterator[dict[str, Any]]:
         remarks = [(thing, draw.choice(list(WORDS))) for thing in draw.sample(THINGS, 3)]
         stars = sum(WORDS[word] for _, word in remarks) / 3 + draw.gauss(0, 0.05)
         yield {"text": ", ".join(f"{thing} was {word}" for thing, word in remarks), "stars": stars}
+
+
+def twins(count: int) -> Iterator[dict[str, Any]]:
+    """The same thing said in two languages, of which one is made up."""
+    draw = random.Random(5)
+    for _ in range(count):
+        (number, a), (colour, b), (thing, c) = (draw.choice(list(one.items())) for one in MADE_UP)
+        place = draw.randrange(10)
+        yield {"english": f"{number} {colour} {thing} in box {place}", "other": f"{c} {b} {a} {place}"}
 
 
 def bars(count: int) -> Iterator[dict[str, Any]]:

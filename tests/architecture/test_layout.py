@@ -20,6 +20,7 @@ FAMILIES = {
     "data/read/formats",
     "judge/rules",
     "launch/doctor",
+    "metrics/families",
     "recipe/check",
     "report/sections",
 }

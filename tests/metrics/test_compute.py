@@ -126,7 +126,7 @@ def test_text_may_hold_anything(name) -> None:
 
 def rows_for(name: str) -> list[AnsweredRow]:
     if METRICS[name].needs in ("given", "values"):
-        given = {name: 0.25, "confidence": 0.75}
+        given = {name: 0.25, "confidence": 0.75, "rank": 3.0}
         return [
             AnsweredRow("a", truth, given=given, values={"a": -0.1, "b": -2.5 + 0.1 * place})
             for place, truth in enumerate(["a", "b", "b", "a"])
@@ -143,7 +143,7 @@ def test_a_mean_over_examples_is_the_metric(name) -> None:
         rows = rows_for(name)
         assert metric_value(name, rows) == pytest.approx(np.mean(each_value(metric, rows)), abs=1e-12)
     else:
-        assert metric.combine or metric.influence, name
+        assert metric.combine or metric.influence or metric.whole, name
 
 
 @pytest.mark.parametrize("name", ON_PREDICTIONS)

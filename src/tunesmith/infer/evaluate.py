@@ -20,7 +20,7 @@ from tunesmith.recipe.schema.recipe import Recipe
 from tunesmith.recipe.tasks.language import GRADED
 from tunesmith.recipe.tasks.table import spec_of
 from tunesmith.suggest import did_you_mean
-from tunesmith.tasks.task import Scored
+from tunesmith.tasks.task import Scored, offers
 
 AT_ONCE = 256
 """Rows between two movements of the progress bar."""
@@ -114,6 +114,9 @@ def metrics_for(recipe: Recipe, rows: Measurable, labels: Sequence[str] = ()) ->
     names = list(dict.fromkeys((*usual, *asked)))
     if len(labels) > MOST_CLASSES:
         names = [name for name in names if find_metric(name).needs != "values"]
+    if task.output == "vector":
+        scores = all(isinstance(example["reference"], float) for example in rows.examples)
+        names = [name for name in names if name == "loss" or (find_metric(name).needs == "number") == scores]
     if task.output == "number":
         names.remove("loss")  # in training it is that of standardised numbers; here it would be the mse
     return names if answered else [name for name in names if not find_metric(name).needs_predictions]
@@ -162,7 +165,8 @@ def _scored(task: Any, model: Any, rows: Measurable, names: Sequence[str]) -> li
             scored += task.score(model, chosen, predict)
             advance(len(chosen))
     places = {place: rank for rank, place in enumerate(order)}
-    return [scored[places[index]] for index in range(len(order))]
+    scored = [scored[places[index]] for index in range(len(order))]
+    return list(task.relate(scored)) if offers(task, "relate") else scored
 
 
 def _graded(

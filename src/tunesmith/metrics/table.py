@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from tunesmith.metrics.families import calibration, classes, graded, likelihood, numeric, ranking, tags, text
+from tunesmith.metrics.families import (
+    calibration,
+    classes,
+    graded,
+    likelihood,
+    numeric,
+    ranking,
+    search,
+    tags,
+    text,
+)
 from tunesmith.metrics.metric import Direction, Metric
 from tunesmith.metrics.names import HUB_PREFIXES, bare_metric, class_part, user_part
 
 METRICS = MappingProxyType(
     {
         metric.name: metric
-        for family in (likelihood, text, classes, ranking, numeric, tags, calibration, graded)
+        for family in (likelihood, text, classes, ranking, numeric, tags, search, calibration, graded)
         for metric in family.METRICS
     }
 )

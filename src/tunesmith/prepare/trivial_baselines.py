@@ -55,7 +55,7 @@ def trivial_baselines(
         held_out: examples to evaluate on.
     """
     asked = asked_metrics(recipe)
-    if not train or not held_out:
+    if not train or not held_out or spec_of(recipe.task).output == "vector":
         return ()
     found: list[WithoutModel] = []
     output = spec_of(recipe.task).output

@@ -26,7 +26,7 @@ Example = dict[str, Any]
 """
 UNFINISHED = "…"
 """Ends an answer that was not told to its end."""
-Option = Literal["enrich", "roll_out", "coupled_loss"]
+Option = Literal["enrich", "roll_out", "coupled_loss", "relate"]
 """What not every task gives, and what is asked for only where it is given."""
 
 
@@ -117,6 +117,7 @@ class Scored:
         given: what else is known by name: the values of metrics that are not made of prediction and
             reference alone, a classifier's confidence, losses by position.
         values: of classes, each label's log-probability, where a metric needs them.
+        unwritten: what ``relate`` takes of it, such as a vector; it is in no file.
     """
 
     id: str
@@ -128,6 +129,7 @@ class Scored:
     input: str
     given: Mapping[str, float] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
+    unwritten: Any = None
 
 
 def encode_row(task: Task, row: Row) -> Example | Skip:
@@ -216,6 +218,14 @@ class Task:
         """What needs no model, by name, and its metrics; beside what is known for the task's output."""
         return {}
 
+    def relate(self, scored: Sequence[Scored]) -> Sequence[Scored]:
+        """The scores of all examples of an evaluation, with what only all together tell of each."""
+        raise NotImplementedError
+
+    def lone_loss(self, scored: Scored) -> float:
+        """What can be measured of an example without the others, to tell two models apart."""
+        return scored.loss
+
     def class_names(self) -> tuple[str, ...]:
         """Classes in the order of the logits; empty where there are none."""
         return ()
@@ -239,6 +249,10 @@ class Task:
 
     def before_export(self, model: Any) -> None:
         """Change the trained model into what is to be delivered."""
+
+    def further_files(self, model: Any) -> Mapping[str, str]:
+        """Text files that are delivered beside the model's own, by their paths in its folder."""
+        return {}
 
     def score_delivered(self, model: Any, examples: Sequence[Example]) -> list[Scored]:
         """What a delivered model scores, without predictions, with losses as in training."""

@@ -24,7 +24,9 @@ def evaluator(tmp_path, monkeypatch):
     monkeypatch.setattr(verify_export, "reopen", lambda *_, **__: model)
     recipe = SimpleNamespace(task=CausalLMSettings())
     rows = [{"id": "a", "length": 3}, {"id": "b", "length": 2}]
-    learner = SimpleNamespace(model=model, task=SimpleNamespace(), dtype=torch.float32)
+    learner = SimpleNamespace(
+        model=model, task=SimpleNamespace(lone_loss=lambda one: one.loss), dtype=torch.float32
+    )
     return SimpleNamespace(examples=rows, learner=learner, recipe=recipe)
 
 

@@ -52,6 +52,24 @@ def _correlation(sums: Array) -> Array:
     return np.asarray(np.clip(r, -1.0, 1.0))
 
 
+def _ranks(values: Array) -> Array:
+    import numpy as np
+
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[places], np.float64)
+
+
+def _spearman(rows: Sequence[ScoredRow]) -> float:
+    """Pearson's r of the ranks, ties by their mean rank; not a number if either side is constant."""
+    import numpy as np
+
+    x, y = map(_ranks, _sides(rows))
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return math.nan
+    x, y = x - x.mean(), y - y.mean()
+    return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1.0, 1.0))
+
+
 METRICS = (
     Metric(
         name="mse",
@@ -70,5 +88,13 @@ METRICS = (
         whole=_pearson,
         contrasts=True,
         meaning="Pearson's r; not a number if either side is constant",
+    ),
+    Metric(
+        name="spearman",
+        needs="number",
+        low=-1.0,
+        whole=_spearman,
+        contrasts=True,
+        meaning="Spearman's rank correlation; not a number if either side is constant",
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ def export_model(
     card: str,
     dtype: torch.dtype,
     merge: bool,
+    further: Mapping[str, str] | None = None,
     still_ours: Callable[[], None] = lambda: None,
 ) -> None:
     """Write ``folder``; for adapters that are merged, write the bare adapter beside it too.
@@ -37,17 +38,18 @@ def export_model(
         card: text of the model card.
         dtype: number type of the stored weights.
         merge: whether adapters become part of the weights.
+        further: text files to be written beside it, by their paths in the folder.
         still_ours: asked just before a folder gets its name; raises if it must not.
     """
     if hasattr(model, "peft_config") and merge:
-        _publish(model, processor, folder.with_name("adapter"), card, still_ours)
+        _publish(model, processor, folder.with_name("adapter"), {"README.md": card}, still_ours)
         model = merged(model, dtype := _stored_dtype(model, dtype))
     if not hasattr(model, "peft_config"):
         dtype = _stored_dtype(model, dtype)
         model = model.to(dtype)
         model.config.dtype = dtype
         _settle_generation(model, processor)
-    _publish(model, processor, folder, card, still_ours)
+    _publish(model, processor, folder, {**(further or {}), "README.md": card}, still_ours)
 
 
 def _stored_dtype(model: Any, dtype: torch.dtype) -> torch.dtype:
@@ -71,14 +73,18 @@ def _settle_generation(model: Any, tokenizer: Any) -> None:
             setattr(settings, name, None)
 
 
-def _publish(model: Any, processor: Any, folder: Path, card: str, still_ours: Callable[[], None]) -> None:
+def _publish(
+    model: Any, processor: Any, folder: Path, texts: Mapping[str, str], still_ours: Callable[[], None]
+) -> None:
     temporary = staging_folder(folder)
     with without_importing("deepspeed"):  # else it is, only to see that the model is none of its engines
         model.save_pretrained(temporary)
     if hasattr(model, "peft_config") and getattr(model.config, "id2label", None) and not _speaks(model):
         model.config.save_pretrained(temporary)  # an adapter's own settings do not name the classes
     processor.save_pretrained(temporary)
-    (temporary / "README.md").write_text(redact(card), encoding="utf-8")
+    for name, text in texts.items():
+        (temporary / name).parent.mkdir(exist_ok=True)
+        (temporary / name).write_text(redact(text), encoding="utf-8")
     publish_folder(temporary, folder, replace=True, check=still_ours)
 
 

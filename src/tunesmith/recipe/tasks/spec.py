@@ -13,7 +13,7 @@ FieldKind = Literal[
     "audio", "chat", "image", "label", "labels", "mask", "number", "objects", "sequence", "spans", "text"
 ]
 """What a field may hold; ``data/kinds`` has a file for each."""
-Output = Literal["tokens", "classes", "number", "tags"]
+Output = Literal["tokens", "classes", "number", "tags", "vector"]
 Feature = Literal["chat_template", "generate", "harness", "loss_on", "packing", "positions"]
 
 

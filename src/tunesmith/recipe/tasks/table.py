@@ -18,6 +18,7 @@ from tunesmith.recipe.tasks.text import (
     RegressionSettings,
     SequenceClassificationSettings,
 )
+from tunesmith.recipe.tasks.vectors import EMBEDDING, EmbeddingSettings
 from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION, ImageClassificationSettings
 from tunesmith.suggest import any_of
 
@@ -28,6 +29,7 @@ TASKS: Mapping[str, TaskSpec] = {
         SEQUENCE_CLASSIFICATION,
         REGRESSION,
         TOKEN_CLASSIFICATION,
+        EMBEDDING,
         IMAGE_CLASSIFICATION,
     )
 }
@@ -50,6 +52,7 @@ TaskSection = Annotated[
     | Annotated[SequenceClassificationSettings, Tag("sequence-classification")]
     | Annotated[RegressionSettings, Tag("regression")]
     | Annotated[TokenClassificationSettings, Tag("token-classification")]
+    | Annotated[EmbeddingSettings, Tag("embedding")]
     | Annotated[ImageClassificationSettings, Tag("image-classification")]
     | Annotated[OwnTask, Tag(USER_PREFIX)],
     Discriminator(_kind_of),

@@ -63,6 +63,17 @@ def show_tokens(tokenizer: PreTrainedTokenizerBase, example: Example) -> list[tu
     return [*shown, (f" -> {example['reference']}", True)]
 
 
+def show_parts(
+    tokenizer: PreTrainedTokenizerBase, parts: Sequence[tuple[Sequence[int], bool]]
+) -> list[tuple[str, bool]]:
+    """The tokens of several texts, those that are there, and whether each is learnt."""
+    shown: list[tuple[str, bool]] = []
+    for ids, learnt in parts:
+        shown += [(" | ", False)] if shown and ids else []
+        shown += [(str(tokenizer.decode([token])), learnt) for token in ids]
+    return shown
+
+
 def without_cache(model: Any) -> dict[str, bool]:
     """Arguments with which a language model as a classifier keeps no keys and values, which nobody reads."""
     bare = model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -69,6 +69,7 @@ def finish(
                 card=card,
                 dtype=evaluator.learner.dtype,
                 merge=merges(recipe),
+                further=task.further_files(model),
                 still_ours=still_ours,
             )
         size = sum(each.numel() * each.element_size() for each in model.parameters())

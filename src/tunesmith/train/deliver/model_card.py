@@ -67,7 +67,7 @@ def _baseline(state: State) -> str:
 def _use(recipe: Recipe, *, adapter: bool) -> str:
     task, folder = spec_of(recipe.task), Path(str(recipe.run.dir)).name
     if task.output == "tokens":
-        opener = task.auto_model.replace("AutoModel", "AutoPeftModel") if adapter else task.auto_model
+        opener = task.auto_model.replace("Auto", "AutoPeft", 1) if adapter else task.auto_model
         package = "peft" if adapter else "transformers"
         lines = [
             *(
@@ -82,6 +82,14 @@ def _use(recipe: Recipe, *, adapter: bool) -> str:
             *_asking(recipe),
             "made = model.generate(**inputs, max_new_tokens=64)[0]",
             "print(tokenizer.decode(made, skip_special_tokens=True))",
+        ]
+    elif task.output == "vector":
+        lines = [
+            "from sentence_transformers import SentenceTransformer",
+            "",
+            'model = SentenceTransformer("model")',
+            'query, document = model.encode_query("a text"), model.encode_document("another")',
+            "print(model.similarity(query, document))",
         ]
     elif task.output == "number":
         lines = [

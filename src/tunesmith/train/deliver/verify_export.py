@@ -59,14 +59,14 @@ def prove(evaluator: Evaluator, run_dir: Path, folder: Path, processor: Any, *, 
         return Proof(trouble="nothing was measured that it could be compared with")
     if not _fits(size):
         return Proof(trouble="there is no memory to open it")
-    measured = sum(known.loss for _, known in rows) / sum(known.count for _, known in rows)
+    measured = sum(task.lone_loss(known) for _, known in rows) / sum(known.count for _, known in rows)
     try:
         model = reopen(folder, spec_of(evaluator.recipe.task)).eval()
         scored = task.score_delivered(model, [example for example, _ in rows])
     except Exception as error:  # whatever keeps anybody from opening it
         reason = describe_error(error).splitlines()[0][:240]
         return Proof(measured, None, f"it does not open: {reason}", agrees=False)
-    found = sum(one.loss for one in scored) / sum(one.count for one in scored)
+    found = sum(task.lone_loss(one) for one in scored) / sum(one.count for one in scored)
     whole = {p.dtype for p in model.parameters()} <= {torch.float32}
     exact = whole and evaluator.learner.dtype == torch.float32
     off = NEAR if exact else NEAR_ROUNDED

@@ -13,7 +13,7 @@ from tunesmith.fault import fault
 from tunesmith.judge.measurement import Measurement
 from tunesmith.judge.statistics.intervals import metric_interval
 from tunesmith.metrics.compute import find_metric, metric_value
-from tunesmith.tasks.task import Example, Scored
+from tunesmith.tasks.task import Example, Scored, offers
 from tunesmith.train.engine.learner import Learner
 from tunesmith.train.engine.process import Process
 from tunesmith.train.inference.forward import infer
@@ -66,7 +66,7 @@ def score(
         together.append(one)
     order = {example["id"]: index for index, example in enumerate(examples)}
     together.sort(key=lambda one: order[one.id])
-    return together
+    return list(task.relate(together)) if offers(task, "relate") else together
 
 
 def _score(
