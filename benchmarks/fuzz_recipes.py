@@ -45,6 +45,10 @@ MORE_TASKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"new": BERT, "tokenizer": {"train": {"vocab_size": 270}}},
         {"fields": {"tokens": "question", "tags": "question"}},
     ),
+    "embedding": (
+        {"new": BERT, "tokenizer": {"train": {"vocab_size": 270}}},
+        {"fields": {"anchor": "question", "positive": "kind"}},
+    ),
 }
 ODD: list[Any] = [
     None,

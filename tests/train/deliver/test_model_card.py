@@ -17,6 +17,8 @@ FIELDS = {
     "causal-lm": {"prompt": "What kind is this? {question}", "completion": "kind", "system": "One word."},
     "sequence-classification": {"text": "question", "label": "kind"},
     "regression": {"text": "tweet", "target": "score"},
+    "token-classification": {"fields": {"tokens": "words", "tags": "parts"}},
+    "embedding": {"fields": {"anchor": "question", "positive": "kind"}},
     "image-classification": {"image": "picture", "label": "kind"},
 }
 
@@ -48,7 +50,7 @@ def test_a_card_of_each_task(task: str, adapter: bool, tmp_path: Path):
     card = more_of_card(parts, SimpleNamespace(history=(first,)), adapter=adapter)
     for words in ("loss 2.5000", "70 rows to learn from", "`./rows.jsonl`", "mit, that of", "## Use"):
         assert words in card
-    for spec in FIELDS[task].values():
+    for spec in made.data.train[0].mapped.values():
         assert spec in card
     code = card.partition("```python\n")[2].partition("```")[0]
     ast.parse(code)
