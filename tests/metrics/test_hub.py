@@ -48,6 +48,12 @@ low, high = metric_interval("hub:share@COMMIT", answered(["a"] * 40, ["a", "a", 
 print(0.5 < low < 0.75 < high < 0.95)
 gc.collect()
 print(os.listdir("tmp"))
+
+for name in ("hub:mine", "evaluate:mine", "hub:mine@" + "f" * 40):
+    try:
+        print(compute(name, ["ab", "c"], ["a", "b"]))
+    except UserError as mistake:
+        print(mistake.what)
 """
 
 RESULTS = {
@@ -79,48 +85,47 @@ def run_child(tmp_path: Path, code: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if not line.startswith("hint")]
 
 
-@pytest.mark.slow
-def test_scripts_of_that_commit_are_loaded_and_computed(tmp_path: Path) -> None:
-    """One has an interval as well, and leaves no folder behind: a process imports much for them."""
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> tuple[Path, list[str]]:
+    """The folder in which a process asked for metrics, once, since it imports much; and what it said."""
+    folder = tmp_path_factory.mktemp("hub")
     for name, result in RESULTS.items():
-        in_cache(tmp_path / "hf", "evaluate-metric", name, SCRIPT.replace("RESULT", result))
-    in_cache(tmp_path / "hf", "org", "owned", SCRIPT.replace("RESULT", '{"owned": 2.5}'))
+        in_cache(folder / "hf", "evaluate-metric", name, SCRIPT.replace("RESULT", result))
+    in_cache(folder / "hf", "org", "owned", SCRIPT.replace("RESULT", '{"owned": 2.5}'))
     script = SCRIPT.replace('        assert predictions == ["ab", "c"]\n', "")
     share = '{"share": sum(a == b for a, b in zip(predictions, references)) / len(predictions)}'
-    in_cache(tmp_path / "hf", "evaluate-metric", "share", script.replace("RESULT", share))
-    assert run_child(tmp_path, CHILD) == [
+    in_cache(folder / "hf", "evaluate-metric", "share", script.replace("RESULT", share))
+    canary = f"open({str(folder / 'canary')!r}, 'w')\n" + SCRIPT.replace("RESULT", '{"mine": 1.0}')
+    (folder / "mine").mkdir()
+    (folder / "mine" / "mine.py").write_text(canary)
+    in_cache(folder / "hf", "evaluate-metric", "mine", canary)
+    return folder, run_child(folder, CHILD)
+
+
+@pytest.mark.slow
+def test_scripts_of_that_commit_are_loaded_and_computed(told) -> None:
+    assert told[1][:5] == [
         "own_name 1.5",
         "one_number 1.5",
         f"two_numbers metric `hub:two_numbers@{COMMIT}` gives several values (one, two) "
         "and none is called `two_numbers`",
         f"fails metric `hub:fails@{COMMIT}` refused the predictions: division by zero",
         "org/owned 2.5",
-        "True",
-        "[]",
     ]
 
 
 @pytest.mark.slow
-def test_no_other_code_answers_to_the_name(tmp_path: Path) -> None:
+def test_a_metric_of_the_hub_has_an_interval_and_leaves_no_folder(told) -> None:
+    assert told[1][5:7] == ["True", "[]"]
+
+
+@pytest.mark.slow
+def test_no_other_code_answers_to_the_name(told) -> None:
     """A folder of that name in the working directory, and another commit in the cache, are left alone."""
-    canary = f"open({str(tmp_path / 'canary')!r}, 'w')\n"
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "mine.py").write_text(canary + SCRIPT.replace("RESULT", '{"mine": 1.0}'))
-    in_cache(tmp_path / "hf", "evaluate-metric", "mine", canary + SCRIPT.replace("RESULT", '{"mine": 1.0}'))
-    names = ["hub:mine", "evaluate:mine", f"hub:mine@{'f' * 40}"]
-    code = f"""
-from tunesmith.errors import UserError
-from tunesmith.metrics.compute import compute
-for name in {names}:
-    try:
-        print(compute(name, ["ab", "c"], ["a", "b"]))
-    except UserError as mistake:
-        print(mistake.what)
-"""
-    said = run_child(tmp_path, code)
-    assert ["at a commit" in line for line in said] == [True, True, False]
-    assert "could not be loaded" in said[2]
-    assert not (tmp_path / "canary").exists()
+    folder, said = told
+    assert ["at a commit" in line for line in said[7:]] == [True, True, False]
+    assert "could not be loaded" in said[9]
+    assert not (folder / "canary").exists()
 
 
 def test_without_a_network_the_message_names_the_way_out(tmp_path, monkeypatch) -> None:

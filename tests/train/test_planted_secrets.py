@@ -192,7 +192,7 @@ def command_lines(pid: int, seen: set[bytes], stop: threading.Event) -> None:
                 parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
                 if int(folder.name) == pid or parent == pid:
                     seen.add((folder / "cmdline").read_bytes())
-        time.sleep(0.002)
+        time.sleep(0.02)
 
 
 def test_arguments_of_processes(tmp_path) -> None:
