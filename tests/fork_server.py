@@ -24,8 +24,9 @@ def preload() -> None:
     """
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
     import accelerate  # noqa: F401
-    import deepspeed  # noqa: F401
+    import pandas  # noqa: F401
     import peft  # noqa: F401
+    import sacrebleu  # noqa: F401
     import sklearn.metrics  # noqa: F401
     from transformers import (  # noqa: F401
         AutoModelForCausalLM,
@@ -40,7 +41,9 @@ def preload() -> None:
     import tunesmith.train.record.variants
     import tunesmith.train.run  # noqa: F401
     from tunesmith.report.page import environment
+    from tunesmith.train.engine.zero import import_deepspeed
 
+    import_deepspeed()
     get_checkpoint_conversion_mapping("llama")  # hundreds of regular expressions, of all architectures
     environment().get_template("page.html.j2")
     gc.collect()
