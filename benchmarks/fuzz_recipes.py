@@ -49,6 +49,7 @@ MORE_TASKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"new": BERT, "tokenizer": {"train": {"vocab_size": 270}}},
         {"fields": {"anchor": "question", "positive": "kind"}},
     ),
+    "masked-lm": ({"new": BERT, "tokenizer": {"train": {"vocab_size": 270}}}, {"text": "question"}),
 }
 ODD: list[Any] = [
     None,

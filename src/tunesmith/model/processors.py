@@ -23,10 +23,16 @@ PLAIN_TEMPLATE = (
 )
 GENERIC = "TokenizersBackend"
 SPECIAL = ("<|pad|>", "<|end|>", "<|cls|>", "<|system|>", "<|user|>", "<|assistant|>")
+MASK = "<|mask|>"
 
 
 def load_tokenizer(
-    model: Model, texts: Iterable[str], *, encoder: bool, config: PlainConfig | None = None
+    model: Model,
+    texts: Iterable[str],
+    *,
+    encoder: bool,
+    masks: bool = False,
+    config: PlainConfig | None = None,
 ) -> PreTrainedTokenizerBase:
     """The tokenizer of a recipe, with its chat template settled.
 
@@ -34,6 +40,7 @@ def load_tokenizer(
         model: the recipe's ``model`` section.
         texts: training rows as text; read only if a tokenizer is to be trained.
         encoder: whether sequences open with a token that stands for the whole.
+        masks: whether a trained one needs a token that hides another.
         config: of the model, if it is known already; transformers would read it once more.
 
     Raises:
@@ -42,6 +49,8 @@ def load_tokenizer(
     spec = model.tokenizer
     if spec is not None and spec.train is not None:
         tokenizer = train_tokenizer(texts, spec.train.vocab_size, encoder=encoder)
+        if masks:
+            tokenizer.add_special_tokens({"mask_token": MASK})
     else:
         tokenizer = _pretrained(model, (spec and spec.source) or model.source, config)
     if not tokenizer.is_fast:

@@ -131,7 +131,13 @@ def _prepare(recipe: Recipe, folder: Path, *, plain: bool, look: Callable[[], No
     processor = (
         load_image_processor(recipe.model)
         if images
-        else load_tokenizer(recipe.model, _texts(rows.train), encoder=spec.encoder, config=early)
+        else load_tokenizer(
+            recipe.model,
+            _texts(rows.train),
+            encoder=spec.encoder,
+            masks=spec.output == "hidden",
+            config=early,
+        )
     )
     config = config_of(recipe.model, bare, None if images else len(processor))
     if recipe.model.new is None:

@@ -13,7 +13,7 @@ FieldKind = Literal[
     "audio", "chat", "image", "label", "labels", "mask", "number", "objects", "sequence", "spans", "text"
 ]
 """What a field may hold; ``data/kinds`` has a file for each."""
-Output = Literal["tokens", "classes", "number", "tags", "vector"]
+Output = Literal["tokens", "classes", "number", "tags", "vector", "hidden"]
 Feature = Literal["chat_template", "generate", "harness", "loss_on", "packing", "positions"]
 
 
@@ -80,7 +80,8 @@ class TaskSpec:
         inputs: what the model is given of a row.
         targets: what it is to learn to give; empty where the input itself is learnt.
         otherwise: inputs and targets that rows may have in place of these.
-        output: what the model's last layer gives; ``tags`` are classes of each token.
+        output: what the model's last layer gives; ``tags`` are classes of each token,
+            ``hidden`` the tokens that a mask hides.
         metrics: those it can give, the default first.
         measured: those that come with every evaluation, asked for or not; none of them costs a further pass.
         accepts: sections and keys of the recipe that mean something to it.

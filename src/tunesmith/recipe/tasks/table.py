@@ -13,8 +13,10 @@ from tunesmith.recipe.tasks.own import OwnTask, own_spec
 from tunesmith.recipe.tasks.spec import Feature, TaskSettings, TaskSpec
 from tunesmith.recipe.tasks.tags import TOKEN_CLASSIFICATION, TokenClassificationSettings
 from tunesmith.recipe.tasks.text import (
+    MASKED_LM,
     REGRESSION,
     SEQUENCE_CLASSIFICATION,
+    MaskedLMSettings,
     RegressionSettings,
     SequenceClassificationSettings,
 )
@@ -30,6 +32,7 @@ TASKS: Mapping[str, TaskSpec] = {
         REGRESSION,
         TOKEN_CLASSIFICATION,
         EMBEDDING,
+        MASKED_LM,
         IMAGE_CLASSIFICATION,
     )
 }
@@ -53,6 +56,7 @@ TaskSection = Annotated[
     | Annotated[RegressionSettings, Tag("regression")]
     | Annotated[TokenClassificationSettings, Tag("token-classification")]
     | Annotated[EmbeddingSettings, Tag("embedding")]
+    | Annotated[MaskedLMSettings, Tag("masked-lm")]
     | Annotated[ImageClassificationSettings, Tag("image-classification")]
     | Annotated[OwnTask, Tag(USER_PREFIX)],
     Discriminator(_kind_of),

@@ -1,4 +1,4 @@
-"""Tasks that read a text and give a class or a number."""
+"""Tasks that read a text and give a class, a number, or the words that are hidden in it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 import pydantic
 
-from tunesmith.recipe.section import Number
+from tunesmith.recipe.section import Flag, Number
 from tunesmith.recipe.tasks.classes import CLASS_METRICS, OVER_CLASSES, ClassSettings
 from tunesmith.recipe.tasks.spec import Field, TaskSettings, TaskSpec
 
@@ -27,6 +27,16 @@ class RegressionSettings(TaskSettings):
     huber_delta: Number = pydantic.Field(
         default=1.0, gt=0, description="From where on, in standard deviations of the targets."
     )
+
+
+class MaskedLMSettings(TaskSettings):
+    """Words hidden in a text, to be found again."""
+
+    name: Literal["masked-lm"] = "masked-lm"
+    mask_share: Number = pydantic.Field(
+        default=0.15, gt=0, lt=1, description="Of the tokens: how many are hidden in each step."
+    )
+    whole_words: Flag = pydantic.Field(default=True, description="Hide all tokens of a word, or none.")
 
 
 SEQUENCE_CLASSIFICATION = TaskSpec(
@@ -62,4 +72,20 @@ REGRESSION = TaskSpec(
     pipeline="text-classification",
     encoder=True,
     peft="SEQ_CLS",
+)
+
+MASKED_LM = TaskSpec(
+    settings=MaskedLMSettings,
+    summary="words hidden in a text, to be found again: pretraining of encoders gone on with",
+    code="tunesmith.tasks.text.masked_lm:MaskedLM",
+    auto_model="AutoModelForMaskedLM",
+    inputs=(Field("text", "text"),),
+    output="hidden",
+    metrics=("loss", "perplexity", "token_accuracy"),
+    measured=("perplexity", "token_accuracy"),
+    starter="bert_masked",
+    pipeline="fill-mask",
+    encoder=True,
+    endings=("ForMaskedLM",),
+    aliases=("mlm", "fill-mask"),
 )

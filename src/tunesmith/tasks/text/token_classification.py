@@ -16,7 +16,7 @@ from tunesmith.tasks.targets import label_index, label_names
 from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
 from tunesmith.tasks.text.encoder_inputs import pad_batch
 from tunesmith.tasks.text.tag_predictions import Baselines, predict_tags, tag_baselines
-from tunesmith.tasks.text.windows import require_places, windows_of, words_in
+from tunesmith.tasks.text.windows import windows_of, words_in
 from tunesmith.tasks.text.word_tags import Words, row_words, spans_of_tags, tags_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class TokenClassification(Task):
     @classmethod
     def build(cls, inputs: TaskInputs) -> Self:
         """With the tags of the training rows, or those of a finished model."""
-        require_places(inputs.processor)
         tagged = [] if inputs.finished else [tag for row in inputs.rows for tag in _tags_or_none(row)]
         inside = [f"I-{tag[2:]}" for tag in set(tagged) if tag.startswith("B-")]  # of spans of a word each
         labels = label_names([*tagged, *inside], "tags") if inputs.labels is None else inputs.labels

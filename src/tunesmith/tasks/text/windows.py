@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tunesmith.errors import UserError
 from tunesmith.tasks.task import Example
 from tunesmith.tasks.text.word_tags import Words
 
@@ -25,20 +24,6 @@ class Window:
 
     ids: list[int]
     firsts: dict[int, int]
-
-
-def require_places(tokenizer: object) -> None:
-    """Refuse a tokenizer that does not tell where its tokens stand in a text.
-
-    Raises:
-        UserError: it is one written in Python.
-    """
-    if not getattr(tokenizer, "is_fast", False):
-        raise UserError(
-            f"the tokenizer `{type(tokenizer).__name__}` does not tell where a token stands in a text",
-            "model.tokenizer",
-            "choose a model with a fast tokenizer (a `tokenizer.json` in its folder)",
-        )
 
 
 def windows_of(

@@ -101,7 +101,8 @@ def _use(recipe: Recipe, *, adapter: bool) -> str:
             "print(model(**inputs).logits.item())  # in the data's own units",
         ]
     else:
-        asked = "picture.png" if task.processor == "image" else "a text"
+        text = "a text with a <mask>, as the tokenizer writes it" if task.output == "hidden" else "a text"
+        asked = "picture.png" if task.processor == "image" else text
         lines = [
             "from transformers import pipeline",
             "",
