@@ -19,6 +19,7 @@ FIELDS = {
     "regression": {"text": "tweet", "target": "score"},
     "token-classification": {"fields": {"tokens": "words", "tags": "parts"}},
     "embedding": {"fields": {"anchor": "question", "positive": "kind"}},
+    "masked-lm": {"text": "tweet"},
     "image-classification": {"image": "picture", "label": "kind"},
 }
 
