@@ -21,7 +21,7 @@ def test_every_task_is_listed_with_its_rows_and_metrics() -> None:
     for name, spec in TASKS.items():
         assert f"{name}: {spec.summary}" in told
         assert spec.metrics[0] in told
-    assert "rows      text and target (a number)" in told
+    assert "rows      text and target (number)" in told
     assert "docs/adding-a-task.md" in told
 
 

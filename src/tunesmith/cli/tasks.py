@@ -6,7 +6,7 @@ from typing import Any
 
 from tunesmith.errors import UserError
 from tunesmith.recipe.tasks.fields import CHAT_SHAPES, is_conversation
-from tunesmith.recipe.tasks.spec import Field, TaskSpec
+from tunesmith.recipe.tasks.spec import Field, RowSchema, TaskSpec
 from tunesmith.recipe.tasks.table import TASKS
 from tunesmith.suggest import did_you_mean
 
@@ -31,7 +31,7 @@ def _one(task: TaskSpec) -> str:
     settings = [name for name in task.settings.model_fields if name != "name"]
     lines = [
         f"{task.name}: {task.summary}",
-        f"  rows      {' and '.join(map(_field, task.fields))}",
+        f"  rows      {', or '.join(' and '.join(map(_field, way)) for way in _ways(task.row_schema))}",
         f"  metrics   {', '.join(task.metrics)}",
         *([f"  settings  {', '.join(settings)}"] if settings else []),
         f"  start     tunesmith init {task.starter}",
@@ -39,10 +39,14 @@ def _one(task: TaskSpec) -> str:
     return "\n".join(lines)
 
 
+def _ways(schema: RowSchema) -> list[tuple[Field, ...]]:
+    return [schema.fields, *(_ways(schema.otherwise) if schema.otherwise is not None else ())]
+
+
 def _field(field: Field) -> str:
     if is_conversation(field):
         return "a conversation: " + ", or ".join(", ".join(shape) for shape in CHAT_SHAPES)
     kind = "" if field.kind in ("text", field.name) else field.kind
-    said = [f"a {field.meaning}" if field.meaning else kind, "optional" if field.optional else ""]
+    said = [field.meaning or kind, "optional" if field.optional else ""]
     about = ", ".join(filter(None, said))
     return f"{field.name} ({about})" if about else field.name

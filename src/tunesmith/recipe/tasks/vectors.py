@@ -41,7 +41,7 @@ EMBEDDING = TaskSpec(
     targets=(
         Field("positive", "text", "text that belongs to it"),
         Field("negative", "text", "text that does not", optional=True),
-        Field("score", "number", "how far they belong together", optional=True),
+        Field("score", "number", "score of how far they belong together", optional=True),
     ),
     output="vector",
     metrics=("loss", *RANKS, "pearson", "spearman"),
