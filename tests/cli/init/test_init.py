@@ -295,3 +295,17 @@ def test_a_name_of_a_file_that_would_break_the_program_is_refused(tmp_path: Path
     copy.write_text(shipped.read_text().replace("# ", f"# recipes/{shipped.name} ", 1))
     with pytest.raises(UserError, match="no program"):
         start_recipe(str(copy), None, tmp_path / 'a"""b.yaml', force=False)
+
+
+def test_a_recipe_whose_task_has_settings_is_fitted_to_pairs_of_texts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {"id": n, "anchor": f"how is {n}", "negative": f"no {n}", "positive": f"so {n}"} for n in range(60)
+    ]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "mine.yaml"
+    start_recipe("embedding_minilm_japanese", tmp_path / "pairs.jsonl", out, force=False)
+    made = load_recipe(tmp_path / "mine.yaml")
+    assert made.task.name == "embedding"
+    assert made.data.train[0].mapped == {"anchor": "anchor", "positive": "positive", "negative": "negative"}
+    assert made.eval.metrics == ("recall_at_1",)

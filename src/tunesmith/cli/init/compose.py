@@ -13,6 +13,7 @@ from typing import Any
 from tunesmith.cli.init.data_file import DataFile
 from tunesmith.cli.init.infer_task import Guess, columns_of
 from tunesmith.recipe.dump import scalar_text
+from tunesmith.recipe.schema.data import FLAT
 from tunesmith.recipe.tasks.table import TASKS
 from tunesmith.recipe.yaml.launchable import LAST_LINE, LAUNCH_LINE
 from tunesmith.suggest import shorten
@@ -81,7 +82,10 @@ def _data(source: str, seen: DataFile, guess: Guess) -> list[str]:
     lines = ["data:", "  train:", f"    source: {scalar_text(source)}"]
     if seen.names is not None:
         lines.append(f"    columns: {flow(list(seen.names))}  # the file has no header")
-    lines += [f"    {field}: {scalar_text(spec)}" for field, spec in guess.fields.items()]
+    short = {field: spec for field, spec in guess.fields.items() if field in FLAT}
+    others = {field: spec for field, spec in guess.fields.items() if field not in FLAT}
+    lines += [f"    {field}: {scalar_text(spec)}" for field, spec in short.items()]
+    lines += [f"    fields: {flow(others)}"] if others else []
     holdout: dict[str, Any] = {"holdout": 0.2 if seen.whole and len(seen.rows) < FEW_ROWS else 300}
     if _stratified(seen, guess):
         holdout["stratify"] = guess.fields["label"]
@@ -127,7 +131,7 @@ def _eval(seen: DataFile, guess: Guess) -> dict[str, Any]:
         longest = max(len(answer.encode()) for answer in answers)
         tokens = {"max_new_tokens": max(8, min(longest + 2, 64))}
         return {**every, "metrics": ["exact_match"], "generate": tokens}
-    return {**every, "metrics": list(task.measured)}
+    return {**every, "metrics": list(task.measured or task.metrics[1:2])}
 
 
 def _answers(seen: DataFile, guess: Guess) -> list[str]:

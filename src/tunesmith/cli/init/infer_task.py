@@ -9,6 +9,7 @@ from typing import Any
 
 from tunesmith.recipe.tasks.language import CAUSAL_LM
 from tunesmith.recipe.tasks.text import REGRESSION, SEQUENCE_CLASSIFICATION
+from tunesmith.recipe.tasks.vectors import EMBEDDING
 from tunesmith.recipe.tasks.vision import IMAGE_CLASSIFICATION
 
 Rows = Sequence[Mapping[str, Any]]
@@ -97,6 +98,7 @@ def guesses(columns: Sequence[str], rows: Rows) -> list[Guess]:
         *_labels(usable, rows),
         *_prompted_labels(usable, rows),
         *_plain_text(usable, rows),
+        *_together(usable, rows),
     ]
 
 
@@ -181,6 +183,18 @@ def _plain_text(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
     for text, left in _text_of(columns, rows):
         plain = {"text": text.replace(_BETWEEN, "\n")}
         yield Guess(CAUSAL_LM.name, plain, ("plain text: every token carries loss", *left))
+
+
+def _together(columns: Sequence[str], rows: Rows) -> Iterator[Guess]:
+    """Two texts that belong together."""
+    texts = [name for name in columns if _is_text(name, rows)]
+    names, asked = _by_name(texts), [name for name in _preferred(texts, _PROMPTS) if name.lower() in _PROMPTS]
+    known = [(names[a], names[b]) for a, b in (("anchor", "positive"), *_JOINED) if a in names and b in names]
+    pairs = known or [(one, other) for one in (*asked, *texts) for other in texts if one != other]
+    for first, second in pairs[:1]:
+        third = {"negative": names["negative"]} if "negative" in names else {}
+        rest = [name for name in texts if name not in (first, second, *third.values())]
+        yield Guess(EMBEDDING.name, {"anchor": first, "positive": second, **third}, _left_out(rest))
 
 
 def _text_of(columns: Sequence[str], rows: Rows) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -54,8 +54,9 @@ def start_recipe(template: str | None, data: Path | None, out: Path | None, *, f
     goal: list[str] = []
     own = source not in shipped.values()
     if seen is not None:
-        task = str(node_to_plain(read_tree(source)).get("task"))
-        guess = fitting(found, task, source.stem, seen)
+        named = node_to_plain(read_tree(source)).get("task")
+        task = named.get("name") if isinstance(named, Mapping) else named
+        guess = fitting(found, str(task), source.stem, seen)
         text = _fitted(text, seen, guess, target) if own else _composed(seen, guess, target, source)
         text, goal = above_baseline(text, guess, seen.rows)
     if LAUNCH_LINE in text.split("\n") and not is_launchable(text):
