@@ -1,11 +1,13 @@
 """Memory of the machine and of this process."""
 
 import mmap
+import platform
+import threading
 from pathlib import Path
 
 import pytest
 
-from tunesmith.world.memory import machine_memory, resident_bytes
+from tunesmith.world.memory import give_back_memory, machine_memory, resident_bytes
 
 GIB = 2**30
 
@@ -44,3 +46,21 @@ def test_this_process_is_in_memory() -> None:
         ballast[:: 2**12] = b"x" * len(ballast[:: 2**12])
         assert before > 2**20
         assert 50 * 2**20 < resident_bytes() - before < 90 * 2**20
+
+
+def test_what_threads_have_freed_goes_back_to_the_system() -> None:
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("skipped: the C library keeps what was freed")
+    last: list[bytearray] = []
+
+    def load() -> None:
+        many = [bytearray(b"x") * 50_000 for _ in range(2_000)]
+        last.append(many[-1])  # lies above the others, which therefore stay
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    thread.join()
+    before = resident_bytes()
+    give_back_memory()
+    assert before - resident_bytes() > 50_000_000
+    assert len(last[0]) == 50_000
