@@ -209,6 +209,10 @@ def run_case(name: str, scratch: Path) -> Ended:
         child(folder, overrides, command, marks, files=name.startswith("files:"))
     status = wait_for(pid)
     said = (marks / "err").read_text(errors="replace")
+    ended = [
+        line for line in (marks / "out").read_text(errors="replace").splitlines() if "The run failed" in line
+    ]
+    said = said or "\n".join(ended)  # a run that went to its end and failed says so where it says all else
     writes = [
         line
         for line in ((marks / "writes").read_text().splitlines() if (marks / "writes").exists() else [])

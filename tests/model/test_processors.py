@@ -103,3 +103,10 @@ def test_saved_and_reopened(folder, tokenizer) -> None:
     text = tokenizer.apply_chat_template(TALK, tokenize=False, add_generation_prompt=True)
     assert text == "<|user|>hi<|end|>\n<|assistant|>löwe 🦁<|end|>\n<|assistant|>"
     assert load(folder)(text)["input_ids"] == tokenizer(text)["input_ids"]
+
+
+def test_a_word_of_millions_of_letters_is_trained_on_in_pieces():
+    from tunesmith.model.processors import train_tokenizer
+
+    tokenizer = train_tokenizer(["x" * 8_000_000, "some words " * 10], 300, encoder=True)
+    assert tokenizer.decode(tokenizer("some words", add_special_tokens=False)["input_ids"]) == "some words"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ PLAIN_TEMPLATE = (
 GENERIC = "TokenizersBackend"
 SPECIAL = ("<|pad|>", "<|end|>", "<|cls|>", "<|system|>", "<|user|>", "<|assistant|>")
 MASK = "<|mask|>"
+LONGEST_TEXT = 100_000
+"""Characters that a tokenizer is trained on at once."""
 
 
 def load_tokenizer(
@@ -80,7 +82,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, *, encoder: bool) -> 
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator(_pieces(texts), trainer)
     if encoder:
         ids = [(token, tokenizer.token_to_id(token)) for token in ("<|cls|>", "<|end|>")]
         tokenizer.post_processor = processors.TemplateProcessing(
@@ -91,6 +93,12 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, *, encoder: bool) -> 
     )
     fast.chat_template = None if encoder else PLAIN_TEMPLATE
     return fast
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, long ones in pieces: counting the pairs of one word of millions of letters takes minutes."""
+    for text in texts:
+        yield from (text[start : start + LONGEST_TEXT] for start in range(0, len(text), LONGEST_TEXT))
 
 
 def _pretrained(model: Model, source: str | None, config: PlainConfig | None) -> PreTrainedTokenizerBase:

@@ -15,6 +15,7 @@ from tunesmith.recipe.tasks.fields import (
     GIVEN,
     beside,
     conversation_of,
+    readings,
     row_fields,
 )
 from tunesmith.recipe.tasks.spec import Field, TaskSpec
@@ -97,7 +98,8 @@ def _mapping(rows: Rows, path: Path, task: TaskSpec) -> Iterator[Problem]:
         own = {field.name for field in schema.fields} - {CONVERSATION}
         yield from _shape([name for name in given if name not in own], place)
     elif given and not rows.fields:  # what is missing of `fields` is told with the columns that there are
-        yield from _all_named(given, task.fields, path)
+        named = [way for way in readings(schema) if any(field.name in given for field in way.fields)]
+        yield from _all_named(given, named[0].fields, path)
 
 
 def _mapped_twice(rows: Rows, path: Path) -> Iterator[Problem]:

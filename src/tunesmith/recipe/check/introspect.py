@@ -159,7 +159,9 @@ def _expected_one(annotation: Any) -> str:
     inner, constraints = bare(annotation)
     for constraint in constraints:
         if isinstance(constraint, BeforeValidator) and constraint.func in _EXAMPLES:
-            return _EXAMPLES[constraint.func]
+            timed = _flat(constraints) if constraint.func is quantities.parse_duration else []
+            least = [one.ge for one in timed if isinstance(one, annotated_types.Ge)]
+            return _EXAMPLES[constraint.func] + "".join(f", of at least {one} s" for one in least)
     model, item, value = as_model(annotation), item_type(annotation), value_type(annotation)
     if model is not None:
         return _expected_mapping(model)

@@ -67,7 +67,7 @@ class Run(Section):
     )
     average: Average | None = None
     deadline: Seconds = Field(
-        default=1800.0, description="Longest time without progress in any process before the run ends."
+        default=1800.0, ge=1, description="Longest time without progress in any process before the run ends."
     )
     threads: Literal["auto"] | Annotated[Whole, Field(gt=0)] = "auto"
     merge: Literal["auto", "yes", "no"] = Field(
