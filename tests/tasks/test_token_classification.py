@@ -120,3 +120,12 @@ def test_an_answer_is_tags_of_words_and_places_in_a_text(encoder_tokenizer, mode
     assert tags == task.score(model, [task.encode(row())], predict=True)[0].prediction.split()
     assert places == spans_of_tags(joined(WORDS), tags)
     assert json.dumps(places)
+
+
+@pytest.mark.parametrize("max_length", [3, 4])
+def test_windows_of_hardly_any_room(encoder_tokenizer, max_length):
+    task = TokenClassification(encoder_tokenizer, LABELS, max_length, 32)
+    example = task.encode(row())
+    assert example["count"] == len(WORDS)
+    with pytest.raises(UserError, match="has no room for text beside 2 special tokens"):
+        TokenClassification(encoder_tokenizer, LABELS, 2, 0).encode(row())

@@ -10,6 +10,7 @@ import torch
 
 from tunesmith.data.row import Row
 from tunesmith.errors import UserError
+from tunesmith.suggest import shorten
 
 COARSE = 0.01
 """Of the targets' spread: how far apart the numbers may lie that a finished model can answer."""
@@ -28,8 +29,9 @@ def label_names(labels: Iterable[str], field: str = "label") -> tuple[str, ...]:
     """
     names = sorted(set(labels), key=_natural)
     if len(names) < 2:
+        told = ", ".join(map(shorten, names))
         raise UserError(
-            f"the training rows hold {len(names)} label ({', '.join(names)}); a classifier needs two or more",
+            f"the training rows hold {len(names)} label ({told}); a classifier needs two or more",
             hint=f"check the `{field}` field of `data.train`",
         )
     return tuple(names)
@@ -43,8 +45,8 @@ def label_index(label: str, names: tuple[str, ...], row_id: str) -> int:
     """
     if label not in names:
         raise UserError(
-            f"row `{row_id}` has label `{label}`, which no training row has",
-            hint=f"the labels in training are: {', '.join(names[:20])}; "
+            f"row `{row_id}` has label `{shorten(label)}`, which no training row has",
+            hint=f"the labels in training are: {', '.join(map(shorten, names[:20]))}; "
             "mend the row, or rewrite it with `values`",
         )
     return names.index(label)

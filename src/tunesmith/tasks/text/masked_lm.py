@@ -16,6 +16,7 @@ from tunesmith.errors import UserError
 from tunesmith.recipe.tasks.text import MaskedLMSettings
 from tunesmith.tasks.task import Batch, Example, Loss, RowRandom, Scored, Task, TaskInputs
 from tunesmith.tasks.text.encoder_inputs import NOT_MASKED, mask_tokens, pad_batch, without_cache
+from tunesmith.tasks.text.windows import room_in_window
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -44,6 +45,7 @@ class MaskedLM(Task):
                 "model.tokenizer",
                 "choose an encoder that was pretrained so, such as BERT; decoders learn text by `causal-lm`",
             )
+        room_in_window(inputs.processor, inputs.max_length)
         settings, recipe = inputs.recipe.task, inputs.recipe
         known = settings if isinstance(settings, MaskedLMSettings) else MaskedLMSettings()
         hiding = (known.mask_share, known.whole_words)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tunesmith.errors import UserError
 from tunesmith.tasks.task import Example
 from tunesmith.tasks.text.word_tags import Words
 
@@ -35,13 +36,17 @@ def windows_of(
         tokenizer: a fast one.
         words: of the text.
         max_length: most tokens of a window.
-        overlap: tokens that neighbouring windows share.
+        overlap: tokens that neighbouring windows share; fewer where a window has no room for so many.
+
+    Raises:
+        UserError: a window has no room for a token of the text.
     """
+    room = room_in_window(tokenizer, max_length)
     tokens = tokenizer(
         words.text,
         truncation=True,
         max_length=max_length,
-        stride=overlap,
+        stride=min(overlap, room - 1),
         return_overflowing_tokens=True,
         return_offsets_mapping=True,
     )
@@ -57,6 +62,22 @@ def windows_of(
         Window(list(ids), {word: token for word, token in found.items() if home[word] == number})
         for number, (ids, found) in enumerate(zip(tokens["input_ids"], firsts, strict=True))
     ]
+
+
+def room_in_window(tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
+    """How many tokens of a text a window has beside the model's special tokens.
+
+    Raises:
+        UserError: none.
+    """
+    special = int(tokenizer.num_special_tokens_to_add())
+    if max_length <= special:
+        raise UserError(
+            f"`data.max_length: {max_length}` has no room for text beside {special} special tokens",
+            "data.max_length",
+            f"set it to {special + 1} or more, or leave it out",
+        )
+    return max_length - special
 
 
 def first_tokens(words: Words, places: Sequence[tuple[int, int]]) -> dict[int, int]:
