@@ -94,6 +94,7 @@ def test_another_file_under_the_same_recipe_is_refused(launcher, tmp_path) -> No
         f'eval.metrics=["{COST}"]',
         f"run.dir={run_dir}",
         "run.save_every=10 steps",
+        "run.saving=inline",  # so that what is saved at step 10 is there when it is killed at 15
         "eval.every=20 steps",
     ]
     cut = launcher.start(recipe, *settings, TUNESMITH_FAULT="forward at=15 do=SIGKILL")
