@@ -16,7 +16,7 @@ from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.recipe.load import load_recipe
 from tunesmith.tasks.task import TaskInputs
-from tunesmith.tasks.text.encoder_inputs import NOT_MASKED, mask_tokens
+from tunesmith.tasks.text.encoder_inputs import NOT_LEARNT, mask_tokens
 from tunesmith.tasks.text.masked_lm import MaskedLM
 from tunesmith.train.inference.roll_out import row_random
 
@@ -61,12 +61,12 @@ def hide(words, seed, share, whole):
     st.booleans(),
 )
 def test_a_share_is_hidden_and_nothing_else_changes(sizes, seed, share, whole):
-    words = [NOT_MASKED, *(word for word, size in enumerate(sizes) for _ in range(size)), NOT_MASKED]
+    words = [NOT_LEARNT, *(word for word, size in enumerate(sizes) for _ in range(size)), NOT_LEARNT]
     ids, seen, labels = hide(words, seed, share, whole)
-    hidden = [place for place, label in enumerate(labels) if label != NOT_MASKED]
+    hidden = [place for place, label in enumerate(labels) if label != NOT_LEARNT]
     assert [labels[place] for place in hidden] == [ids[place] for place in hidden]
     assert all(seen[place] == ids[place] for place in range(len(ids)) if place not in hidden)
-    assert all(words[place] != NOT_MASKED for place in hidden)
+    assert all(words[place] != NOT_LEARNT for place in hidden)
     wanted = max(1, round(share * sum(sizes)))
     assert wanted <= len(hidden) < wanted + (max(sizes) if whole else 1)
     if whole:
@@ -79,7 +79,7 @@ def test_eight_of_ten_are_masked_one_is_any_and_one_stays():
     fates = Counter(
         "mask" if now == 1000 else "same" if now == was else "other"
         for was, now, label in zip(ids, seen, labels, strict=True)
-        if label != NOT_MASKED
+        if label != NOT_LEARNT
     )
     shares = {name: count / fates.total() for name, count in fates.items()}
     assert shares == pytest.approx({"mask": 0.8, "same": 0.1, "other": 0.1}, abs=0.01)

@@ -1,5 +1,6 @@
 """Runs that have ended, for the tests to look at."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,3 +75,26 @@ def mse_by_hand():
         return sum((one - row.fields["target"]) ** 2 for one, row in zip(said, rows, strict=True)) / len(rows)
 
     return mse_by_hand
+
+
+@pytest.fixture(scope="session")
+def as_module():
+    """A script beside the tests, which processes run too, as a module."""
+
+    def loaded(script: Path):
+        spec = importlib.util.spec_from_file_location(script.stem, script)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """One process."""
+    from accelerate import Accelerator
+
+    return Accelerator(cpu=True)

@@ -1,12 +1,10 @@
 """A loss over the whole batch is the same however the batch is spread over passes and processes."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 import torch
-from accelerate import Accelerator
 from safetensors.torch import load_file
 
 SCRIPT = Path(__file__).with_name("contrast.py")
@@ -14,19 +12,9 @@ EXACT = 1e-6
 
 
 @pytest.fixture(scope="module")
-def shown():
+def shown(as_module):
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("contrast", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def alone():
-    return Accelerator(cpu=True)
+    return as_module(SCRIPT)
 
 
 @pytest.fixture(scope="module")

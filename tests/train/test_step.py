@@ -1,6 +1,5 @@
 """The arithmetic of one step: in one process, in several passes, and in two processes."""
 
-import importlib.util
 import json
 import math
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from tunesmith.plan.batch import divide, micro_batches_without
@@ -27,19 +25,9 @@ EXACT = 1e-6
 
 
 @pytest.fixture(scope="module")
-def shown():
+def shown(as_module):
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("gradients", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def alone():
-    return Accelerator(cpu=True)
+    return as_module(SCRIPT)
 
 
 @pytest.fixture(scope="module")

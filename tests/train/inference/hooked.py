@@ -1,5 +1,6 @@
 """Tasks with what not every task has, as a user would write them beside a recipe."""
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -92,17 +93,7 @@ class Hooked(Numbers):
 class Ranked(Numbers):
     """Ranks the texts of a batch: its loss is over all pairs of them."""
 
-    spec: ClassVar = TaskSpec(
-        settings=HookedSettings,
-        summary="texts in order",
-        auto_model="AutoModelForSequenceClassification",
-        inputs=(Field("text", "text"),),
-        targets=(Field("target", "number", "count"),),
-        output="number",
-        metrics=("loss", "mse"),
-        encoder=True,
-        couples=True,
-    )
+    spec: ClassVar = replace(Numbers.spec, summary="texts in order", measured=(), couples=True)
 
     def embed(self, model: Any, batch: Batch) -> Any:
         return {"guess": self.guesses(model, batch), "target": batch["reference"]}

@@ -75,8 +75,8 @@ def show_parts(
     return shown
 
 
-NOT_MASKED = -100
-"""Label of a token that is not hidden, and the word of one that belongs to none."""
+NOT_LEARNT = -100
+"""Label of a token of which nothing is learnt, and the word of one that belongs to none."""
 KEPT, RANDOM = 0.1, 0.1
 """Shares of the hidden tokens that stay as they are, and that become any other."""
 
@@ -94,25 +94,25 @@ def mask_tokens(
 
     Args:
         ids: of a text.
-        words: to which word each token belongs; ``NOT_MASKED`` for special tokens, which are never hidden.
+        words: to which word each token belongs; ``NOT_LEARNT`` for special tokens, which are never hidden.
         draw: random numbers.
         share: of the tokens; at least one is hidden, and with whole words a few more may be.
         whole_words: hide all tokens of a word, or none.
         tokenizer: whose mask stands for most of them.
 
     Returns:
-        What the model sees, and what was hidden at each place, ``NOT_MASKED`` where nothing was.
+        What the model sees, and what was hidden at each place, ``NOT_LEARNT`` where nothing was.
     """
     tokens, parts = np.array(ids), np.array(words)
-    units = parts if whole_words else np.where(parts == NOT_MASKED, NOT_MASKED, np.arange(len(tokens)))
-    found, sizes = np.unique(units[units != NOT_MASKED], return_counts=True)
+    units = parts if whole_words else np.where(parts == NOT_LEARNT, NOT_LEARNT, np.arange(len(tokens)))
+    found, sizes = np.unique(units[units != NOT_LEARNT], return_counts=True)
     order = draw.permutation(len(found))
     wanted = max(1, round(share * int(sizes.sum())))
     chosen = np.isin(units, found[order[np.cumsum(sizes[order]) - sizes[order] < wanted]])
     fate, others = draw.random(len(tokens)), draw.integers(len(tokenizer), size=len(tokens))
     instead = np.where(fate < KEPT + RANDOM, others, tokenizer.mask_token_id)
     seen = np.where(chosen & (fate >= KEPT), instead, tokens)
-    return seen.tolist(), np.where(chosen, tokens, NOT_MASKED).tolist()
+    return seen.tolist(), np.where(chosen, tokens, NOT_LEARNT).tolist()
 
 
 def without_cache(model: Any) -> dict[str, bool]:

@@ -15,7 +15,7 @@ from tunesmith.data.row import Row, Skip
 from tunesmith.errors import UserError
 from tunesmith.recipe.tasks.text import MaskedLMSettings
 from tunesmith.tasks.task import Batch, Example, Loss, RowRandom, Scored, Task, TaskInputs
-from tunesmith.tasks.text.encoder_inputs import NOT_MASKED, mask_tokens, pad_batch, without_cache
+from tunesmith.tasks.text.encoder_inputs import NOT_LEARNT, mask_tokens, pad_batch, without_cache
 from tunesmith.tasks.text.windows import room_in_window
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class MaskedLM(Task):
     def show(self, example: Example) -> list[tuple[str, bool]]:
         """The text as an evaluation hides it, and what is to be found."""
         return [
-            (str(self.tokenizer.decode([told if told != NOT_MASKED else token])), told != NOT_MASKED)
+            (str(self.tokenizer.decode([told if told != NOT_LEARNT else token])), told != NOT_LEARNT)
             for tokens, hidden in zip(example["hidden"], example["labels"], strict=True)
             for token, told in zip(tokens, hidden, strict=True)
         ]
@@ -70,12 +70,12 @@ class MaskedLM(Task):
             text, truncation=True, max_length=self.max_length, return_overflowing_tokens=True
         )
         words = [
-            [NOT_MASKED if one is None else one for one in found.word_ids(number)]
+            [NOT_LEARNT if one is None else one for one in found.word_ids(number)]
             for number in range(len(found["input_ids"]))
         ]
         blocks = {"blocks": [list(ids) for ids in found["input_ids"]], "words": words}
         hidden = self._hide(blocks, np.random.default_rng([*row.id.encode()]))
-        count = sum(label != NOT_MASKED for labels in hidden["labels"] for label in labels)
+        count = sum(label != NOT_LEARNT for labels in hidden["labels"] for label in labels)
         if not count:
             return Skip(row.id, "no_loss", "it has no token that could be hidden")
         length = sum(map(len, blocks["blocks"]))
@@ -110,10 +110,10 @@ class MaskedLM(Task):
     def collate(self, examples: Sequence[Example]) -> Batch:
         """Token ids and mask [W, T] of all blocks, and what was hidden, [W, T], -100 elsewhere."""
         batch = pad_batch(self.tokenizer, [{"input_ids": ids} for one in examples for ids in one["hidden"]])
-        labels = torch.full_like(batch["input_ids"], NOT_MASKED)
+        labels = torch.full_like(batch["input_ids"], NOT_LEARNT)
         for block, told in enumerate(told for one in examples for told in one["labels"]):
             labels[block, : len(told)] = torch.tensor(told)
-        return Batch({**batch, "labels": labels}, int((labels != NOT_MASKED).sum()))
+        return Batch({**batch, "labels": labels}, int((labels != NOT_LEARNT).sum()))
 
     def loss(self, model: Any, batch: Batch) -> Loss:
         """Cross-entropy of the hidden tokens in nats, summed over them."""
@@ -122,7 +122,7 @@ class MaskedLM(Task):
 
     def _told(self, model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = {name: value for name, value in batch.inputs.items() if name != "labels"}
-        asked = batch["labels"] != NOT_MASKED
+        asked = batch["labels"] != NOT_LEARNT
         return model(**inputs, **without_cache(model)).logits[asked].float(), batch["labels"][asked]
 
     @torch.no_grad()

@@ -14,16 +14,13 @@ from tunesmith.recipe.tasks.tags import TokenClassificationSettings
 from tunesmith.tasks.class_loss import PLAIN, ClassLoss, class_loss
 from tunesmith.tasks.targets import label_index, label_names
 from tunesmith.tasks.task import Batch, Example, Loss, Scored, Task, TaskInputs
-from tunesmith.tasks.text.encoder_inputs import pad_batch
+from tunesmith.tasks.text.encoder_inputs import NOT_LEARNT, pad_batch
 from tunesmith.tasks.text.tag_predictions import Baselines, predict_tags, tag_baselines
 from tunesmith.tasks.text.windows import windows_of, words_in
 from tunesmith.tasks.text.word_tags import Words, row_words, spans_of_tags, tags_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-NOT_LEARNT = -100
-"""Label of a token at which no tag is read."""
 
 
 @dataclass(frozen=True, slots=True)
